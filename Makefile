@@ -1,0 +1,69 @@
+# Everything a newcomer needs is `make run` and `make test`; `make` alone says the rest.
+# Postgres is seen to by sql/cluster.sh, unless DATABASE_URL names a server to use.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run serve test check fmt psql stop clean rust
+
+LISTEN ?= 127.0.0.1:8000
+export LISTEN
+# Where rustup puts cargo, for a shell that has not read its profile since.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+cluster := sql/cluster.sh
+data := .data/postgres
+# An address to type: a listener on every interface is reached on this one.
+site := http://$(patsubst 0.0.0.0:%,127.0.0.1:%,$(patsubst [::]:%,[::1]:%,$(LISTEN)))
+
+help: ## say what there is
+	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@echo "Settings come from the environment: LISTEN=[::1]:8080 make run; DATABASE_URL=… make test."
+
+run: rust ## build and serve on LISTEN (127.0.0.1:8000), with a database that stays in .data
+	@$(cluster) with $(data) -- $(MAKE) --no-print-directory serve
+
+# What `run` does once there is a database. Cargo builds before the addresses are shown, and
+# then replaces itself by the program, wherever its target folder is.
+serve: .data/jwt-secret
+	@cargo build --release --bin contactd
+	@echo
+	@echo "The API's documentation:  $(site)/docs"
+	@echo "A first call:             curl -i $(site)/api/auth/signup -H 'Content-Type: application/json' -d '{\"username\":\"Olena\",\"email\":\"olena@example.org\",\"password\":\"123456\"}'"
+	@echo "Ctrl-C stops it."
+	@echo
+	@[ -n "$${JWT_SECRET-}$${JWT_SECRET_FILE-}" ] || export JWT_SECRET_FILE="$$PWD/.data/jwt-secret"; \
+	exec cargo run --quiet --release --bin contactd
+
+# Made once: a new one would log everybody out. Linked into place, so that of two makers at
+# the same time both keep the first one's.
+.data/jwt-secret:
+	@mkdir -p .data
+	@umask 077; new=$$(mktemp .data/jwt-secret.XXXXXX); \
+	od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n' >"$$new"; \
+	ln "$$new" $@ 2>/dev/null || test -s $@; rm -f "$$new"
+
+test: rust ## run all tests on a throwaway database (ARGS='--test api contacts' for some)
+	@$(cluster) throwaway -- cargo test $(ARGS)
+
+check: rust ## what CI runs: format, clippy, documentation, tests
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
+	@$(MAKE) --no-print-directory test
+
+fmt: rust ## format the code
+	cargo fmt
+
+psql: ## open psql on the database of `make run`
+	@$(cluster) with $(data) -- bash -euc 'command -v psql >/dev/null || { echo "psql is missing (Debian: postgresql-client)" >&2; exit 1; }; exec psql "$$DATABASE_URL"'
+
+stop: ## stop the database of `make run`, should a kill -9 have left it running
+	@$(cluster) stop $(data)
+
+clean: rust ## remove what was built; the database and the secret in .data stay
+	cargo clean
+
+rust:
+	@command -v cargo >/dev/null || { echo "Rust is missing: https://rustup.rs" >&2; exit 1; }
+	@command -v cc >/dev/null || { echo "A C linker, cc, is missing (Debian: apt-get install gcc libc6-dev)" >&2; exit 1; }
