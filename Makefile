@@ -1,7 +1,7 @@
 # Everything a newcomer needs is `make run` and `make test`; `make` alone says the rest.
 # Postgres is seen to by sql/cluster.sh, unless DATABASE_URL names a server to use.
 
-SHELL := /bin/bash
+SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help run serve test check fmt psql stop clean rust
