@@ -1,0 +1,219 @@
+//! `/docs` in a real browser, against the real program on a real Postgres: Chromium, headless, with no way to any
+//! host but the server's, so that what works here works with no internet.
+//!
+//! `make check` runs it, `make test` does not, for it needs the packages that `setup.sh` beside this file installs.
+
+mod server;
+mod webdriver;
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use server::Server;
+use webdriver::{Browser, agent};
+
+const PASSWORD: &str = "123456";
+
+#[test]
+fn the_page_shows_every_operation_of_the_document() {
+    let server = Server::start();
+    let document = get(&format!("{}/openapi.json", server.address));
+    let expected: BTreeSet<String> = document["paths"]
+        .as_object()
+        .expect("the document has paths")
+        .iter()
+        .flat_map(|(path, methods)| {
+            let methods = methods.as_object().expect("a path has methods");
+            methods
+                .keys()
+                .filter(|key| !matches!(key.as_str(), "parameters" | "summary" | "description"))
+                .map(move |method| format!("{} {path}", method.to_uppercase()))
+        })
+        .collect();
+    assert!(expected.contains("GET /api/contacts"), "{expected:?}");
+
+    let browser = Browser::start();
+    for page in ["/docs", "/docs/"] {
+        browser.open(&format!("{}{page}", server.address));
+        browser.text(OPERATION);
+        let shown: BTreeSet<String> = browser
+            .run(
+                "return [...document.querySelectorAll('.opblock-summary')].map(row =>
+                    row.querySelector('.opblock-summary-method').innerText.trim() + ' ' +
+                    row.querySelector('.opblock-summary-path').dataset.path)",
+            )
+            .as_array()
+            .expect("the script returns a list")
+            .iter()
+            .map(|row| row.as_str().expect("of strings").to_string())
+            .collect();
+        assert_eq!(shown, expected, "{page}");
+        let asked = assert_only_the_server_was_asked(&browser, &server);
+        for file in [
+            page,
+            "/docs/swagger-ui-bundle.js",
+            "/docs/swagger-ui.css",
+            "/openapi.json",
+        ] {
+            let file = format!("{}{file}", server.address);
+            assert!(asked.contains(&file), "{file} is not in the log: {asked:?}");
+        }
+        assert_eq!(browser.complaints(), [""; 0], "{page}");
+    }
+}
+
+#[test]
+fn authorize_logs_in_and_try_it_out_lists_the_contacts() {
+    let server = Server::start();
+    let (email, token) = sign_up(&server, "lists");
+    let (_, other) = sign_up(&server, "other");
+    for (token, name) in [(&token, "Іван"), (&token, "Zoë"), (&other, "Stranger")] {
+        let (status, body) = post(
+            &format!("{}/api/contacts", server.address),
+            Some(token),
+            &json!({ "first_name": name }),
+        );
+        assert_eq!(status, 201, "{body}");
+    }
+
+    let browser = Browser::start();
+    browser.open(&format!("{}/docs", server.address));
+    log_in(&browser, &email, PASSWORD);
+    browser.click(LOGOUT_IS_OFFERED_BUT_CLOSE);
+    browser.click(OPERATION);
+    browser.click(&format!(
+        "{OPERATION_BLOCK}//button[contains(@class, 'try-out__btn')]"
+    ));
+    browser.click(&format!(
+        "{OPERATION_BLOCK}//button[contains(@class, 'execute')]"
+    ));
+
+    let answer =
+        format!("{OPERATION_BLOCK}//table[contains(@class, 'live-responses-table')]/tbody/tr");
+    let status = browser.text(&format!(
+        "{answer}/td[contains(@class, 'response-col_status')]"
+    ));
+    assert_eq!(status, "200");
+    let body = browser.text(&format!("({answer}//pre)[1]"));
+    let contacts: Value = serde_json::from_str(&body).unwrap_or_else(|_| panic!("JSON: {body}"));
+    let names: Vec<_> = contacts
+        .as_array()
+        .expect("contacts are a list")
+        .iter()
+        .map(|contact| {
+            contact["first_name"]
+                .as_str()
+                .expect("a contact has a name")
+        })
+        .collect();
+    assert_eq!(names, ["Іван", "Zoë"]);
+
+    assert_only_the_server_was_asked(&browser, &server);
+    assert_eq!(browser.complaints(), [""; 0]);
+    let kept =
+        browser.run("return localStorage.length + sessionStorage.length + document.cookie.length");
+    assert_eq!(kept, 0, "the page leaves nothing behind in the browser");
+}
+
+#[test]
+fn a_wrong_password_does_not_log_in_and_says_so() {
+    let server = Server::start();
+    let (email, _) = sign_up(&server, "wrong");
+    let browser = Browser::start();
+    browser.open(&format!("{}/docs", server.address));
+    log_in(&browser, &email, "654321");
+    let error = browser.text("//*[contains(@class, 'auth-container')]//*[@class='errors']");
+    assert!(error.contains("Unauthorized"), "{error}");
+    assert!(!browser.shows(LOGOUT));
+    // The form asks for nothing that the login does not take.
+    for id in [
+        "password_type",
+        "client_id_password",
+        "client_secret_password",
+    ] {
+        assert!(!browser.shows(&format!("//*[@id='{id}']")), "{id}");
+    }
+    assert_only_the_server_was_asked(&browser, &server);
+}
+
+/// The instrument of the tests above, shown a page that does ask someone else.
+#[test]
+fn a_request_to_anyone_else_would_be_seen_and_gets_no_answer() {
+    let browser = Browser::start();
+    for address in ["http://elsewhere.invalid/", "http://192.0.2.1/"] {
+        browser.open(&format!("data:text/html,<img src={address}>"));
+        let (mut sent, mut failed) = (Vec::new(), Vec::new());
+        browser.until(&format!("failed request to {address}"), || {
+            let (more_sent, more_failed) = browser.requests();
+            sent.extend(more_sent);
+            failed.extend(more_failed);
+            let request = sent.iter().find(|request| request.url == address)?;
+            failed.contains(&request.id).then_some(())
+        });
+    }
+}
+
+const OPERATION_BLOCK: &str =
+    "//*[contains(@class, 'opblock-get')][.//*[@data-path='/api/contacts']]";
+/// The heading of `GET /api/contacts`, which opens it.
+const OPERATION: &str = "//*[contains(@class, 'opblock-get')]//*[@data-path='/api/contacts']";
+const LOGOUT: &str = "//*[contains(@class, 'auth-container')]//button[text()='Logout']";
+/// "Close", as soon as the form offers to log out: the login has worked.
+const LOGOUT_IS_OFFERED_BUT_CLOSE: &str =
+    "//*[contains(@class, 'auth-container')][.//button[text()='Logout']]//button[text()='Close']";
+
+/// Fills in and sends Swagger UI's own form.
+fn log_in(browser: &Browser, email: &str, password: &str) {
+    browser.click("//*[contains(@class, 'auth-wrapper')]/button[contains(@class, 'authorize')]");
+    browser.type_into("//input[@id='oauth_username']", email);
+    browser.type_into("//input[@id='oauth_password']", password);
+    browser.click("//*[contains(@class, 'auth-container')]//button[text()='Authorize']");
+}
+
+/// Fails on a request to anywhere else, and returns the addresses asked.
+fn assert_only_the_server_was_asked(browser: &Browser, server: &Server) -> BTreeSet<String> {
+    let (sent, failed) = browser.requests();
+    assert!(!sent.is_empty(), "the log has the page's requests");
+    for request in &sent {
+        let own = request.url.strip_prefix(&server.address);
+        assert!(
+            own.is_some_and(|path| path.starts_with('/')),
+            "{}",
+            request.url
+        );
+        assert!(!failed.contains(&request.id), "{} failed", request.url);
+    }
+    sent.into_iter().map(|request| request.url).collect()
+}
+
+/// A new user: the email and an access token. Emails differ between runs, for a database may outlive one.
+fn sign_up(server: &Server, name: &str) -> (String, String) {
+    let now = std::time::UNIX_EPOCH.elapsed().expect("it is after 1970");
+    let email = format!("{name}.{}@example.com", now.as_nanos());
+    let body = json!({ "username": name, "email": email, "password": PASSWORD });
+    let (status, answer) = post(&format!("{}/api/auth/signup", server.address), None, &body);
+    assert_eq!(status, 201, "{answer}");
+    let (status, answer) = post(&format!("{}/api/auth/login", server.address), None, &body);
+    assert_eq!(status, 200, "{answer}");
+    let token = answer["access_token"].as_str().expect("a token");
+    (email, token.to_string())
+}
+
+fn post(url: &str, token: Option<&str>, body: &Value) -> (u16, Value) {
+    let mut request = agent().post(url).header("Content-Type", "application/json");
+    if let Some(token) = token {
+        request = request.header("Authorization", format!("Bearer {token}"));
+    }
+    let mut response = request.send(body.to_string()).expect("an answer");
+    let text = response.body_mut().read_to_string().expect("a body");
+    (
+        response.status().as_u16(),
+        serde_json::from_str(&text).expect("JSON"),
+    )
+}
+
+fn get(url: &str) -> Value {
+    let mut response = agent().get(url).call().expect("an answer");
+    let text = response.body_mut().read_to_string().expect("a body");
+    serde_json::from_str(&text).expect("JSON")
+}
