@@ -38,17 +38,18 @@ impl Browser {
             .stdout(Stdio::piped())
             .spawn()
             .expect("chromedriver does not start: tests/browser/setup.sh installs it");
-        let mut lines = BufReader::new(driver.stdout.take().expect("stdout is piped")).lines();
+        let output = BufReader::new(driver.stdout.take().expect("stdout is piped"));
+        let mut lines = output
+            .lines()
+            .map(|line| line.expect("chromedriver prints text"));
         let port: u16 = lines
             .find_map(|line| {
-                let line = line.expect("chromedriver prints text");
-                line.rsplit_once("successfully on port ")?
-                    .1
-                    .trim_end_matches('.')
-                    .parse()
-                    .ok()
+                let (_, port) = line.rsplit_once("successfully on port ")?;
+                port.trim_end_matches('.').parse().ok()
             })
             .expect("chromedriver says its port");
+        // Read on, for it may have more to say, and nobody at the other end of the pipe would end it.
+        std::thread::spawn(move || lines.for_each(drop));
         let mut browser = Browser {
             driver,
             http: agent(),

@@ -12,6 +12,11 @@ const loginWithoutClient = () => ({
   },
 });
 
+// Swagger UI's own top bar would do this, with a field for other documents' addresses that has no use here.
+if (matchMedia("(prefers-color-scheme: dark)").matches) {
+  document.documentElement.classList.add("dark-mode");
+}
+
 SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#swagger-ui",
