@@ -5,7 +5,9 @@
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -13,12 +15,17 @@ use serde_json::{Value, json};
 /// How long a step may take before the test fails. Generous, for a loaded machine: it decides nothing else.
 const DEADLINE: Duration = Duration::from_secs(30);
 
+/// How long to wait before trying again.
+const STEP: Duration = Duration::from_millis(20);
+
 /// The member that marks a JSON object as a reference to an element (WebDriver, section 12.2).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 /// Chromium with one empty window and an empty profile. Dropping it ends both processes.
 pub struct Browser {
     driver: Child,
+    /// Where both processes keep their files, the profile among them.
+    folder: PathBuf,
     http: ureq::Agent,
     session: String,
 }
@@ -33,8 +40,17 @@ pub struct Sent {
 impl Browser {
     /// Starts ChromeDriver and Chromium with no way to any host but 127.0.0.1.
     pub fn start() -> Browser {
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        // In the system's own folder, for Chromium has a socket in it, whose path may not be long.
+        let folder = std::env::temp_dir().join(format!(
+            "contactd-browser-{}-{}",
+            std::process::id(),
+            STARTED.fetch_add(1, Ordering::Relaxed)
+        ));
+        std::fs::create_dir(&folder).expect("the system has a folder for temporary files");
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
+            .env("TMPDIR", &folder)
             .stdout(Stdio::piped())
             .spawn()
             .expect("chromedriver does not start: tests/browser/setup.sh installs it");
@@ -52,6 +68,7 @@ impl Browser {
         std::thread::spawn(move || lines.for_each(drop));
         let mut browser = Browser {
             driver,
+            folder,
             http: agent(),
             session: format!("http://127.0.0.1:{port}/session"),
         };
@@ -119,7 +136,7 @@ impl Browser {
                 let page = self.run("return document.body.innerText");
                 panic!("no {what} within {DEADLINE:?}; the page:\n{page:#}");
             }
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(STEP);
         }
     }
 
@@ -202,11 +219,16 @@ impl Browser {
 }
 
 impl Drop for Browser {
-    /// The session first, for it is what ends Chromium and removes its profile.
+    /// The session first, for that ends Chromium.
     fn drop(&mut self) {
         let _ = self.http.delete(&self.session).call();
         let _ = self.driver.kill();
         let _ = self.driver.wait();
+        // Chromium's helpers may still write while they end.
+        let start = Instant::now();
+        while std::fs::remove_dir_all(&self.folder).is_err() && start.elapsed() < DEADLINE {
+            std::thread::sleep(STEP);
+        }
     }
 }
 

@@ -10,9 +10,12 @@
 //! that inflates and its checksum) and 0.49 MB: the large files stay as compressed as they were in the archive.
 //!
 //! # What the page needs from the program
-//! - `GET /docs` and `/docs/` answer with [`page`], `GET /docs/{name}` with [`asset`], all with
-//!   [`CONTENT_SECURITY_POLICY`]; `GET /openapi.json` with the document.
-//! - For the Authorize button, the document has a security scheme `oauth2` with a `password` flow.
+//! - `GET /docs` and `/docs/` answer with [`page`], and `GET /docs/{name}` with [`asset`]. Each carries its `ETag`,
+//!   `Vary: Accept-Encoding`, and [`CONTENT_SECURITY_POLICY`].
+//! - `GET /openapi.json` answers with the document. For the Authorize button it has a security scheme of type `oauth2`
+//!   with a `password` flow, whose `tokenUrl` may be a path. Without `servers` it describes the server it came from.
+//!
+//! `/docs/LICENSE` and `/docs/NOTICE` are Swagger UI's own: its licence asks that they go where it goes.
 
 use std::sync::OnceLock;
 
