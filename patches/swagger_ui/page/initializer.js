@@ -1,7 +1,7 @@
 "use strict";
 
-// Swagger UI would send the client id and secret, which nobody is asked for, as "Authorization: Basic undefined:…".
-// In the body they are left out when they are empty.
+// Nobody is asked for an OAuth2 client, yet Swagger UI would send an empty id and secret as Basic credentials. In the
+// body, its other way, it leaves out what is empty.
 const loginWithoutClient = () => ({
   statePlugins: {
     auth: {
