@@ -1,5 +1,5 @@
-//! When birthdays fall. Every answer about them (the list, the calendar, the windows of the query)
-//! comes from [`in_year`], so they agree.
+//! When birthdays fall: the list, the calendar and the windows of the query all ask here, so they
+//! agree.
 //!
 //! A birthday on 29 February falls on 28 February in a year that has none.
 
@@ -46,40 +46,25 @@ pub fn turns(birthday: NaiveDate, today: NaiveDate) -> i32 {
     next(birthday, today).year() - birthday.year()
 }
 
-/// A range of [`month_day`]s within one year. The default is empty: no day is between 1 and 0.
+/// A range of [`month_day`]s within one year.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
     /// The first [`month_day`] that is in it.
     pub from: i16,
     /// The last. It need not be a day that exists.
     pub to: i16,
-    /// Whether its year has no 29 February, so that 229 counts as 228 in the order of days, and not
-    /// as the day after.
+    /// Whether its year has no 29 February: then who has 229 celebrates on 228, and sorts with
+    /// those who have 228 and not after them.
     pub leap_day_on_28: bool,
 }
 
 impl Window {
-    /// The window with no day in it.
+    /// The window with no day in it: none is between 1 and 0.
     pub const EMPTY: Window = Window {
         from: 1,
         to: 0,
         leap_day_on_28: false,
     };
-
-    /// Whether a contact with this [`month_day`] is in it.
-    pub fn contains(&self, month_day: i16) -> bool {
-        (self.from..=self.to).contains(&month_day)
-    }
-
-    /// The [`month_day`] on which a birthday with this one falls in the window's year: what to sort
-    /// by.
-    pub fn falls_on(&self, month_day: i16) -> i16 {
-        if self.leap_day_on_28 && month_day == LEAP_DAY {
-            LEAP_DAY - 1
-        } else {
-            month_day
-        }
-    }
 }
 
 /// The birthdays that fall on `today` … `today + days`, both included, as two ranges of
@@ -87,9 +72,9 @@ impl Window {
 /// birthday is in one range at most, so it is listed once, for its nearest day. More than 366
 /// `days` are as many.
 ///
-/// Nearest first is: by window, within it by [`Window::falls_on`]. Two ranges are enough, since
-/// what a window has in its third year it had in its first (366 days from 31 December of a leap
-/// year reach 1 January of the year after next).
+/// Nearest first is: by window, then by month and day with [`Window::leap_day_on_28`] applied. Two
+/// ranges are enough, since what a window has in its third year it had in its first (366 days from
+/// 31 December of a leap year reach 1 January of the year after next).
 pub fn windows(today: NaiveDate, days: u16) -> [Window; 2] {
     let days = Days::new(days.min(WINDOW_MAX_DAYS).into());
     let end = today.checked_add_days(days).unwrap_or(NaiveDate::MAX);
@@ -171,16 +156,25 @@ mod tests {
         reached
     }
 
+    /// What the query does with a window: whether a month and day is in it, and by what it sorts.
+    fn place(window: &Window, md: i16) -> Option<i16> {
+        let falls_on = match md {
+            229 if window.leap_day_on_28 => 228,
+            other => other,
+        };
+        (window.from <= md && md <= window.to).then_some(falls_on)
+    }
+
     /// Compares [`windows`] with the walk: who is in, once each, and in which order.
     fn check(today: NaiveDate, reached: &[(i16, u16)], days: u16) {
         let [this, next] = windows(today, days);
         let mut before = None;
         for (md, passed) in reached {
-            let place = match (this.contains(*md), next.contains(*md)) {
-                (true, false) => Some((1, this.falls_on(*md))),
-                (false, true) => Some((2, next.falls_on(*md))),
-                (false, false) => None,
-                (true, true) => panic!("{today} +{days}: {md} is listed twice"),
+            let place = match (place(&this, *md), place(&next, *md)) {
+                (Some(day), None) => Some((1, day)),
+                (None, Some(day)) => Some((2, day)),
+                (None, None) => None,
+                (Some(_), Some(_)) => panic!("{today} +{days}: {md} is listed twice"),
             };
             assert_eq!(place.is_some(), *passed <= days, "{today} +{days}: {md}");
             if let (Some((before, passed_before)), Some(place)) = (before, place) {
