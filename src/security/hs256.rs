@@ -20,7 +20,7 @@ use sha2::Sha256;
 /// # Panics
 /// If another provider is in place, which only another user of jsonwebtoken in this program could
 /// have done.
-pub fn install() {
+pub(super) fn install() {
     static ONCE: Once = Once::new();
     static PROVIDER: CryptoProvider = CryptoProvider {
         signer_factory: |algorithm, key| {
@@ -43,7 +43,7 @@ pub fn install() {
 }
 
 /// HMAC-SHA-256 of `message` under `key`.
-pub fn mac(key: &[u8], message: &[u8]) -> [u8; 32] {
+pub(super) fn mac(key: &[u8], message: &[u8]) -> [u8; 32] {
     let mut mac = new_mac(key);
     mac.update(message);
     mac.finalize().into_bytes().into()

@@ -5,4 +5,5 @@
 
 mod hs256;
 pub mod password;
+pub mod throttle;
 pub mod token;

@@ -1,0 +1,2 @@
+-- A round trip.
+select 1

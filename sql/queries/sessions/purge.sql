@@ -1,0 +1,7 @@
+-- Forgets sessions that no refresh token can revive, and revocations that every access token has outlived.
+-- $1 days that a session lives at most, $2 days that it lives unused, $3 seconds that a revocation is kept.
+with old as (
+  delete from sessions
+  where created_at < now() - make_interval(days => $1) or last_used_at < now() - make_interval(days => $2)
+)
+delete from revocations where revoked_at < now() - make_interval(secs => $3)

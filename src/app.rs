@@ -1,0 +1,101 @@
+//! One request from plain values to a plain response. Everything that happens to a request is called here, in its order.
+
+use std::time::Instant;
+
+use crate::context::Context;
+use crate::endpoint::{BODY_LIMIT, Call, Handler, Lane, Route};
+use crate::http::{Method, Request, Response};
+use crate::middleware;
+use crate::problem::{self, Error};
+use crate::router::{Found, Router};
+
+/// The program without its server.
+pub struct App {
+    /// What handlers share.
+    pub context: Context,
+    /// The table of routes.
+    pub router: Router,
+}
+
+impl App {
+    /// Answers a request, whatever it is.
+    pub fn handle(&self, request: &Request<'_>) -> Response {
+        let started = Instant::now();
+        let id = middleware::request_id(request);
+        let found = self.router.find(request.method, request.path);
+        let guarded = matches!(&found, Found::Route(route, _) if route.is_guarded());
+        let outcome = match found {
+            Found::Route(route, params) => self.run(
+                route,
+                &Call {
+                    request,
+                    params,
+                    id: &id,
+                },
+            ),
+            Found::Options(allow) => Ok(Response::new(204).header("Allow", allow.to_owned())),
+            Found::WrongMethod(allow) => Err(Error::MethodNotAllowed(allow.to_owned())),
+            Found::NotFound => Err(Error::NotFound(
+                "There is nothing at this path: see /docs for what there is.",
+            )),
+        };
+        let response = outcome.unwrap_or_else(|error| error.into_response(&id));
+        let response = middleware::finish(&self.context, request, &id, guarded, response);
+        middleware::access_log(request, &id, &response, started);
+        response
+    }
+
+    fn run(&self, route: &Route, call: &Call<'_>) -> Result<Response, Error> {
+        if call.request.body.len() > route.body_limit {
+            return Err(Error::PayloadTooLarge(route.body_limit));
+        }
+        match &route.handler {
+            Handler::Public(handler) => handler(&self.context, call),
+            Handler::Guarded(handler) => {
+                let caller = middleware::authenticate(&self.context, call.request)?;
+                handler(&self.context, &caller, call)
+            }
+        }
+    }
+
+    /// Which workers a request is for.
+    pub fn lane(&self, method: Method, path: &str) -> Lane {
+        match self.router.find(method, path) {
+            Found::Route(route, _) => route.lane,
+            _ => Lane::Fast,
+        }
+    }
+
+    /// How many bytes a request's body may have, asked before it is read. More than the usual only for who is known.
+    pub fn body_limit(&self, request: &Request<'_>) -> usize {
+        match self.router.find(request.method, request.path) {
+            Found::Route(route, _) if route.body_limit <= BODY_LIMIT => route.body_limit,
+            Found::Route(route, _) if self.is_known(request) => route.body_limit,
+            _ => BODY_LIMIT,
+        }
+    }
+
+    /// Whether a request has a valid access token. It is asked on a connection's own thread, so it never waits for the database:
+    /// whether the session has ended is found out before the handler runs.
+    fn is_known(&self, request: &Request<'_>) -> bool {
+        let now = self.context.now();
+        request
+            .bearer()
+            .is_some_and(|token| self.context.keys.verify_access(token, now).is_ok())
+    }
+
+    /// The answer to what the server refuses before there is a request, or instead of running it.
+    pub fn refuse(&self, status: u16, detail: &str) -> Response {
+        let id = middleware::new_request_id();
+        log::debug!("{id} refused: {status} {detail}");
+        let response = problem::document(status, detail, &id, &[]);
+        let response = response
+            .header("X-Request-Id", id)
+            .header("X-Content-Type-Options", "nosniff");
+        if status == 503 {
+            response.header("Retry-After", problem::RETRY_AFTER)
+        } else {
+            response
+        }
+    }
+}

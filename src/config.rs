@@ -1,0 +1,478 @@
+//! The settings: each from the environment or a flag, checked at the start, so that a wrong one ends the program with a line
+//! that names it rather than a request much later.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+
+use postgres::config::{Host, SslMode};
+
+/// The default of `PASSWORD_MIN_LENGTH`: the sample users of the original application have six.
+pub const PASSWORD_MIN_LENGTH: usize = 6;
+
+/// A value that is never printed.
+#[derive(Clone)]
+pub struct Secret(Vec<u8>);
+
+impl Secret {
+    /// The bytes.
+    pub fn reveal(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// One setting, for reading and for `--help`.
+pub struct Setting {
+    /// Its name in the environment; the flag is the same in lower case with dashes.
+    pub name: &'static str,
+    /// What counts when it is not set.
+    pub default: &'static str,
+    /// One line for `--help`.
+    pub help: &'static str,
+}
+
+/// All settings. A flag wins over the environment.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "DATABASE_URL",
+        default: "",
+        help: "where Postgres is: a URL or key/value string, TCP or Unix socket (required)",
+    },
+    Setting {
+        name: "LISTEN",
+        default: "127.0.0.1:8000",
+        help: "address and port to serve on",
+    },
+    Setting {
+        name: "JWT_SECRET",
+        default: "",
+        help: "what tokens are signed with, at least 32 bytes (required, or the next)",
+    },
+    Setting {
+        name: "JWT_SECRET_FILE",
+        default: "",
+        help: "a file that holds it; white space around it does not count",
+    },
+    Setting {
+        name: "JWT_SECRET_PREVIOUS",
+        default: "",
+        help: "an older secret, for verifying only, while keys change",
+    },
+    Setting {
+        name: "JWT_SECRET_PREVIOUS_FILE",
+        default: "",
+        help: "a file that holds it",
+    },
+    Setting {
+        name: "PASSWORD_MIN_LENGTH",
+        default: "6",
+        help: "fewest characters of a new password, 1 to 128; 8 or more is wise",
+    },
+    Setting {
+        name: "REFUSED_PASSWORDS_FILE",
+        default: "",
+        help: "a file of passwords that are refused, one a line",
+    },
+    Setting {
+        name: "LOGIN_ATTEMPTS",
+        default: "10",
+        help: "failed logins of an account in 15 minutes; 0: no limit",
+    },
+    Setting {
+        name: "ADDRESS_ATTEMPTS",
+        default: "100",
+        help: "failed logins or sign-ups from an address in 15 minutes; 0: no limit",
+    },
+    Setting {
+        name: "TRUSTED_PROXIES",
+        default: "",
+        help: "addresses, by commas, whose X-Forwarded-For counts",
+    },
+    Setting {
+        name: "TIMEZONE",
+        default: "UTC",
+        help: "the server's own today, for birthdays: a zone that Postgres knows",
+    },
+    Setting {
+        name: "CORS_ORIGINS",
+        default: "",
+        help: "origins, by commas, whose browsers may call; * for any",
+    },
+    Setting {
+        name: "LOG",
+        default: "info",
+        help: "error, warn, info, debug (a line each request) or off",
+    },
+    Setting {
+        name: "WORKERS",
+        default: "",
+        help: "threads for quick requests (two a core)",
+    },
+    Setting {
+        name: "SLOW_WORKERS",
+        default: "",
+        help: "threads for hashing, import and export (one a core)",
+    },
+    Setting {
+        name: "MAX_CONNECTIONS",
+        default: "1024",
+        help: "clients at the same time; the next gets 503",
+    },
+    Setting {
+        name: "HEAD_TIMEOUT",
+        default: "10",
+        help: "seconds for a whole request head from its first byte",
+    },
+    Setting {
+        name: "BODY_TIMEOUT",
+        default: "30",
+        help: "seconds for a whole request body",
+    },
+    Setting {
+        name: "IDLE_TIMEOUT",
+        default: "75",
+        help: "seconds that a connection may be idle",
+    },
+    Setting {
+        name: "WRITE_TIMEOUT",
+        default: "10",
+        help: "seconds that a client may take nothing of its answer",
+    },
+    Setting {
+        name: "MAX_HEAD_BYTES",
+        default: "32768",
+        help: "most bytes of request line and headers",
+    },
+    Setting {
+        name: "MAX_HEADERS",
+        default: "100",
+        help: "most headers of a request",
+    },
+    Setting {
+        name: "BODIES_IN_FLIGHT",
+        default: "134217728",
+        help: "most bytes of all request bodies together; the next gets 503",
+    },
+    Setting {
+        name: "DRAIN_TIMEOUT",
+        default: "10",
+        help: "seconds for requests in flight after SIGTERM",
+    },
+];
+
+/// A setting that does not fit; one line that names it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Wrong(pub String);
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn wrong<T>(name: &str, what: impl fmt::Display) -> Result<T, Wrong> {
+    Err(Wrong(format!("{name} {what}")))
+}
+
+/// All settings, checked.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)] // SETTINGS says what each is
+pub struct Config {
+    pub database: postgres::Config,
+    pub listen: SocketAddr,
+    pub jwt_secret: Secret,
+    pub jwt_secret_previous: Option<Secret>,
+    pub password_min: usize,
+    pub refused_passwords: Vec<String>,
+    pub login_attempts: i32,
+    pub address_attempts: i32,
+    pub trusted_proxies: Vec<IpAddr>,
+    pub timezone: String,
+    pub cors_origins: Vec<String>,
+    pub log: log::LevelFilter,
+    pub workers: usize,
+    pub slow_workers: usize,
+    pub max_connections: usize,
+    pub head_timeout: u64,
+    pub body_timeout: u64,
+    pub idle_timeout: u64,
+    pub write_timeout: u64,
+    pub max_head_bytes: usize,
+    pub max_headers: usize,
+    pub bodies_in_flight: usize,
+    pub drain_timeout: u64,
+}
+
+/// Named values, by the settings' names.
+pub struct Values(HashMap<&'static str, String>);
+
+impl Values {
+    /// The settings among these values; those that are empty count as not set. Later ones win.
+    pub fn new(given: impl IntoIterator<Item = (String, String)>) -> Values {
+        let mut values = HashMap::new();
+        for (name, value) in given {
+            if let Some(setting) = SETTINGS.iter().find(|s| s.name == name)
+                && !value.is_empty()
+            {
+                values.insert(setting.name, value);
+            }
+        }
+        Values(values)
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    fn or_default(&self, name: &'static str) -> &str {
+        self.get(name)
+            .or_else(|| SETTINGS.iter().find(|s| s.name == name).map(|s| s.default))
+            .unwrap_or("")
+    }
+
+    fn number(
+        &self,
+        name: &'static str,
+        range: std::ops::RangeInclusive<u64>,
+        computed: Option<u64>,
+    ) -> Result<u64, Wrong> {
+        let text = self.or_default(name);
+        match (text, computed) {
+            ("", Some(computed)) => Ok(computed),
+            _ => match text.parse() {
+                Ok(number) if range.contains(&number) => Ok(number),
+                _ => wrong(
+                    name,
+                    format_args!(
+                        "must be a number from {} to {}, not `{text}`",
+                        range.start(),
+                        range.end()
+                    ),
+                ),
+            },
+        }
+    }
+
+    fn size(
+        &self,
+        name: &'static str,
+        range: std::ops::RangeInclusive<u64>,
+        computed: Option<u64>,
+    ) -> Result<usize, Wrong> {
+        self.number(name, range, computed)
+            .map(|n| usize::try_from(n).unwrap_or(usize::MAX))
+    }
+
+    fn list(&self, name: &'static str) -> Vec<&str> {
+        self.or_default(name)
+            .split(',')
+            .map(str::trim)
+            .filter(|s| !s.is_empty())
+            .collect()
+    }
+
+    fn secret(&self, name: &'static str, file_name: &'static str) -> Result<Option<Secret>, Wrong> {
+        let (named, bytes) = match (self.get(name), self.get(file_name)) {
+            (Some(_), Some(_)) => {
+                return wrong(
+                    name,
+                    format_args!("and {file_name} are both set: give one of them"),
+                );
+            }
+            (Some(text), None) => (name, text.as_bytes().to_vec()),
+            (None, Some(path)) => (file_name, read_file(file_name, path)?.trim_ascii().to_vec()),
+            (None, None) => return Ok(None),
+        };
+        if bytes.len() < 32 {
+            return wrong(
+                named,
+                format_args!(
+                    "must hold at least 32 bytes, not {}: try `openssl rand -hex 32`",
+                    bytes.len()
+                ),
+            );
+        }
+        Ok(Some(Secret(bytes)))
+    }
+
+    /// Where the database is, alone: all that `contactd migrate` needs.
+    pub fn database(&self) -> Result<postgres::Config, Wrong> {
+        let text = self.get("DATABASE_URL").map_or_else(
+            || {
+                wrong(
+                    "DATABASE_URL",
+                    "is not set: give postgres://user@host/database",
+                )
+            },
+            Ok,
+        )?;
+        // The parser's own error may repeat the password.
+        let Ok(config) = text.parse::<postgres::Config>() else {
+            return wrong(
+                "DATABASE_URL",
+                "must be a Postgres URL or key/value string, such as postgres://user@host/database",
+            );
+        };
+        if config.get_user().is_none() {
+            return wrong("DATABASE_URL", "names no user");
+        }
+        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+            return wrong("DATABASE_URL", "names no host");
+        }
+        match config.get_ssl_mode() {
+            SslMode::Disable => Ok(config),
+            SslMode::Prefer
+                if config.get_hosts().iter().all(is_local)
+                    && config.get_hostaddrs().iter().all(IpAddr::is_loopback) =>
+            {
+                Ok(config)
+            }
+            SslMode::Prefer => wrong(
+                "DATABASE_URL",
+                "names a remote host, and TLS is not built in: add sslmode=disable to accept plain text",
+            ),
+            _ => wrong(
+                "DATABASE_URL",
+                "asks for TLS, which is not built in: use a Unix socket, a local proxy, or sslmode=disable",
+            ),
+        }
+    }
+
+    /// What a new password must be, for whoever makes users by command.
+    pub fn new_password(&self) -> Result<(usize, Vec<String>), Wrong> {
+        Ok((
+            self.size("PASSWORD_MIN_LENGTH", 1..=128, None)?,
+            self.refused_passwords()?,
+        ))
+    }
+
+    /// The level of the log.
+    pub fn log(&self) -> Result<log::LevelFilter, Wrong> {
+        let text = self.or_default("LOG");
+        text.parse().or_else(|_| {
+            wrong(
+                "LOG",
+                format_args!("must be error, warn, info, debug or off, not `{text}`"),
+            )
+        })
+    }
+
+    /// All settings.
+    pub fn config(&self) -> Result<Config, Wrong> {
+        let listen = self.or_default("LISTEN");
+        let Some(listen) = listen.to_socket_addrs().ok().and_then(|mut all| all.next()) else {
+            return wrong(
+                "LISTEN",
+                format_args!(
+                    "must be an address and a port such as 127.0.0.1:8000, not `{listen}`"
+                ),
+            );
+        };
+        let Some(jwt_secret) = self.secret("JWT_SECRET", "JWT_SECRET_FILE")? else {
+            return wrong(
+                "JWT_SECRET",
+                "is not set, nor JWT_SECRET_FILE: try `openssl rand -hex 32`",
+            );
+        };
+        let mut trusted_proxies = Vec::new();
+        for text in self.list("TRUSTED_PROXIES") {
+            match text.parse::<IpAddr>() {
+                Ok(address) => trusted_proxies.push(address.to_canonical()),
+                Err(_) => {
+                    return wrong(
+                        "TRUSTED_PROXIES",
+                        format_args!("must be IP addresses by commas, not `{text}`"),
+                    );
+                }
+            }
+        }
+        let (password_min, refused_passwords) = self.new_password()?;
+        let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+        Ok(Config {
+            database: self.database()?,
+            listen,
+            jwt_secret,
+            jwt_secret_previous: self.secret("JWT_SECRET_PREVIOUS", "JWT_SECRET_PREVIOUS_FILE")?,
+            password_min,
+            refused_passwords,
+            login_attempts: self.number("LOGIN_ATTEMPTS", 0..=1_000_000, None)? as i32,
+            address_attempts: self.number("ADDRESS_ATTEMPTS", 0..=1_000_000, None)? as i32,
+            trusted_proxies,
+            timezone: self.or_default("TIMEZONE").to_owned(),
+            cors_origins: self.cors_origins()?,
+            log: self.log()?,
+            workers: self.size("WORKERS", 1..=256, Some(2 * cores))?,
+            slow_workers: self.size("SLOW_WORKERS", 1..=256, Some(cores))?,
+            max_connections: self.size("MAX_CONNECTIONS", 1..=100_000, None)?,
+            head_timeout: self.number("HEAD_TIMEOUT", 1..=3600, None)?,
+            body_timeout: self.number("BODY_TIMEOUT", 1..=3600, None)?,
+            idle_timeout: self.number("IDLE_TIMEOUT", 1..=3600, None)?,
+            write_timeout: self.number("WRITE_TIMEOUT", 1..=3600, None)?,
+            max_head_bytes: self.size("MAX_HEAD_BYTES", 1024..=1_048_576, None)?,
+            max_headers: self.size("MAX_HEADERS", 8..=10_000, None)?,
+            bodies_in_flight: self.size("BODIES_IN_FLIGHT", 1 << 24..=1 << 40, None)?,
+            drain_timeout: self.number("DRAIN_TIMEOUT", 0..=3600, None)?,
+        })
+    }
+
+    fn refused_passwords(&self) -> Result<Vec<String>, Wrong> {
+        let name = "REFUSED_PASSWORDS_FILE";
+        let Some(path) = self.get(name) else {
+            return Ok(Vec::new());
+        };
+        let Ok(text) = String::from_utf8(read_file(name, path)?) else {
+            return wrong(name, "must be UTF-8");
+        };
+        let mut list: Vec<_> = text
+            .lines()
+            .map(|line| line.trim_end_matches('\r').to_lowercase())
+            .filter(|l| !l.is_empty())
+            .collect();
+        list.sort_unstable();
+        list.dedup();
+        Ok(list)
+    }
+
+    fn cors_origins(&self) -> Result<Vec<String>, Wrong> {
+        let name = "CORS_ORIGINS";
+        let list = self.list(name);
+        match list.iter().find(|o| {
+            **o != "*"
+                && (!o.contains("://")
+                    || o.ends_with('/')
+                    || o.bytes().any(|b| !b.is_ascii_graphic()))
+        }) {
+            Some(odd) => wrong(
+                name,
+                format_args!(
+                    "must be origins such as https://app.example.com by commas, not `{odd}`"
+                ),
+            ),
+            None => Ok(list.into_iter().map(str::to_owned).collect()),
+        }
+    }
+}
+
+fn is_local(host: &Host) -> bool {
+    match host {
+        Host::Unix(_) => true,
+        Host::Tcp(name) => {
+            name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        }
+    }
+}
+
+fn read_file(name: &str, path: &str) -> Result<Vec<u8>, Wrong> {
+    std::fs::read(path).or_else(|error| {
+        wrong(
+            name,
+            format_args!("names {path}, which cannot be read: {error}"),
+        )
+    })
+}

@@ -1,0 +1,54 @@
+//! What handlers share.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use chrono::{DateTime, Utc};
+
+use crate::security::token::Keys;
+use crate::store::Store;
+use crate::store::revocations::Revocations;
+use crate::store::zone::Today;
+
+/// Everything a handler may use besides its input.
+pub struct Context {
+    /// The database.
+    pub store: Arc<Store>,
+    /// What tokens are signed and verified with.
+    pub keys: Keys,
+    /// The sessions that ended lately, whose access tokens are dead before they expire.
+    pub revocations: Arc<Revocations>,
+    /// The date in the set time zone.
+    pub today: Today,
+    /// The present; a function so that tests can set it.
+    pub clock: fn() -> DateTime<Utc>,
+    /// The fewest characters of a new password.
+    pub password_min: usize,
+    /// Passwords that are refused, in lower case.
+    pub refused_passwords: Vec<String>,
+    /// Failures for an account in a quarter of an hour; 0 for no limit.
+    pub login_attempts: i32,
+    /// Failures or sign-ups from an address in a quarter of an hour; 0 for no limit.
+    pub address_attempts: i32,
+    /// Proxies whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Origins that browsers may call from.
+    pub cors_origins: Vec<String>,
+    /// The OpenAPI document.
+    pub openapi: String,
+    /// Set once the server drains; `/readyz` tells.
+    pub draining: AtomicBool,
+}
+
+impl Context {
+    /// The present.
+    pub fn now(&self) -> DateTime<Utc> {
+        (self.clock)()
+    }
+
+    /// Whether the server is on its way out.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,144 @@
+//! A contact: what a client may write, what is kept, what is shown.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Serialize, Serializer};
+
+use super::fields::{Fields, Patch};
+use super::rules::{Date, Email, Text};
+
+const FIRST_NAME: Text = Text::line(100, "Іван");
+const LAST_NAME: Text = Text::line(100, "Франко");
+const PHONE_NUMBER: Text = Text::line(40, "+38 (050) 123-45-67");
+const ADDITIONAL_INFO: Text = Text {
+    max: 5000,
+    lines: true,
+    example: "Met at the spring conference",
+};
+
+/// A whole contact as a client writes it: trimmed, NFC, every optional field either a value or `None`, never empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// 1–100 characters.
+    pub first_name: String,
+    /// At most 100 characters.
+    pub last_name: Option<String>,
+    /// An address.
+    pub email: Option<String>,
+    /// At most 40 characters, as written.
+    pub phone_number: Option<String>,
+    /// From 1900-01-01 to tomorrow.
+    pub birthday: Option<NaiveDate>,
+    /// At most 5,000 characters, line breaks allowed.
+    pub additional_info: Option<String>,
+}
+
+impl Draft {
+    /// Reads and checks a contact; `None` after a fault.
+    pub fn read(fields: &mut Fields<'_>) -> Option<Draft> {
+        let birthday = Date::birthday(fields.today());
+        let first_name = fields.required("first_name", &FIRST_NAME);
+        let last_name = fields.optional("last_name", &LAST_NAME);
+        let email = fields.optional("email", &Email);
+        let phone_number = fields.optional("phone_number", &PHONE_NUMBER);
+        let birthday = fields.optional("birthday", &birthday);
+        let additional_info = fields.optional("additional_info", &ADDITIONAL_INFO);
+        Some(Draft {
+            first_name: first_name?,
+            last_name,
+            email,
+            phone_number,
+            birthday,
+            additional_info,
+        })
+    }
+}
+
+/// An RFC 7396 merge patch of a contact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changes {
+    /// May be changed, not cleared.
+    pub first_name: Option<String>,
+    /// See [`Draft`].
+    pub last_name: Patch<String>,
+    /// See [`Draft`].
+    pub email: Patch<String>,
+    /// See [`Draft`].
+    pub phone_number: Patch<String>,
+    /// See [`Draft`].
+    pub birthday: Patch<NaiveDate>,
+    /// See [`Draft`].
+    pub additional_info: Patch<String>,
+}
+
+impl Changes {
+    /// Reads and checks the patch.
+    pub fn read(fields: &mut Fields<'_>) -> Option<Changes> {
+        let birthday = Date::birthday(fields.today());
+        Some(Changes {
+            first_name: fields.patch_required("first_name", &FIRST_NAME),
+            last_name: fields.patch("last_name", &LAST_NAME),
+            email: fields.patch("email", &Email),
+            phone_number: fields.patch("phone_number", &PHONE_NUMBER),
+            birthday: fields.patch("birthday", &birthday),
+            additional_info: fields.patch("additional_info", &ADDITIONAL_INFO),
+        })
+    }
+}
+
+/// A kept contact, borrowed from the row it was read from, so that a list goes from Postgres to JSON without copies.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Contact<'a> {
+    /// Unique over all users.
+    pub id: i64,
+    /// See [`Draft`].
+    pub first_name: &'a str,
+    /// See [`Draft`].
+    pub last_name: Option<&'a str>,
+    /// See [`Draft`].
+    pub email: Option<&'a str>,
+    /// See [`Draft`].
+    pub phone_number: Option<&'a str>,
+    /// See [`Draft`].
+    pub birthday: Option<NaiveDate>,
+    /// See [`Draft`].
+    pub additional_info: Option<&'a str>,
+    /// When it was made.
+    #[serde(serialize_with = "rfc3339")]
+    pub created_at: DateTime<Utc>,
+    /// When it was last written.
+    #[serde(serialize_with = "rfc3339")]
+    pub updated_at: DateTime<Utc>,
+    /// Counts the writes from 1; the `ETag`.
+    #[serde(skip)]
+    pub version: i32,
+}
+
+/// A contact in the list of upcoming birthdays.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Upcoming<'a> {
+    /// The contact itself.
+    #[serde(flatten)]
+    pub contact: Contact<'a>,
+    /// The day it is celebrated next, `today` included.
+    pub next_birthday: NaiveDate,
+    /// Days from `today` to it.
+    pub days_until: i64,
+    /// The age reached on it, in years.
+    pub turns: i32,
+}
+
+/// Serializes as RFC 3339 in UTC with whole seconds. chrono's own formatting goes through a parsed format string, and this
+/// is on the path of every listed contact.
+pub fn rfc3339<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    use chrono::{Datelike, Timelike};
+    let t = at.naive_utc();
+    serializer.collect_str(&format_args!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
+        t.year(),
+        t.month(),
+        t.day(),
+        t.hour(),
+        t.minute(),
+        t.second()
+    ))
+}

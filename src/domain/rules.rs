@@ -1,0 +1,374 @@
+//! The rules that values keep: text, addresses, passwords, dates, numbers, choices.
+//!
+//! Text is trimmed and kept in NFC, and lengths count its characters (Unicode scalar values) after that. Control characters
+//! are refused rather than dropped: NUL cannot be stored in Postgres at all, and U+001F separates the fields of the search key.
+
+use std::ops::RangeInclusive;
+
+use chrono::{Days, NaiveDate};
+use serde_json::{Value, json};
+use unicode_normalization::{UnicodeNormalization, is_nfc};
+
+use super::fields::{Given, Rule};
+
+/// Text of `1..=max` characters; empty counts as absent.
+pub struct Text {
+    /// The most characters.
+    pub max: usize,
+    /// Whether line breaks and tabs are allowed.
+    pub lines: bool,
+    /// An example for the documentation.
+    pub example: &'static str,
+}
+
+impl Text {
+    /// One line of text.
+    pub const fn line(max: usize, example: &'static str) -> Text {
+        Text {
+            max,
+            lines: false,
+            example,
+        }
+    }
+}
+
+fn plain(text: &str, lines: bool) -> Result<String, String> {
+    let text = text.trim();
+    if let Some(c) = text
+        .chars()
+        .find(|c| c.is_control() && !(lines && matches!(c, '\n' | '\r' | '\t')))
+    {
+        return Err(format!(
+            "must not hold the control character U+{:04X}",
+            u32::from(c)
+        ));
+    }
+    Ok(if is_nfc(text) {
+        text.to_owned()
+    } else {
+        text.nfc().collect()
+    })
+}
+
+fn string(given: Given<'_>) -> Result<&str, String> {
+    given.text().ok_or_else(|| "must be a string".to_owned())
+}
+
+fn at_most(text: &str, max: usize) -> Result<(), String> {
+    // Bytes bound characters from above, so short text is never counted.
+    if text.len() > max && text.chars().count() > max {
+        return Err(format!("must have at most {max} characters"));
+    }
+    Ok(())
+}
+
+impl Rule for Text {
+    type Out = String;
+
+    fn read(&self, given: Given<'_>) -> Result<Option<String>, String> {
+        let text = plain(string(given)?, self.lines)?;
+        at_most(&text, self.max)?;
+        Ok((!text.is_empty()).then_some(text))
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "string", "maxLength": self.max, "example": self.example })
+    }
+}
+
+/// An e-mail address (RFC 5321 §4.1.2 without quoted strings and address literals, RFC 6531 letters allowed),
+/// at most 254 characters, its domain with at least one dot.
+pub struct Email;
+
+impl Rule for Email {
+    type Out = String;
+
+    fn read(&self, given: Given<'_>) -> Result<Option<String>, String> {
+        let text = plain(string(given)?, false)?;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        at_most(&text, 254)?;
+        if is_address(&text) {
+            Ok(Some(text))
+        } else {
+            Err("must be an e-mail address such as name@example.com".to_owned())
+        }
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "string", "format": "email", "maxLength": 254, "example": "ivan@example.com" })
+    }
+}
+
+fn is_address(text: &str) -> bool {
+    let Some((local, domain)) = text.rsplit_once('@') else {
+        return false;
+    };
+    let atom = |c: char| {
+        c.is_alphanumeric()
+            || !c.is_ascii() && !c.is_whitespace()
+            || "!#$%&'*+-/=?^_`{|}~".contains(c)
+    };
+    let local_ok = local.len() <= 64
+        && local
+            .split('.')
+            .all(|part| !part.is_empty() && part.chars().all(atom));
+    let label_ok = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label
+                .chars()
+                .all(|c| c.is_alphanumeric() || c == '-' || !c.is_ascii() && !c.is_whitespace())
+    };
+    local_ok && domain.contains('.') && domain.split('.').all(label_ok)
+}
+
+/// A password: any Unicode, neither trimmed nor cut, counted in characters.
+pub struct Password<'a> {
+    /// The fewest characters; 0 where a password is only compared.
+    pub min: usize,
+    /// Passwords that are refused, in lower case and sorted.
+    pub refused: &'a [String],
+}
+
+impl Password<'_> {
+    /// A password that is only compared with the one in force.
+    pub const GIVEN: Password<'static> = Password {
+        min: 0,
+        refused: &[],
+    };
+
+    /// The most characters a password may have.
+    pub const MAX: usize = 128;
+}
+
+impl Rule for Password<'_> {
+    type Out = super::user::Password;
+
+    fn read(&self, given: Given<'_>) -> Result<Option<Self::Out>, String> {
+        let text = string(given)?;
+        let count = text.chars().count();
+        if count < self.min {
+            return Err(format!("must have at least {} characters", self.min));
+        }
+        if count > Self::MAX {
+            return Err(format!("must have at most {} characters", Self::MAX));
+        }
+        if self.refused.binary_search(&text.to_lowercase()).is_ok() {
+            return Err("is on the list of passwords that are refused here".to_owned());
+        }
+        Ok((count > 0).then(|| super::user::Password::new(text)))
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "string", "format": "password", "minLength": self.min.max(1), "maxLength": Self::MAX, "example": "123456" })
+    }
+}
+
+/// A calendar date, `YYYY-MM-DD`.
+pub struct Date {
+    /// The earliest and the latest date that are taken.
+    pub range: RangeInclusive<NaiveDate>,
+}
+
+const fn ymd(year: i32, month: u32, day: u32) -> NaiveDate {
+    match NaiveDate::from_ymd_opt(year, month, day) {
+        Some(date) => date,
+        None => panic!("no such date"),
+    }
+}
+
+impl Date {
+    /// A birthday: from 1900 to tomorrow by the server, for the client may be a day ahead of it.
+    pub fn birthday(today: NaiveDate) -> Date {
+        Date {
+            range: ymd(1900, 1, 1)..=today.checked_add_days(Days::new(1)).unwrap_or(today),
+        }
+    }
+
+    /// A client's own "today".
+    pub fn today() -> Date {
+        Date {
+            range: ymd(1900, 1, 1)..=ymd(9998, 12, 31),
+        }
+    }
+}
+
+impl Rule for Date {
+    type Out = NaiveDate;
+
+    fn read(&self, given: Given<'_>) -> Result<Option<NaiveDate>, String> {
+        let text = string(given)?.trim();
+        if text.is_empty() {
+            return Ok(None);
+        }
+        // chrono alone would also take 2001-2-3 and +2001-02-03.
+        let shaped = text.len() == 10
+            && text.bytes().enumerate().all(|(i, b)| {
+                if i == 4 || i == 7 {
+                    b == b'-'
+                } else {
+                    b.is_ascii_digit()
+                }
+            });
+        let date = if shaped {
+            text.parse::<NaiveDate>().ok()
+        } else {
+            None
+        };
+        let date = date.ok_or_else(|| "must be a date such as 2001-02-28".to_owned())?;
+        if self.range.contains(&date) {
+            Ok(Some(date))
+        } else {
+            Err(format!(
+                "must be a date from {} to {}",
+                self.range.start(),
+                self.range.end()
+            ))
+        }
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "string", "format": "date", "example": "1990-05-17" })
+    }
+}
+
+/// An integer within a range.
+pub struct Integer {
+    /// The smallest and the largest value that are taken.
+    pub range: RangeInclusive<i64>,
+    /// What counts when it is absent, for the documentation.
+    pub default: Option<i64>,
+}
+
+impl Rule for Integer {
+    type Out = i64;
+
+    fn read(&self, given: Given<'_>) -> Result<Option<i64>, String> {
+        let number = match given {
+            Given::Json(value) => value.as_i64(),
+            Given::Text("") => return Ok(None),
+            Given::Text(text) => {
+                let digits = text.strip_prefix('-').unwrap_or(text);
+                (!digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
+                    .then(|| text.parse().ok())
+                    .flatten()
+            }
+        };
+        match number {
+            Some(n) if self.range.contains(&n) => Ok(Some(n)),
+            _ if *self.range.end() == i64::MAX => Err(format!(
+                "must be an integer of at least {}",
+                self.range.start()
+            )),
+            _ => Err(format!(
+                "must be an integer from {} to {}",
+                self.range.start(),
+                self.range.end()
+            )),
+        }
+    }
+
+    fn schema(&self) -> Value {
+        let mut schema =
+            json!({ "type": "integer", "format": "int64", "minimum": self.range.start() });
+        if *self.range.end() != i64::MAX {
+            schema["maximum"] = json!(self.range.end());
+        }
+        if let Some(default) = self.default {
+            schema["default"] = json!(default);
+        }
+        schema
+    }
+}
+
+/// `true` or `false`.
+pub struct Flag;
+
+impl Rule for Flag {
+    type Out = bool;
+
+    fn read(&self, given: Given<'_>) -> Result<Option<bool>, String> {
+        match given {
+            Given::Text("") => Ok(None),
+            Given::Text("true") | Given::Json(Value::Bool(true)) => Ok(Some(true)),
+            Given::Text("false") | Given::Json(Value::Bool(false)) => Ok(Some(false)),
+            _ => Err("must be true or false".to_owned()),
+        }
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "boolean" })
+    }
+}
+
+/// One of a few words, each standing for a value.
+pub struct OneOf<T: 'static> {
+    /// Word and value; the first is the default.
+    pub choices: &'static [(&'static str, T)],
+}
+
+impl<T: Copy> Rule for OneOf<T> {
+    type Out = T;
+
+    fn read(&self, given: Given<'_>) -> Result<Option<T>, String> {
+        let text = string(given)?;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        match self.choices.iter().find(|(word, _)| *word == text) {
+            Some((_, value)) => Ok(Some(*value)),
+            None => {
+                let words: Vec<_> = self.choices.iter().map(|(word, _)| *word).collect();
+                Err(format!("must be one of {}", words.join(", ")))
+            }
+        }
+    }
+
+    fn schema(&self) -> Value {
+        let words: Vec<_> = self.choices.iter().map(|(word, _)| *word).collect();
+        json!({ "type": "string", "enum": words })
+    }
+}
+
+/// Text that is searched for: any characters, not trimmed, for a space may be meant; nothing that no field could hold.
+pub struct Needle;
+
+impl Rule for Needle {
+    type Out = String;
+
+    fn read(&self, given: Given<'_>) -> Result<Option<String>, String> {
+        let text = string(given)?;
+        at_most(text, 254)?;
+        Ok((!text.is_empty()).then(|| text.to_owned()))
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "string", "maxLength": 254 })
+    }
+}
+
+/// A token or cursor: opaque text of bounded length, checked by whoever made it.
+pub struct Opaque {
+    /// The most bytes.
+    pub max: usize,
+}
+
+impl Rule for Opaque {
+    type Out = String;
+
+    fn read(&self, given: Given<'_>) -> Result<Option<String>, String> {
+        let text = string(given)?;
+        if text.len() > self.max {
+            return Err(format!("must have at most {} characters", self.max));
+        }
+        Ok((!text.is_empty()).then(|| text.to_owned()))
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "string", "maxLength": self.max })
+    }
+}

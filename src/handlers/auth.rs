@@ -1,0 +1,357 @@
+//! Signing up, in and out, and the sessions in between.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use chrono::{DateTime, Days, Utc};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::end_sessions;
+use super::path::Id;
+use super::users::UserShape;
+use crate::context::Context;
+use crate::domain::contact::rfc3339;
+use crate::domain::fields::Fields;
+use crate::domain::rules::{Flag, Opaque};
+use crate::domain::user::{Login, Password, Signup};
+use crate::endpoint::{
+    Answer, BearerToken, Caller, Client, Either, FieldContext, FromFields, Json, JsonOrForm,
+    ListOf, NoContent, OptionalJson, Path, Query, Shape, always,
+};
+use crate::problem::Error;
+use crate::security::password;
+use crate::security::throttle::Subject;
+use crate::store;
+use crate::store::attempts::{Reservation, Reserved};
+use crate::store::sessions::{DAYS_AT_MOST, Session, Which};
+
+impl FromFields for Signup {
+    fn from_fields(fields: &mut Fields<'_>, cx: &FieldContext<'_>) -> Option<Signup> {
+        Signup::read(fields, &cx.new_password)
+    }
+}
+
+/// A login as JSON.
+pub struct LoginJson(Login);
+
+impl FromFields for LoginJson {
+    fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<LoginJson> {
+        Login::read_json(fields).map(LoginJson)
+    }
+}
+
+/// A login as an OAuth2 password form.
+pub struct LoginForm(Login);
+
+impl FromFields for LoginForm {
+    fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<LoginForm> {
+        Login::read_form(fields).map(LoginForm)
+    }
+}
+
+/// A body of `POST /api/auth/refresh_token`.
+pub struct RefreshBody(String);
+
+impl FromFields for RefreshBody {
+    fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<RefreshBody> {
+        fields
+            .required("refresh_token", &Opaque { max: 4096 })
+            .map(RefreshBody)
+    }
+}
+
+/// The query of `POST /api/auth/logout`.
+pub struct LogoutQuery {
+    everywhere: bool,
+}
+
+impl FromFields for LogoutQuery {
+    fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<LogoutQuery> {
+        Some(LogoutQuery {
+            everywhere: fields.optional("everywhere", &Flag).unwrap_or(false),
+        })
+    }
+}
+
+/// A pair of tokens (RFC 6749 §5.1).
+pub struct TokenPair;
+
+impl Shape for TokenPair {
+    const NAME: &'static str = "TokenPair";
+    fn schema() -> Value {
+        always(json!({
+            "access_token": { "type": "string" },
+            "refresh_token": { "type": "string" },
+            "token_type": { "type": "string", "const": "bearer" },
+            "expires_in": { "type": "integer", "description": "seconds that the access token lives" },
+        }))
+    }
+}
+
+/// A session in the list of them.
+pub struct SessionShape;
+
+impl Shape for SessionShape {
+    const NAME: &'static str = "Session";
+    fn schema() -> Value {
+        always(json!({
+            "id": { "type": "integer", "format": "int64" },
+            "created_at": { "type": "string", "format": "date-time" },
+            "last_used_at": { "type": "string", "format": "date-time" },
+            "user_agent": { "type": ["string", "null"] },
+            "ip": { "type": ["string", "null"] },
+            "current": { "type": "boolean" },
+        }))
+    }
+}
+
+#[derive(Serialize)]
+struct SessionView<'a> {
+    id: i64,
+    #[serde(serialize_with = "rfc3339")]
+    created_at: DateTime<Utc>,
+    #[serde(serialize_with = "rfc3339")]
+    last_used_at: DateTime<Utc>,
+    user_agent: Option<&'a str>,
+    ip: Option<&'a str>,
+    current: bool,
+}
+
+/// One answer for an unknown e-mail, a wrong password and a disabled user.
+const WRONG: Error = Error::Unauthorized("E-mail or password is wrong.");
+const DEAD_REFRESH: Error =
+    Error::Unauthorized("The refresh token does not count (any more): log in again.");
+
+/// One line in the log for each thing that happens to an account; the logger adds the time.
+pub(super) fn audit(event: &str, user: Option<i64>, client: &Client) {
+    let user = Or(user, "unknown");
+    log::info!(
+        "auth {event} user={user} address={} request={}",
+        Or(client.address, "none"),
+        client.request_id
+    );
+}
+
+struct Or<T>(Option<T>, &'static str);
+
+impl<T: fmt::Display> fmt::Display for Or<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(value) => value.fmt(f),
+            None => f.write_str(self.1),
+        }
+    }
+}
+
+/// Takes an attempt of each subject that is limited; 429 if one has none left, whatever the password.
+fn reserve(
+    cx: &Context,
+    account: Option<&str>,
+    address: Option<IpAddr>,
+    client: &Client,
+) -> Result<Reserved, Error> {
+    let account = account
+        .filter(|_| cx.login_attempts > 0)
+        .map(|email| (Subject::Account(email).digest(), cx.login_attempts));
+    let address = address
+        .filter(|_| cx.address_attempts > 0)
+        .map(|ip| (Subject::Address(ip).digest(), cx.address_attempts));
+    let wanted: Vec<_> = account.into_iter().chain(address).collect();
+    match cx.store.reserve_attempt(&wanted)? {
+        Reservation::Granted(reserved) => Ok(reserved),
+        Reservation::Refused(seconds) => {
+            audit("throttled", None, client);
+            Err(Error::TooManyRequests(seconds))
+        }
+    }
+}
+
+/// Asks a user who is logged in for the password again, throttled as a login is: a stolen token must not help to guess it.
+pub(super) fn confirm_password(
+    cx: &Context,
+    caller: &Caller,
+    given: &Password,
+    client: &Client,
+) -> Result<String, Error> {
+    let user = cx.store.user(caller.user).map_err(gone)?;
+    let reserved = reserve(cx, Some(&user.email), None, client)?;
+    let credentials = cx.store.credentials(caller.user).map_err(gone)?;
+    if !password::verify(&credentials.password_hash, given.reveal()) {
+        audit("wrong-password", Some(caller.user), client);
+        return Err(Error::Unauthorized("The password is wrong."));
+    }
+    cx.store.refund_attempt(&reserved)?;
+    Ok(credentials.password_hash)
+}
+
+/// A caller whose row is gone was deleted a moment ago.
+pub(super) fn gone(error: store::Error) -> Error {
+    match error {
+        store::Error::NotFound => Error::Unauthorized("This account is gone."),
+        error => error.into(),
+    }
+}
+
+/// `POST /api/auth/signup`
+pub fn signup(
+    cx: &Context,
+    (Json(signup), client): (Json<Signup>, Client),
+) -> Result<Answer<201, UserShape>, Error> {
+    reserve(cx, None, client.address, &client)?;
+    let hash = password::hash(signup.password.reveal());
+    let user = cx
+        .store
+        .insert_user(&signup.username, &signup.email, &hash)?;
+    audit("signup", Some(user.id), &client);
+    Ok(Answer::json(&user).header("Location", "/api/users/me"))
+}
+
+/// `POST /api/auth/login`
+pub fn login(
+    cx: &Context,
+    (JsonOrForm(body), client): (JsonOrForm<LoginJson, LoginForm>, Client),
+) -> Result<Answer<200, TokenPair>, Error> {
+    let (Either::Left(LoginJson(login)) | Either::Right(LoginForm(login))) = body;
+    let reserved = reserve(cx, Some(&login.email), client.address, &client)?;
+    let credentials = cx.store.credentials_by_email(&login.email)?;
+    let typed = login.password.reveal();
+    let right = match &credentials {
+        Some(known) => password::verify(&known.password_hash, typed),
+        None => password::verify_unknown(typed),
+    };
+    let Some(credentials) = credentials.filter(|known| right && !known.disabled) else {
+        audit("login-failed", None, &client);
+        return Err(WRONG);
+    };
+    let address = client.address.map(|ip| ip.to_string());
+    let session = cx
+        .store
+        .begin_session(
+            credentials.user,
+            client.user_agent.as_deref(),
+            address.as_deref(),
+        )
+        .map_err(|error| match error {
+            store::Error::NotFound => WRONG, // deleted or disabled while the password was checked
+            error => error.into(),
+        })?;
+    cx.store.refund_attempt(&reserved)?;
+    cx.store
+        .forget_attempts(&Subject::Account(&login.email).digest())?;
+    if password::needs_rehash(&credentials.password_hash) {
+        cx.store.set_password(
+            credentials.user,
+            &password::hash(typed),
+            Some(&credentials.password_hash),
+        )?;
+    }
+    audit("login", Some(credentials.user), &client);
+    Ok(pair(cx, credentials.user, session))
+}
+
+fn pair(cx: &Context, user: i64, session: Session) -> Answer<200, TokenPair> {
+    let now = cx.now();
+    let ends = session
+        .created_at
+        .checked_add_days(Days::new(u64::from(DAYS_AT_MOST.unsigned_abs())))
+        .unwrap_or(now);
+    let answer = Answer::json(&json!({
+        "access_token": cx.keys.issue_access(user, session.id, now),
+        "refresh_token": cx.keys.issue_refresh(user, session.id, session.generation, now, ends),
+        "token_type": "bearer",
+        "expires_in": crate::security::token::ACCESS_LIFETIME.num_seconds(),
+    }));
+    answer.header("Cache-Control", "no-store") // RFC 6749 §5.1
+}
+
+/// `GET /api/auth/refresh_token`
+pub fn refresh(
+    cx: &Context,
+    (BearerToken(token), client): (BearerToken, Client),
+) -> Result<Answer<200, TokenPair>, Error> {
+    let token = token.ok_or(Error::Unauthorized(
+        "Send the refresh token: Authorization: Bearer …",
+    ))?;
+    let Ok(refresh) = cx.keys.verify_refresh(&token, cx.now()) else {
+        return Err(DEAD_REFRESH);
+    };
+    match cx
+        .store
+        .rotate_session(refresh.user, refresh.session, refresh.generation)
+    {
+        Ok(session) => Ok(pair(cx, refresh.user, session)),
+        // A genuine token that counts no more was used by two: one of them stole it. Which one cannot be told, so the
+        // session ends for both. Where the session had ended already, this finds nothing to end.
+        Err(store::Error::NotFound) => {
+            if !end_sessions(cx, refresh.user, Which::One(refresh.session))?.is_empty() {
+                audit("refresh-token-reused", Some(refresh.user), &client);
+            }
+            Err(DEAD_REFRESH)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// `POST /api/auth/refresh_token`
+pub fn refresh_by_post(
+    cx: &Context,
+    (bearer, OptionalJson(body), client): (BearerToken, OptionalJson<RefreshBody>, Client),
+) -> Result<Answer<200, TokenPair>, Error> {
+    let token = body.map_or(bearer, |RefreshBody(token)| BearerToken(Some(token)));
+    refresh(cx, (token, client))
+}
+
+/// `POST /api/auth/logout`
+pub fn logout(
+    cx: &Context,
+    caller: &Caller,
+    (Query(query), client): (Query<LogoutQuery>, Client),
+) -> Result<NoContent, Error> {
+    let which = if query.everywhere {
+        Which::All
+    } else {
+        Which::One(caller.session)
+    };
+    end_sessions(cx, caller.user, which)?;
+    audit(
+        if query.everywhere {
+            "logout-everywhere"
+        } else {
+            "logout"
+        },
+        Some(caller.user),
+        &client,
+    );
+    Ok(NoContent)
+}
+
+/// `GET /api/auth/sessions`
+pub fn sessions(
+    cx: &Context,
+    caller: &Caller,
+    (): (),
+) -> Result<Answer<200, ListOf<SessionShape>>, Error> {
+    let sessions = cx.store.sessions(caller.user)?;
+    Ok(Answer::array(sessions.iter().map(|s| SessionView {
+        id: s.id,
+        created_at: s.created_at,
+        last_used_at: s.last_used_at,
+        user_agent: s.user_agent.as_deref(),
+        ip: s.ip.as_deref(),
+        current: s.id == caller.session,
+    })))
+}
+
+/// `DELETE /api/auth/sessions/{id}`
+pub fn end_session(
+    cx: &Context,
+    caller: &Caller,
+    (Path(Id(id)), client): (Path<Id>, Client),
+) -> Result<NoContent, Error> {
+    if end_sessions(cx, caller.user, Which::One(id))?.is_empty() {
+        return Err(Error::NotFound("There is no such session."));
+    }
+    audit("session-ended", Some(caller.user), &client);
+    Ok(NoContent)
+}

@@ -1,0 +1,44 @@
+//! What is done for each route: plain functions from typed input to a typed reply.
+
+pub mod auth;
+pub mod contacts;
+pub mod service;
+pub mod users;
+
+use crate::context::Context;
+use crate::problem::Error;
+
+/// Ids in a path.
+mod path {
+    use crate::domain::fields::Fields;
+    use crate::domain::rules::Integer;
+    use crate::endpoint::{FieldContext, FromFields};
+
+    /// The `{id}` of a path: a positive integer.
+    pub struct Id(pub i64);
+
+    impl FromFields for Id {
+        fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<Id> {
+            fields
+                .required(
+                    "id",
+                    &Integer {
+                        range: 1..=i64::MAX,
+                        default: None,
+                    },
+                )
+                .map(Id)
+        }
+    }
+}
+
+/// Ends sessions for good: in the database for all instances, and here at once.
+fn end_sessions(
+    cx: &Context,
+    user: i64,
+    which: crate::store::sessions::Which,
+) -> Result<Vec<i64>, Error> {
+    let ended = cx.store.end_sessions(user, which)?;
+    cx.revocations.add(ended.iter().copied());
+    Ok(ended)
+}

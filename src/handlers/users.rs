@@ -1,0 +1,97 @@
+//! The caller's own account.
+
+use serde_json::{Value, json};
+
+use super::auth::{audit, confirm_password, gone};
+use super::end_sessions;
+use crate::context::Context;
+use crate::domain::fields::Fields;
+use crate::domain::user::{ChangePassword, DeleteAccount, Rename};
+use crate::endpoint::{
+    Answer, Caller, Client, FieldContext, FromFields, Json, MergePatch, NoContent, Shape, always,
+};
+use crate::problem::Error;
+use crate::security::password;
+use crate::store::sessions::Which;
+
+impl FromFields for Rename {
+    fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<Rename> {
+        Rename::read(fields)
+    }
+}
+
+impl FromFields for ChangePassword {
+    fn from_fields(fields: &mut Fields<'_>, cx: &FieldContext<'_>) -> Option<ChangePassword> {
+        ChangePassword::read(fields, &cx.new_password)
+    }
+}
+
+impl FromFields for DeleteAccount {
+    fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<DeleteAccount> {
+        DeleteAccount::read(fields)
+    }
+}
+
+/// A user in an answer.
+pub struct UserShape;
+
+impl Shape for UserShape {
+    const NAME: &'static str = "User";
+    fn schema() -> Value {
+        always(json!({
+            "id": { "type": "integer", "format": "int64" },
+            "username": { "type": "string" },
+            "email": { "type": "string", "format": "email" },
+            "created_at": { "type": "string", "format": "date-time" },
+        }))
+    }
+}
+
+/// `GET /api/users/me`
+pub fn me(cx: &Context, caller: &Caller, (): ()) -> Result<Answer<200, UserShape>, Error> {
+    Ok(Answer::json(&cx.store.user(caller.user).map_err(gone)?))
+}
+
+/// `PATCH /api/users/me`
+pub fn rename(
+    cx: &Context,
+    caller: &Caller,
+    MergePatch(rename): MergePatch<Rename>,
+) -> Result<Answer<200, UserShape>, Error> {
+    Ok(Answer::json(
+        &cx.store
+            .rename_user(caller.user, rename.username.as_deref())
+            .map_err(gone)?,
+    ))
+}
+
+/// `PUT /api/users/me/password`
+pub fn change_password(
+    cx: &Context,
+    caller: &Caller,
+    (Json(change), client): (Json<ChangePassword>, Client),
+) -> Result<NoContent, Error> {
+    let old = confirm_password(cx, caller, &change.current, &client)?;
+    let new = password::hash(change.new.reveal());
+    if !cx.store.set_password(caller.user, &new, Some(&old))? {
+        return Err(Error::Conflict(
+            "The password was changed at the same moment by somebody else: log in again.",
+        ));
+    }
+    end_sessions(cx, caller.user, Which::Others(caller.session))?;
+    audit("password-changed", Some(caller.user), &client);
+    Ok(NoContent)
+}
+
+/// `DELETE /api/users/me`
+pub fn delete(
+    cx: &Context,
+    caller: &Caller,
+    (Json(body), client): (Json<DeleteAccount>, Client),
+) -> Result<NoContent, Error> {
+    confirm_password(cx, caller, &body.password, &client)?;
+    let ended = cx.store.delete_user(caller.user).map_err(gone)?;
+    cx.revocations.add(ended);
+    audit("account-deleted", Some(caller.user), &client);
+    Ok(NoContent)
+}

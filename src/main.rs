@@ -1,0 +1,168 @@
+//! The program: environment and flags → [`Config`] → [`App`] → server. The only place that reads the environment, handles
+//! signals and exits.
+
+mod command;
+
+use std::net::TcpListener;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use contactd::app::App;
+use contactd::config::{Config, SETTINGS, Values, Wrong};
+use contactd::domain::rules;
+use contactd::security::password;
+use contactd::server::{Options, Server};
+use contactd::store::{self, Store};
+use contactd::{logger, setup};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use command::{Command, Parsed};
+
+/// How often the list of ended sessions is brought up to date, and a database that is away is tried again.
+const TICK: Duration = Duration::from_millis(500);
+/// How often what has no more use is forgotten.
+const PURGE: Duration = Duration::from_secs(60);
+
+fn main() -> ExitCode {
+    password::return_large_blocks();
+    let outcome = match command::parse(std::env::vars_os(), std::env::args_os()) {
+        Ok(Parsed::Help) => {
+            print!("{}", command::help(SETTINGS));
+            return ExitCode::SUCCESS;
+        }
+        Ok(Parsed::Version) => {
+            println!("contactd {}", env!("CARGO_PKG_VERSION"));
+            return ExitCode::SUCCESS;
+        }
+        Ok(Parsed::Run(command, values)) => run(command, &values),
+        Err(wrong) => Err(Failure::Setting(wrong)),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Setting(wrong)) => {
+            eprintln!("contactd: {wrong}");
+            ExitCode::from(2)
+        }
+        Err(Failure::Other(text)) => {
+            eprintln!("contactd: {text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+enum Failure {
+    /// Exit 2: a setting or an argument is wrong.
+    Setting(Wrong),
+    /// Exit 1: it could not be done.
+    Other(String),
+}
+
+impl From<Wrong> for Failure {
+    fn from(wrong: Wrong) -> Failure {
+        Failure::Setting(wrong)
+    }
+}
+
+impl From<store::Error> for Failure {
+    fn from(error: store::Error) -> Failure {
+        Failure::Other(error.to_string())
+    }
+}
+
+fn run(command: Command, values: &Values) -> Result<(), Failure> {
+    logger::start(values.log()?);
+    match command {
+        Command::Serve => serve(&values.config()?),
+        Command::Migrate => {
+            let options = store::Options {
+                database: values.database()?,
+                size: 1,
+            };
+            Ok(Store::new(&options).migrate()?)
+        }
+        Command::User(action, email) => {
+            let options = store::Options {
+                database: values.database()?,
+                size: 1,
+            };
+            let (min, refused) = values.new_password()?;
+            let rule = rules::Password {
+                min,
+                refused: &refused,
+            };
+            command::user(&Store::new(&options), action, &email, &rule).map_err(Failure::Other)
+        }
+    }
+}
+
+fn serve(config: &Config) -> Result<(), Failure> {
+    let app = Arc::new(setup::app(config)?);
+    let listener = TcpListener::bind(config.listen)
+        .map_err(|error| Wrong(format!("LISTEN {} cannot be bound: {error}", config.listen)))?;
+    // Before any thread starts, so that no early signal finds the default action in place.
+    let mut signals = Signals::new([SIGTERM, SIGINT])
+        .map_err(|error| Failure::Other(format!("signals cannot be handled: {error}")))?;
+    let options = Options {
+        workers: config.workers,
+        slow_workers: config.slow_workers,
+        limits: setup::limits(config),
+    };
+    let server = Server::start(Arc::clone(&app), listener, options)
+        .map_err(|error| Failure::Other(error.to_string()))?;
+    log::info!("serving on http://{}", server.address());
+
+    // It ends with the process: it may just be waiting for a database that is away, which is not worth a wait at the end.
+    thread::Builder::new()
+        .name("housekeeping".to_owned())
+        .spawn(move || keep_house(&app))
+        .map_err(|error| Failure::Other(error.to_string()))?;
+
+    signals.forever().next();
+    log::info!("stopping: answering what is in flight");
+    let answered = server.stop(Duration::from_secs(config.drain_timeout));
+    log::info!(
+        "{}",
+        if answered {
+            "stopped"
+        } else {
+            "stopped; some requests were not answered in time"
+        }
+    );
+    Ok(())
+}
+
+/// Migrates as soon as the database answers, then keeps the list of ended sessions and forgets what is old. Says when the
+/// database goes away and when it is back, once each.
+fn keep_house(app: &App) {
+    let cx = &app.context;
+    let mut away = false;
+    let mut purged = Instant::now();
+    loop {
+        let outcome = if cx.store.is_migrated() {
+            cx.revocations.refresh(&cx.store)
+        } else {
+            cx.store.migrate()
+        };
+        match outcome {
+            Ok(()) if away => {
+                away = false;
+                log::info!("the database is back");
+            }
+            Err(error) if !away => {
+                away = true;
+                log::warn!("the database is away, requests get 503 until it is back: {error}");
+            }
+            _ => {}
+        }
+        if !away && purged.elapsed() >= PURGE {
+            purged = Instant::now();
+            if let Err(error) = cx.store.purge() {
+                log::warn!("old sessions and attempts could not be forgotten: {error}");
+            }
+        }
+        thread::sleep(TICK);
+    }
+}

@@ -1,0 +1,144 @@
+//! What happens around every handler, as plain functions: request id, bearer token, CORS, response headers, access log.
+
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use crate::context::Context;
+use crate::endpoint::Caller;
+use crate::http::{Method, Request, Response};
+use crate::problem::Error;
+
+/// The client's own request id, if it is one that can be echoed (1–64 of `A-Za-z0-9._-`), else a new one.
+pub fn request_id<'a>(request: &Request<'a>) -> Cow<'a, str> {
+    match request.header("X-Request-Id") {
+        Some(id) if is_request_id(id) => Cow::Borrowed(id),
+        _ => Cow::Owned(new_request_id()),
+    }
+}
+
+fn is_request_id(id: &str) -> bool {
+    (1..=64).contains(&id.len())
+        && id
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}
+
+/// Unique within a process by a counter, over restarts by where the counter starts.
+pub fn new_request_id() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let mut next = NEXT.fetch_add(1, Ordering::Relaxed);
+    if next == 0 {
+        let start = getrandom::u64().unwrap_or_default() | 1;
+        NEXT.fetch_add(start, Ordering::Relaxed);
+        next = start;
+    }
+    format!("{next:016x}")
+}
+
+/// Who calls, by the access token. One check without I/O: signature, claims, and the list of sessions that ended lately.
+pub fn authenticate(cx: &Context, request: &Request<'_>) -> Result<Caller, Error> {
+    let Some(token) = request.bearer() else {
+        return Err(Error::Unauthorized(
+            "Send an access token: Authorization: Bearer …",
+        ));
+    };
+    let access = cx.keys.verify_access(token, cx.now()).map_err(|error| {
+        log::debug!("access token refused: {error:?}");
+        Error::Unauthorized(
+            "The access token does not count (any more): refresh it, or log in again.",
+        )
+    })?;
+    if cx.revocations.holds(&cx.store, access.session)? {
+        return Err(Error::Unauthorized("The session has ended: log in again."));
+    }
+    Ok(Caller {
+        user: access.user,
+        session: access.session,
+    })
+}
+
+/// Headers that every answer carries.
+pub fn finish(
+    cx: &Context,
+    request: &Request<'_>,
+    request_id: &str,
+    guarded: bool,
+    mut response: Response,
+) -> Response {
+    response
+        .headers
+        .push(("X-Request-Id", Cow::Owned(request_id.to_owned())));
+    response
+        .headers
+        .push(("X-Content-Type-Options", Cow::Borrowed("nosniff")));
+    if guarded && !response.has("Cache-Control") {
+        let value = if response.has("ETag") {
+            "private, no-cache"
+        } else {
+            "no-store"
+        };
+        response
+            .headers
+            .push(("Cache-Control", Cow::Borrowed(value)));
+    }
+    cors(cx, request, &mut response);
+    response
+}
+
+/// CORS (the Fetch standard), for the origins of the setting alone; without it, browsers of other origins are kept out.
+fn cors(cx: &Context, request: &Request<'_>, response: &mut Response) {
+    if cx.cors_origins.is_empty() {
+        return;
+    }
+    response.headers.push(("Vary", Cow::Borrowed("Origin")));
+    let Some(origin) = request.header("Origin") else {
+        return;
+    };
+    let Some(allowed) = cx.cors_origins.iter().find(|o| *o == origin || *o == "*") else {
+        return;
+    };
+    response
+        .headers
+        .push(("Access-Control-Allow-Origin", Cow::Owned(allowed.clone())));
+    response.headers.push((
+        "Access-Control-Expose-Headers",
+        Cow::Borrowed("ETag, Link, Location, Retry-After, X-Request-Id, X-Total-Count"),
+    ));
+    if request.method == Method::Options
+        && request.header("Access-Control-Request-Method").is_some()
+    {
+        response.headers.push((
+            "Access-Control-Allow-Methods",
+            Cow::Borrowed("GET, HEAD, POST, PUT, PATCH, DELETE"),
+        ));
+        let headers = "Authorization, Content-Type, If-Match, If-None-Match, X-Request-Id";
+        response
+            .headers
+            .push(("Access-Control-Allow-Headers", Cow::Borrowed(headers)));
+        response
+            .headers
+            .push(("Access-Control-Max-Age", Cow::Borrowed("600")));
+    }
+}
+
+/// One line a request, at level debug: at info it would be the costliest part of a read. The query is left out, for it
+/// holds people's names, and so is the secret of a calendar's address.
+pub fn access_log(request: &Request<'_>, request_id: &str, response: &Response, started: Instant) {
+    log::debug!(
+        "{request_id} {} {} {} {}us",
+        request.method.as_str(),
+        masked(request.path),
+        response.status,
+        started.elapsed().as_micros()
+    );
+}
+
+fn masked(path: &str) -> &str {
+    const SECRET: &str = "/api/calendar/";
+    if path.starts_with(SECRET) {
+        "/api/calendar/…"
+    } else {
+        path
+    }
+}

@@ -1,0 +1,144 @@
+//! The OpenAPI 3.1 document, made from the table of routes.
+
+use serde_json::{Map, Value, json};
+
+use crate::domain::fields::Fault;
+use crate::endpoint::Route;
+use crate::problem::title;
+
+/// Renders the document. Its tests hold it against the routes and against real answers.
+pub fn render(routes: &[Route]) -> String {
+    let mut paths = Map::new();
+    let mut schemas = Map::new();
+    schemas.insert("Problem".to_owned(), problem_schema());
+    for route in routes {
+        for (name, schema) in &route.operation.components {
+            schemas.insert((*name).to_owned(), schema.clone());
+        }
+        let item = paths.entry(route.path).or_insert_with(|| json!({}));
+        item[route.method.as_str().to_ascii_lowercase()] = operation(route);
+    }
+    let document = json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "contactd",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "A private, multi-user address book. Sign up, press Authorize with your e-mail as username, and try it out.",
+            "license": { "name": "MIT", "identifier": "MIT" },
+        },
+        "paths": paths,
+        "components": { "schemas": schemas, "securitySchemes": security_schemes() },
+    });
+    document.to_string()
+}
+
+fn security_schemes() -> Value {
+    json!({
+        "password": {
+            "type": "oauth2",
+            "description": "Your e-mail as username, and your password.",
+            "flows": { "password": { "tokenUrl": "/api/auth/login", "refreshUrl": "/api/auth/refresh_token", "scopes": {} } },
+        },
+        "bearer": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "A token that you have already." },
+    })
+}
+
+fn operation(route: &Route) -> Value {
+    let mut operation = json!({
+        "tags": [route.tag],
+        "summary": route.summary,
+        "operationId": operation_id(route),
+        "responses": responses(route),
+    });
+    if !route.operation.parameters.is_empty() {
+        operation["parameters"] = json!(route.operation.parameters);
+    }
+    if !route.operation.bodies.is_empty() {
+        let content = content(&route.operation.bodies);
+        operation["requestBody"] =
+            json!({ "required": !route.operation.body_is_optional, "content": content });
+    }
+    if route.is_guarded() {
+        operation["security"] = json!([{ "password": [] }, { "bearer": [] }]);
+    }
+    operation
+}
+
+/// Unique and stable: the method and the words of the path.
+fn operation_id(route: &Route) -> String {
+    let words = route
+        .path
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .filter(|word| !word.is_empty() && *word != "api");
+    let mut id = route.method.as_str().to_ascii_lowercase();
+    for word in words {
+        id = format!("{id}_{word}");
+    }
+    if route.path == "/api/healthchecker" {
+        id + "_api"
+    } else {
+        id
+    }
+}
+
+fn content(bodies: &[(&'static str, Value)]) -> Value {
+    let content: Map<_, _> = bodies
+        .iter()
+        .map(|(media_type, schema)| ((*media_type).to_owned(), json!({ "schema": schema })))
+        .collect();
+    Value::Object(content)
+}
+
+/// The replies of the handler, and the errors that follow from what it takes.
+fn responses(route: &Route) -> Value {
+    let mut responses = Map::new();
+    for reply in &route.operation.replies {
+        let mut response = json!({ "description": reply.description });
+        if !reply.content.is_empty() {
+            response["content"] = content(&reply.content);
+        }
+        responses.insert(reply.status.to_string(), response);
+    }
+    let mut errors = route.operation.errors.clone();
+    if route.is_guarded() {
+        errors.push(401);
+    }
+    if !route.operation.parameters.is_empty() || !route.operation.bodies.is_empty() {
+        errors.push(422);
+    }
+    if !route.operation.bodies.is_empty() {
+        errors.extend([400, 413, 415]);
+    }
+    errors.push(503);
+    errors.sort_unstable();
+    errors.dedup();
+    for status in errors {
+        let problem = json!({ "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } });
+        responses.insert(
+            status.to_string(),
+            json!({ "description": title(status), "content": problem }),
+        );
+    }
+    Value::Object(responses)
+}
+
+/// RFC 9457, with what this API adds.
+fn problem_schema() -> Value {
+    let example = json!([Fault::new("birthday", "must be a date such as 2001-02-28")]);
+    json!({
+        "type": "object",
+        "properties": {
+            "type": { "type": "string", "format": "uri-reference" },
+            "title": { "type": "string" },
+            "status": { "type": "integer" },
+            "detail": { "type": "string" },
+            "request_id": { "type": "string" },
+            "errors": {
+                "type": "array",
+                "items": { "type": "object", "properties": { "field": { "type": "string" }, "detail": { "type": "string" } }, "required": ["field", "detail"] },
+                "example": example,
+            },
+        },
+        "required": ["type", "title", "status", "detail", "request_id"],
+    })
+}

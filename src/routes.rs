@@ -1,0 +1,62 @@
+//! THE table: every endpoint is a row here and nowhere else. The router, 405 and `Allow`, the lanes, the body limits, the
+//! OpenAPI document and the tests of access are all made from it.
+
+use crate::endpoint::{Route, guarded, public};
+use crate::handlers::{auth, contacts, service, users};
+use crate::http::Method::{Delete, Get, Patch, Post, Put};
+
+/// All routes.
+pub fn routes() -> Vec<Route> {
+    let mut all = accounts();
+    all.extend(address_book());
+    all.extend(about());
+    all
+}
+
+#[rustfmt::skip] // a table is read by its columns
+fn accounts() -> Vec<Route> {
+    let auth = "auth";
+    let users = "users";
+    vec![
+        public(Post, "/api/auth/signup", auth::signup, auth, "Sign up").slow().errors(&[409, 429]),
+        public(Post, "/api/auth/login", auth::login, auth, "Log in: a pair of tokens").slow().errors(&[401, 429]),
+        public(Get, "/api/auth/refresh_token", auth::refresh, auth, "A new pair for the refresh token in Authorization").errors(&[401]),
+        public(Post, "/api/auth/refresh_token", auth::refresh_by_post, auth, "A new pair for a refresh token").errors(&[401]),
+        guarded(Post, "/api/auth/logout", auth::logout, auth, "End this session, or all"),
+        guarded(Get, "/api/auth/sessions", auth::sessions, auth, "Where you are logged in"),
+        guarded(Delete, "/api/auth/sessions/{id}", auth::end_session, auth, "End a session").errors(&[404]),
+        guarded(Get, "/api/users/me", users::me, users, "Who you are"),
+        guarded(Patch, "/api/users/me", users::rename, users, "Change your name"),
+        guarded(Put, "/api/users/me/password", users::change_password, users, "Change your password; every other session ends").slow().errors(&[409, 429]),
+        guarded(Delete, "/api/users/me", users::delete, users, "Delete your account with all that is in it").slow().errors(&[429]),
+    ]
+}
+
+#[rustfmt::skip]
+fn address_book() -> Vec<Route> {
+    let tag = "contacts";
+    vec![
+        guarded(Get, "/api/contacts", contacts::list, tag, "Your contacts: search, sort, page"),
+        guarded(Post, "/api/contacts", contacts::create, tag, "Add a contact"),
+        guarded(Get, "/api/contacts/upcoming_birthdays", contacts::upcoming, tag, "Whose birthday comes next"),
+        guarded(Get, "/api/contacts/{id}", contacts::one, tag, "One contact").errors(&[404]),
+        guarded(Put, "/api/contacts/{id}", contacts::replace, tag, "Write a contact anew").errors(&[404, 412]),
+        guarded(Patch, "/api/contacts/{id}", contacts::patch, tag, "Change some fields of a contact").errors(&[404, 412]),
+        guarded(Delete, "/api/contacts/{id}", contacts::delete, tag, "Delete a contact").errors(&[404, 412]),
+    ]
+}
+
+#[rustfmt::skip]
+fn about() -> Vec<Route> {
+    let tag = "service";
+    vec![
+        public(Get, "/", service::index, tag, "What this is"),
+        public(Get, "/healthchecker", service::health, tag, "Whether it and its database answer"),
+        public(Get, "/api/healthchecker", service::health, tag, "Whether it and its database answer"),
+        public(Get, "/livez", service::livez, tag, "Whether it runs"),
+        public(Get, "/readyz", service::readyz, tag, "Whether to send requests here"),
+        public(Get, "/openapi.json", service::openapi, tag, "This document"),
+        public(Get, "/docs", service::docs, tag, "The documentation, to read and to try"),
+        public(Get, "/docs/{file}", service::docs_file, tag, "A file of the documentation").errors(&[404]),
+    ]
+}

@@ -1,0 +1,201 @@
+//! The listener, the two lanes of workers, and the drain.
+//!
+//! tiny_http reads whole requests on the connections' own threads and queues them; a fast worker takes each one, and either
+//! handles it or passes it on to the slow lane. So logins, imports and exports queue up behind each other, and never before
+//! a read.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tiny_http::{Limits, Program, ResponseBox};
+
+use crate::app::App;
+use crate::edge;
+use crate::endpoint::Lane;
+use crate::http::Method;
+
+/// How many requests may wait for the slow lane: about two seconds of hashing on two cores. Beyond it, 503 at once.
+const SLOW_QUEUE: usize = 64;
+
+/// Stack of a worker's thread; measured use is below a quarter of it.
+const STACK: usize = 512 * 1024;
+
+/// How the server is made.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Threads of the fast lane.
+    pub workers: usize,
+    /// Threads of the slow lane, at most; they exist while there is work.
+    pub slow_workers: usize,
+    /// What clients may cost.
+    pub limits: Limits,
+}
+
+/// A server at work.
+pub struct Server {
+    inner: Arc<tiny_http::Server>,
+    app: Arc<App>,
+    address: SocketAddr,
+    workers: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Serves on a bound listener until [`Server::stop`].
+    pub fn start(app: Arc<App>, listener: TcpListener, options: Options) -> io::Result<Server> {
+        let address = listener.local_addr()?;
+        let program = Arc::new(Hooks(Arc::clone(&app)));
+        let inner = Arc::new(tiny_http::Server::hardened(
+            listener,
+            options.limits,
+            program,
+        )?);
+        let slow = Arc::new(SlowLane::new(Arc::clone(&app), options.slow_workers));
+        let mut workers = Vec::new();
+        for n in 0..options.workers {
+            let (server, app, slow) = (Arc::clone(&inner), Arc::clone(&app), Arc::clone(&slow));
+            let thread = thread::Builder::new()
+                .name(format!("worker-{n}"))
+                .stack_size(STACK);
+            workers.push(thread.spawn(move || {
+                while let Ok(request) = server.recv() {
+                    dispatch(&app, &slow, request);
+                }
+            })?);
+        }
+        Ok(Server {
+            inner,
+            app,
+            address,
+            workers,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops accepting, answers what is in flight, closes the rest. Whether all was answered within the time.
+    pub fn stop(self, within: Duration) -> bool {
+        self.app.context.draining.store(true, Ordering::Relaxed);
+        let answered = self.inner.drain(within);
+        if answered {
+            for worker in self.workers {
+                let _ = worker.join();
+            }
+        }
+        answered
+    }
+}
+
+/// What tiny_http asks of the program.
+struct Hooks(Arc<App>);
+
+impl Program for Hooks {
+    fn body_limit(&self, request: &tiny_http::Request) -> Option<usize> {
+        Some(self.0.body_limit(&edge::request(request)))
+    }
+
+    fn refuse(&self, status: u16, detail: &str) -> ResponseBox {
+        edge::boxed(self.0.refuse(status, detail))
+    }
+}
+
+fn dispatch(app: &App, slow: &Arc<SlowLane>, request: tiny_http::Request) {
+    let path = request.url().split('?').next().unwrap_or("");
+    match app.lane(Method::parse(request.method().as_str()), path) {
+        Lane::Fast => answer(app, request),
+        Lane::Slow => {
+            if let Some(request) = slow.submit(request) {
+                let refusal = app.refuse(
+                    503,
+                    "Too many requests of this kind are waiting: try again in a moment.",
+                );
+                edge::respond(request, refusal);
+            }
+        }
+    }
+}
+
+/// Handles a request and sends the response. A handler that panics costs its client a 500 and nobody else anything: the
+/// request is held out here, and the worker lives on.
+fn answer(app: &App, request: tiny_http::Request) {
+    let outcome = catch_unwind(AssertUnwindSafe(|| app.handle(&edge::request(&request))));
+    let response = outcome.unwrap_or_else(|_| {
+        app.refuse(
+            500,
+            "Something went wrong here; the server's log knows what.",
+        )
+    });
+    edge::respond(request, response);
+}
+
+/// The slow lane: at most so many threads, which exist while there is work, and a bounded queue before them.
+struct SlowLane {
+    app: Arc<App>,
+    threads: usize,
+    state: Mutex<SlowState>,
+}
+
+#[derive(Default)]
+struct SlowState {
+    running: usize,
+    waiting: VecDeque<tiny_http::Request>,
+}
+
+impl SlowLane {
+    fn new(app: Arc<App>, threads: usize) -> SlowLane {
+        SlowLane {
+            app,
+            threads,
+            state: Mutex::default(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, SlowState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives the request back when it cannot be taken.
+    fn submit(self: &Arc<Self>, request: tiny_http::Request) -> Option<tiny_http::Request> {
+        let mut state = self.lock();
+        if state.waiting.len() >= SLOW_QUEUE {
+            return Some(request);
+        }
+        state.waiting.push_back(request);
+        if state.running < self.threads {
+            let lane = Arc::clone(self);
+            let thread = thread::Builder::new()
+                .name("slow".to_owned())
+                .stack_size(STACK);
+            match thread.spawn(move || lane.run()) {
+                Ok(_) => state.running += 1,
+                // Whoever runs takes it in turn. With nobody running, nobody would.
+                Err(error) if state.running == 0 => {
+                    log::error!("no thread for the slow lane: {error}");
+                    return state.waiting.pop_back();
+                }
+                Err(_) => {}
+            }
+        }
+        None
+    }
+
+    fn run(&self) {
+        loop {
+            let mut state = self.lock();
+            let Some(request) = state.waiting.pop_front() else {
+                state.running -= 1;
+                return;
+            };
+            drop(state);
+            answer(&self.app, request);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! From settings to the program: the one place where its parts are put together, for `main` and for the tests alike.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use chrono::Utc;
+use tiny_http::Limits;
+
+use crate::app::App;
+use crate::config::{Config, Wrong};
+use crate::context::Context;
+use crate::router::Router;
+use crate::security::token::Keys;
+use crate::store::revocations::Revocations;
+use crate::store::zone::Today;
+use crate::store::{self, Store};
+use crate::{openapi, routes};
+
+/// The program without its server. It does not touch the database yet.
+pub fn app(config: &Config) -> Result<App, Wrong> {
+    let previous = config
+        .jwt_secret_previous
+        .as_ref()
+        .map(|secret| secret.reveal());
+    let keys = Keys::new(config.jwt_secret.reveal(), previous).map_err(|short| {
+        Wrong(format!(
+            "JWT_SECRET: the {} secret has {} bytes, at least 32 are needed",
+            short.which, short.length
+        ))
+    })?;
+    // A connection for each worker, so that none waits for another's, and one for housekeeping.
+    let size = u32::try_from(config.workers + config.slow_workers + 1).unwrap_or(u32::MAX);
+    let routes = routes::routes();
+    let context = Context {
+        store: Arc::new(Store::new(&store::Options {
+            database: config.database.clone(),
+            size,
+        })),
+        keys,
+        revocations: Arc::new(Revocations::default()),
+        today: Today::in_zone(config.timezone.clone()),
+        clock: Utc::now,
+        password_min: config.password_min,
+        refused_passwords: config.refused_passwords.clone(),
+        login_attempts: config.login_attempts,
+        address_attempts: config.address_attempts,
+        trusted_proxies: config.trusted_proxies.clone(),
+        cors_origins: config.cors_origins.clone(),
+        openapi: openapi::render(&routes),
+        draining: AtomicBool::new(false),
+    };
+    Ok(App {
+        context,
+        router: Router::new(routes),
+    })
+}
+
+/// What clients may cost the server.
+pub fn limits(config: &Config) -> Limits {
+    Limits {
+        head_bytes: config.max_head_bytes,
+        headers: config.max_headers,
+        bodies_in_flight: config.bodies_in_flight,
+        head_timeout: Duration::from_secs(config.head_timeout),
+        body_timeout: Duration::from_secs(config.body_timeout),
+        idle_timeout: Duration::from_secs(config.idle_timeout),
+        write_timeout: Duration::from_secs(config.write_timeout),
+        connections: config.max_connections,
+        ..Limits::default()
+    }
+}

@@ -1,0 +1,79 @@
+//! Brings the schema up to date. Forward only; any number of instances may start at once, and one of them does the work.
+
+use postgres::Client;
+
+use super::{Error, Store};
+
+/// A step, from `sql/migrations`.
+struct Migration {
+    version: i32,
+    name: &'static str,
+    sql: &'static str,
+}
+
+const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    name: "address_book",
+    sql: include_str!("../../sql/migrations/0001_address_book.sql"),
+}];
+
+/// Any number that no other program locks: "contactd" in ASCII.
+const LOCK: i64 = 0x636f_6e74_6163_7464;
+
+impl Store {
+    /// Applies what is missing, and lets the store be used.
+    pub fn migrate(&self) -> Result<(), Error> {
+        let mut client = self.connect()?;
+        if version(&mut client)? != latest() {
+            // Asked again under the lock: another instance may just have done it. The lock goes with the connection.
+            client.execute("select pg_advisory_lock($1)", &[&LOCK])?;
+            let from = version(&mut client)?;
+            if from > latest() {
+                return Err(Error::Internal(format!(
+                    "the schema is at version {from}, this program knows {}: start a newer one",
+                    latest()
+                )));
+            }
+            for step in MIGRATIONS.iter().filter(|step| step.version > from) {
+                apply(&mut client, step)?;
+            }
+        }
+        self.set_migrated();
+        Ok(())
+    }
+}
+
+fn latest() -> i32 {
+    MIGRATIONS.last().map_or(0, |step| step.version)
+}
+
+/// The schema's version, 0 before the first migration.
+fn version(client: &mut Client) -> Result<i32, Error> {
+    let there: bool = client
+        .query_one("select to_regclass('schema_migrations') is not null", &[])?
+        .get(0);
+    if !there {
+        return Ok(0);
+    }
+    Ok(client
+        .query_one(
+            "select coalesce(max(version), 0) from schema_migrations",
+            &[],
+        )?
+        .get(0))
+}
+
+fn apply(client: &mut Client, step: &Migration) -> Result<(), Error> {
+    log::info!("migrating the database: {:04} {}", step.version, step.name);
+    let mut transaction = client.transaction()?;
+    transaction.batch_execute(
+        "create table if not exists schema_migrations (
+           version integer primary key, name text not null, applied_at timestamptz not null default now())",
+    )?;
+    transaction.batch_execute(step.sql)?;
+    transaction.execute(
+        "insert into schema_migrations (version, name) values ($1, $2)",
+        &[&step.version, &step.name],
+    )?;
+    Ok(transaction.commit()?)
+}

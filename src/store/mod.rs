@@ -1,0 +1,102 @@
+//! The database: a pool of blocking Postgres clients, statements from `sql/queries`, and what can go wrong.
+//!
+//! Nothing here knows of HTTP or JSON. A connection is held for the length of one [`Store::read`] or [`Store::write`],
+//! never while hashing and never while a client is written to.
+
+pub mod accounts;
+pub mod attempts;
+pub mod calendars;
+pub mod contacts;
+pub mod migrations;
+mod pool;
+pub mod queries;
+pub mod revocations;
+pub mod sessions;
+pub mod zone;
+
+use postgres::error::{DbError, SqlState};
+
+pub use self::pool::{Conn, Options, Store};
+
+/// What can go wrong, in the terms of whoever calls.
+#[derive(Debug)]
+pub enum Error {
+    /// There is no such row for this user.
+    NotFound,
+    /// A constraint, by its name, would be violated.
+    Conflict(String),
+    /// The database is away, too busy, or took too long: the same call may go through later.
+    Unavailable(String),
+    /// Anything else: a fault of ours.
+    Internal(String),
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Error::NotFound => f.write_str("not found"),
+            Error::Conflict(constraint) => write!(f, "constraint {constraint} violated"),
+            Error::Unavailable(cause) | Error::Internal(cause) => f.write_str(cause),
+        }
+    }
+}
+
+impl From<postgres::Error> for Error {
+    fn from(error: postgres::Error) -> Error {
+        if is_connection_lost(&error) {
+            return Error::Unavailable(describe(&error));
+        }
+        match error.as_db_error() {
+            Some(db) => from_db_error(db),
+            None => Error::Internal(describe(&error)),
+        }
+    }
+}
+
+/// The classes are those of appendix A of the Postgres manual.
+fn from_db_error(db: &DbError) -> Error {
+    let cause = format!("{} ({})", db.message(), db.code().code());
+    match db.code() {
+        &SqlState::UNIQUE_VIOLATION | &SqlState::FOREIGN_KEY_VIOLATION => {
+            Error::Conflict(db.constraint().unwrap_or_default().to_owned())
+        }
+        // A statement or a lock took longer than it may; or the server is read-only, as after a failover.
+        &SqlState::QUERY_CANCELED
+        | &SqlState::LOCK_NOT_AVAILABLE
+        | &SqlState::READ_ONLY_SQL_TRANSACTION
+        | &SqlState::T_R_SERIALIZATION_FAILURE
+        | &SqlState::T_R_DEADLOCK_DETECTED => Error::Unavailable(cause),
+        // 53: out of disk, memory or connections; 55: not in a state to do it, such as a database that takes no connections.
+        code if matches!(&code.code()[..2], "53" | "55") => Error::Unavailable(cause),
+        _ => Error::Internal(cause),
+    }
+}
+
+/// Whether the connection is of no more use: it broke, or the server said that it ends it (57P01…57P05) or cannot take it (08).
+fn is_connection_lost(error: &postgres::Error) -> bool {
+    match error.code() {
+        Some(code) => {
+            matches!(&code.code()[..2], "08")
+                || matches!(code.code(), "57P01" | "57P02" | "57P03" | "57P04" | "57P05")
+        }
+        None => {
+            use std::error::Error as _;
+            error.is_closed()
+                || error
+                    .source()
+                    .is_some_and(|source| source.is::<std::io::Error>())
+        }
+    }
+}
+
+/// The error with its causes: postgres prints only the outermost, "db error".
+fn describe(error: &postgres::Error) -> String {
+    use std::error::Error as _;
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

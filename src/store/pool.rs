@@ -1,0 +1,264 @@
+//! The pool: connections with their prepared statements, and what is done when one turns out dead.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use postgres::types::ToSql;
+use postgres::{Client, NoTls, Row, Statement};
+use r2d2::{CustomizeConnection, Pool, PooledConnection};
+use r2d2_postgres::PostgresConnectionManager;
+use scheduled_thread_pool::ScheduledThreadPool;
+
+use super::queries::{self, Query};
+use super::{Error, is_connection_lost};
+
+type Manager = PostgresConnectionManager<NoTls>;
+type Params<'a> = [&'a (dyn ToSql + Sync)];
+
+/// How the pool is made.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where the database is.
+    pub database: postgres::Config,
+    /// The most connections.
+    pub size: u32,
+}
+
+/// A request waits so long for a connection; then 503.
+const CHECKOUT: Duration = Duration::from_secs(1);
+
+/// What every connection is set to, in the round trip that opens it. Statements and locks are bounded, for a worker waits
+/// for each. Plans are made once and never from a scan of a whole table: each statement is keyed by user, so the index is
+/// always right, also while the statistics still tell of an empty table. JIT costs more than any statement here takes.
+const SETTINGS: &str = "set statement_timeout = '10s'; set lock_timeout = '5s'; \
+    set idle_in_transaction_session_timeout = '15s'; set timezone = 'UTC'; set client_min_messages = 'warning'; \
+    set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set jit = off";
+
+#[derive(Debug)]
+struct Setup;
+
+impl CustomizeConnection<Client, postgres::Error> for Setup {
+    fn on_acquire(&self, client: &mut Client) -> Result<(), postgres::Error> {
+        client.batch_execute(SETTINGS)
+    }
+}
+
+/// What a connection carries along.
+struct Prepared {
+    /// By a query's slot.
+    statements: Vec<Option<Statement>>,
+    /// The store's epoch when the connection was last known to be alive.
+    epoch: u64,
+}
+
+/// The database, through a pool.
+pub struct Store {
+    pool: Pool<Manager>,
+    database: postgres::Config,
+    /// Set once the schema is up to date; nothing but the migration runs before.
+    migrated: AtomicBool,
+    /// Counts the connections found dead. After a restart of the database *all* pooled ones are, so one that was last seen
+    /// alive in an earlier epoch is tried before it is used.
+    epoch: AtomicU64,
+}
+
+impl Store {
+    /// A pool that connects when it is first used, so that the program starts while the database is away.
+    pub fn new(options: &Options) -> Store {
+        let mut database = options.database.clone();
+        if database.get_connect_timeout().is_none() {
+            database.connect_timeout(Duration::from_secs(2));
+        }
+        database
+            .application_name("contactd")
+            .keepalives_idle(Duration::from_secs(30));
+        // A server that vanished without a word is noticed while a statement waits for it.
+        database.tcp_user_timeout(Duration::from_secs(15));
+        let pool = Pool::builder()
+            .max_size(options.size)
+            .min_idle(Some(1))
+            .test_on_check_out(false)
+            .connection_timeout(CHECKOUT)
+            .idle_timeout(Some(Duration::from_secs(300)))
+            .max_lifetime(Some(Duration::from_secs(3600)))
+            .thread_pool(Arc::new(
+                ScheduledThreadPool::builder()
+                    .num_threads(1)
+                    .thread_name_pattern("pool")
+                    .build(),
+            ))
+            .error_handler(Box::new(LogAtDebug))
+            .connection_customizer(Box::new(Setup))
+            .build_unchecked(PostgresConnectionManager::new(database.clone(), NoTls));
+        Store {
+            pool,
+            database,
+            migrated: AtomicBool::new(false),
+            epoch: AtomicU64::new(0),
+        }
+    }
+
+    /// A connection outside of the pool, without the limits on statements: for migrations, which may take long.
+    pub(super) fn connect(&self) -> Result<Client, Error> {
+        Ok(self.database.connect(NoTls)?)
+    }
+
+    pub(super) fn set_migrated(&self) {
+        self.migrated.store(true, Ordering::Release);
+    }
+
+    /// Whether the schema is known to be up to date.
+    pub fn is_migrated(&self) -> bool {
+        self.migrated.load(Ordering::Acquire)
+    }
+
+    /// Runs statements that change nothing. If the connection turns out dead they are run once more on another.
+    pub fn read<T>(
+        &self,
+        work: impl Fn(&mut Conn) -> Result<T, postgres::Error>,
+    ) -> Result<T, Error> {
+        let mut conn = self.checkout()?;
+        match work(&mut conn) {
+            Err(error) if self.is_lost(&error) => {
+                drop(conn);
+                Ok(work(&mut self.checkout()?)?)
+            }
+            outcome => Ok(outcome?),
+        }
+    }
+
+    /// Runs statements that change something. They are not repeated: a connection that breaks in between leaves open
+    /// whether they were carried out, which is for the client to find out.
+    pub fn write<T>(
+        &self,
+        work: impl FnOnce(&mut Conn) -> Result<T, postgres::Error>,
+    ) -> Result<T, Error> {
+        let mut conn = self.checkout()?;
+        let outcome = work(&mut conn);
+        if let Err(error) = &outcome {
+            self.is_lost(error);
+        }
+        Ok(outcome?)
+    }
+
+    fn is_lost(&self, error: &postgres::Error) -> bool {
+        let lost = is_connection_lost(error);
+        if lost {
+            self.epoch.fetch_add(1, Ordering::Relaxed);
+        }
+        lost
+    }
+
+    fn checkout(&self) -> Result<Conn, Error> {
+        if !self.is_migrated() {
+            return Err(Error::Unavailable(
+                "the database has not been reached yet".to_owned(),
+            ));
+        }
+        loop {
+            let pooled = self
+                .pool
+                .get()
+                .map_err(|e| Error::Unavailable(format!("no connection: {e}")))?;
+            let mut conn = Conn(pooled);
+            let now = self.epoch.load(Ordering::Relaxed);
+            let prepared = conn.prepared(now);
+            if prepared.epoch == now {
+                return Ok(conn);
+            }
+            // A dead one is dropped by the pool, so this loop ends after as many turns as there are connections.
+            if conn.0.batch_execute("").is_ok() {
+                conn.prepared(now).epoch = now;
+                return Ok(conn);
+            }
+        }
+    }
+}
+
+/// A connection in use.
+pub struct Conn(PooledConnection<Manager>);
+
+impl Conn {
+    fn prepared(&mut self, epoch: u64) -> &mut Prepared {
+        let extensions = PooledConnection::extensions_mut(&mut self.0);
+        if extensions.get::<Prepared>().is_none() {
+            extensions.insert(Prepared {
+                statements: vec![None; queries::ALL.len()],
+                epoch,
+            });
+        }
+        extensions.get_mut().expect("it was put there")
+    }
+
+    fn statement(&mut self, query: &Query) -> Result<Statement, postgres::Error> {
+        if let Some(statement) = &self.prepared(0).statements[query.slot] {
+            return Ok(statement.clone());
+        }
+        let statement = self.0.prepare(query.sql)?;
+        self.prepared(0).statements[query.slot] = Some(statement.clone());
+        Ok(statement)
+    }
+
+    /// All rows.
+    pub fn query(
+        &mut self,
+        query: &Query,
+        params: &Params<'_>,
+    ) -> Result<Vec<Row>, postgres::Error> {
+        let statement = self.statement(query)?;
+        self.0.query(&statement, params)
+    }
+
+    /// The one row, if there is one.
+    pub fn query_opt(
+        &mut self,
+        query: &Query,
+        params: &Params<'_>,
+    ) -> Result<Option<Row>, postgres::Error> {
+        let statement = self.statement(query)?;
+        self.0.query_opt(&statement, params)
+    }
+
+    /// The one row that there is.
+    pub fn query_one(
+        &mut self,
+        query: &Query,
+        params: &Params<'_>,
+    ) -> Result<Row, postgres::Error> {
+        let statement = self.statement(query)?;
+        self.0.query_one(&statement, params)
+    }
+
+    /// The number of rows changed.
+    pub fn execute(&mut self, query: &Query, params: &Params<'_>) -> Result<u64, postgres::Error> {
+        let statement = self.statement(query)?;
+        self.0.execute(&statement, params)
+    }
+
+    /// Runs `work` within one transaction, rolled back when it fails.
+    pub fn transaction<T>(
+        &mut self,
+        work: impl FnOnce(&mut Conn) -> Result<T, postgres::Error>,
+    ) -> Result<T, postgres::Error> {
+        self.0.batch_execute("begin")?;
+        match work(self) {
+            Ok(value) => self.0.batch_execute("commit").map(|()| value),
+            Err(error) => {
+                // On a broken connection this fails too, and the server rolls back by itself.
+                let _ = self.0.batch_execute("rollback");
+                Err(error)
+            }
+        }
+    }
+}
+
+/// r2d2 reports each failing attempt to connect; one line a request tells as much, so these are for those who look closer.
+#[derive(Debug)]
+struct LogAtDebug;
+
+impl r2d2::HandleError<postgres::Error> for LogAtDebug {
+    fn handle_error(&self, error: postgres::Error) {
+        log::debug!("connecting to the database: {}", super::describe(&error));
+    }
+}

@@ -1,0 +1,70 @@
+//! Every statement of the program, by name, from `sql/queries`. A statement is prepared once per connection.
+
+/// A statement.
+pub struct Query {
+    /// Its place in the list of each connection's prepared statements.
+    pub(super) slot: usize,
+    /// Its file below `sql/queries`.
+    pub file: &'static str,
+    /// Its text.
+    pub sql: &'static str,
+}
+
+macro_rules! queries {
+    ($($name:ident = $file:literal),* $(,)?) => {
+        #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+        enum Slot { $($name),* }
+        $(
+            #[doc = concat!("`sql/queries/", $file, "`")]
+            pub static $name: Query = Query {
+                slot: Slot::$name as usize,
+                file: $file,
+                sql: include_str!(concat!("../../sql/queries/", $file)),
+            };
+        )*
+        /// All of them.
+        pub static ALL: &[&Query] = &[$(&$name),*];
+    };
+}
+
+queries! {
+    CONTACT_BY_ID = "contacts/by_id.sql",
+    CONTACT_INSERT = "contacts/insert.sql",
+    CONTACT_INSERT_MANY = "contacts/insert_many.sql",
+    CONTACT_REPLACE = "contacts/replace.sql",
+    CONTACT_PATCH = "contacts/patch.sql",
+    CONTACT_DELETE = "contacts/delete.sql",
+    CONTACT_EXISTS = "contacts/exists.sql",
+    CONTACT_PAGE = "contacts/page.sql",
+    CONTACT_PAGE_DESC = "contacts/page_desc.sql",
+    CONTACT_SEARCH = "contacts/search.sql",
+    CONTACT_SEARCH_DESC = "contacts/search_desc.sql",
+    CONTACT_PAGE_BY_KEY = "contacts/page_by_key.sql",
+    CONTACT_PAGE_BY_KEY_DESC = "contacts/page_by_key_desc.sql",
+    CONTACT_COUNT = "contacts/count.sql",
+    CONTACT_UPCOMING = "contacts/upcoming.sql",
+    USER_INSERT = "users/insert.sql",
+    USER_BY_ID = "users/by_id.sql",
+    USER_CREDENTIALS_BY_EMAIL = "users/credentials_by_email.sql",
+    USER_CREDENTIALS_BY_ID = "users/credentials_by_id.sql",
+    USER_RENAME = "users/rename.sql",
+    USER_SET_PASSWORD = "users/set_password.sql",
+    USER_DISABLE = "users/disable.sql",
+    USER_ENABLE = "users/enable.sql",
+    USER_DELETE = "users/delete.sql",
+    SESSION_INSERT = "sessions/insert.sql",
+    SESSION_ROTATE = "sessions/rotate.sql",
+    SESSION_LIST = "sessions/list.sql",
+    SESSION_END = "sessions/end.sql",
+    SESSION_REVOKED = "sessions/revoked.sql",
+    SESSION_PURGE = "sessions/purge.sql",
+    ATTEMPT_RESERVE = "attempts/reserve.sql",
+    ATTEMPT_REFUND = "attempts/refund.sql",
+    ATTEMPT_FORGET = "attempts/forget.sql",
+    ATTEMPT_PURGE = "attempts/purge.sql",
+    CALENDAR_SET = "calendars/set.sql",
+    CALENDAR_DELETE = "calendars/delete.sql",
+    CALENDAR_OWNER = "calendars/owner.sql",
+    PING = "service/ping.sql",
+    TODAY = "service/today.sql",
+}
