@@ -48,8 +48,9 @@ impl CustomizeConnection<Client, postgres::Error> for Setup {
 struct Prepared {
     /// By a query's slot.
     statements: Vec<Option<Statement>>,
-    /// The store's epoch when the connection was last known to be alive.
-    epoch: u64,
+    /// The store's epoch when the connection was last known to be alive; `None` for one that just came from the pool's own
+    /// thread, which may have opened it before the database went away.
+    epoch: Option<u64>,
 }
 
 /// The database, through a pool.
@@ -163,13 +164,13 @@ impl Store {
                 .map_err(|e| Error::Unavailable(format!("no connection: {e}")))?;
             let mut conn = Conn(pooled);
             let now = self.epoch.load(Ordering::Relaxed);
-            let prepared = conn.prepared(now);
-            if prepared.epoch == now {
+            let prepared = conn.prepared();
+            if prepared.epoch == Some(now) {
                 return Ok(conn);
             }
             // A dead one is dropped by the pool, so this loop ends after as many turns as there are connections.
             if conn.0.batch_execute("").is_ok() {
-                conn.prepared(now).epoch = now;
+                conn.prepared().epoch = Some(now);
                 return Ok(conn);
             }
         }
@@ -180,23 +181,23 @@ impl Store {
 pub struct Conn(PooledConnection<Manager>);
 
 impl Conn {
-    fn prepared(&mut self, epoch: u64) -> &mut Prepared {
+    fn prepared(&mut self) -> &mut Prepared {
         let extensions = PooledConnection::extensions_mut(&mut self.0);
         if extensions.get::<Prepared>().is_none() {
             extensions.insert(Prepared {
                 statements: vec![None; queries::ALL.len()],
-                epoch,
+                epoch: None,
             });
         }
         extensions.get_mut().expect("it was put there")
     }
 
     fn statement(&mut self, query: &Query) -> Result<Statement, postgres::Error> {
-        if let Some(statement) = &self.prepared(0).statements[query.slot] {
+        if let Some(statement) = &self.prepared().statements[query.slot] {
             return Ok(statement.clone());
         }
         let statement = self.0.prepare(query.sql)?;
-        self.prepared(0).statements[query.slot] = Some(statement.clone());
+        self.prepared().statements[query.slot] = Some(statement.clone());
         Ok(statement)
     }
 
