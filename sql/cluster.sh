@@ -22,6 +22,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 bin=''                                # folder of initdb, pg_ctl and postgres
 dir=''                                # the cluster: data/, log and the socket
 uid=$(id -u) gid=$(id -g)             # whom Postgres runs as
+obstacle=''                           # why a folder cannot be used
 
 say() { printf 'postgres: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
@@ -60,17 +61,19 @@ pg() { # PROGRAM ARG…
 }
 
 why() { # the last complaint in the log
-    grep -E 'FATAL|PANIC|ERROR|error:|could not' "$dir/log" | tail -n 1 | cut -c 1-300
+    grep -E 'FATAL|PANIC|ERROR|error:|could not' "$dir/log" | grep -v '^pg_ctl: could not start' | tail -n 1 | cut -c 1-300
 }
 
 # ---- Where things are kept ------------------------------------------------------------
 
-# Makes the folder for Postgres' account. False if that account cannot get there, or if a
-# client could not name the socket in it.
+# Makes the folder for Postgres' account. False if a client could not name the socket in it,
+# or if that account cannot get there; `obstacle` says which.
 usable() { # DIR
     local bytes
     bytes=$(printf '%s' "$1$socket" | wc -c)
+    obstacle="a path of $bytes bytes is too long for a socket"
     [ "$bytes" -le $longest ] || return 1
+    obstacle="user $(id -nu "$uid") cannot use it"
     mkdir -p "$1" 2>/dev/null || return 1
     ! am_root || chown "$uid:$gid" "$1" 2>/dev/null || return 1
     as_postgres test -w "$1" -a -x "$1"
@@ -89,11 +92,11 @@ choose_dir() { # DIR
     case $1 in /*) dir=$1 ;; *) dir=$PWD/$1 ;; esac
     choose_account "$dir"
     if ! usable "$dir"; then
-        local wanted=$dir
-        dir=$(elsewhere "$wanted")
+        local wanted="$dir ($obstacle)"
+        dir=$(elsewhere "$dir")
         choose_account "$dir"
-        usable "$dir" || die "no place for the database: user $uid can use neither $wanted nor $dir"
-        say "the database is in $dir, since $wanted is closed to user $uid or too long for a socket's name"
+        usable "$dir" || die "no place for the database: neither $wanted nor $dir ($obstacle)"
+        say "the database is not in $wanted, but in $dir"
     fi
     dir=$(cd "$dir" && pwd -P)
 }
@@ -244,7 +247,8 @@ running() {
 }
 
 # The children of a killed postmaster leave by themselves in a moment; until then a new one
-# refuses to start. Once none is left, the pid file is stale, whoever has that number now.
+# refuses to start. Once none is left, the lock files are stale, whoever has that number now
+# (it may even be the dead one's: not every container's init reaps its zombies).
 bury_the_dead() {
     local deadline=$((SECONDS + 30))
     # shellcheck disable=SC2016  # the inner shell expands these
@@ -256,7 +260,7 @@ bury_the_dead() {
         [ $SECONDS -lt $deadline ] || die "processes of a killed Postgres are still at work in $dir/data"
         sleep 0.1
     done
-    as_postgres rm -f "$dir/data/postmaster.pid"
+    as_postgres rm -f "$dir/data/postmaster.pid" "$dir$socket.lock"
 }
 
 start() { # [fast]: does nothing if it runs
@@ -297,7 +301,7 @@ run() { # CMD…
     local child status=0
     trap : INT
     trap 'kill -TERM "$child" 2>/dev/null || true' TERM HUP
-    (trap - INT TERM HUP; DATABASE_URL=$(url) PATH=$PATH:$bin exec "$@") <&0 8>&- 9>&- &
+    (trap - INT TERM HUP; DATABASE_URL=$(url) PATH=$bin:$PATH exec "$@") <&0 8>&- 9>&- &
     child=$!
     while kill -0 "$child" 2>/dev/null; do wait "$child" || true; done
     wait "$child" || status=$?
@@ -321,7 +325,7 @@ with() { # DIR CMD…
     find_postgres "$dir"
     lock
     if running; then
-        say "running already, for another command of this checkout; sharing it"
+        say "running already, for another command in this checkout; sharing it"
     else
         trap 'stop fast' EXIT
         say "starting $(version "$bin"), data in $dir"
@@ -362,7 +366,7 @@ throwaway() { # CMD…
         ! usable "$dir" || break
         rmdir "$dir"
     done
-    [ -d "$dir" ] || die "no place for a throwaway database: user $uid cannot use /tmp"
+    [ -d "$dir" ] || die "no place for a throwaway database in /tmp: $obstacle"
     trap destroy EXIT
     say "starting a throwaway $(version "$bin") in $dir"
     start fast
@@ -390,6 +394,8 @@ main() {
             ;;
     esac
     have flock || die 'flock is missing (package util-linux)'
+    trap 'exit 130' INT               # rather than to complain that initdb failed
+    trap 'exit 143' TERM HUP
     case $command in
         with) with "$where" "$@" ;;
         throwaway) throwaway "$@" ;;
