@@ -8,7 +8,8 @@ use chrono::{Datelike, Days, NaiveDate};
 /// The longest window in days: with it, any day of the year is in it.
 pub const WINDOW_MAX_DAYS: u16 = 366;
 
-const LEAP_DAY: i16 = 229;
+/// 29 February.
+pub const LEAP_DAY: i16 = 229;
 
 /// The month and the day as one number that sorts as they do: 3 April is 403. It is what the
 /// database has an index on.

@@ -81,8 +81,9 @@ const SORT: OneOf<Sort> = OneOf {
     ],
 };
 
+/// More than anybody has; without a bound, the sum with a limit would not fit into a bigint.
 const SKIP: Integer = Integer {
-    range: 0..=i64::MAX,
+    range: 0..=1_000_000_000,
     default: Some(0),
 };
 const LIMIT: Integer = Integer {

@@ -6,7 +6,7 @@ use postgres::types::ToSql;
 
 use super::queries::{self, Query};
 use super::{Error, Store};
-use crate::domain::birthday::Window;
+use crate::domain::birthday::{self, Window};
 use crate::domain::contact::{Changes, Contact, Draft};
 use crate::domain::fields::Patch;
 use crate::domain::fold;
@@ -292,22 +292,42 @@ impl Store {
         skip: i64,
     ) -> Result<Vec<ContactRow>, Error> {
         let [first, second] = windows;
-        let rows = self.read(|conn| {
-            conn.query(
-                &queries::CONTACT_UPCOMING,
-                &[
-                    &user,
-                    &first.from,
-                    &first.to,
-                    &first.leap_day_on_28,
-                    &second.from,
-                    &second.to,
-                    &second.leap_day_on_28,
-                    &limit,
-                    &skip,
-                ],
-            )
-        })?;
+        let leap_day = windows
+            .iter()
+            .any(|w| w.leap_day_on_28 && (w.from..=w.to).contains(&birthday::LEAP_DAY));
+        let rows = if leap_day {
+            self.read(|conn| {
+                conn.query(
+                    &queries::CONTACT_UPCOMING_LEAP_DAY,
+                    &[
+                        &user,
+                        &first.from,
+                        &first.to,
+                        &first.leap_day_on_28,
+                        &second.from,
+                        &second.to,
+                        &second.leap_day_on_28,
+                        &limit,
+                        &skip,
+                    ],
+                )
+            })?
+        } else {
+            self.read(|conn| {
+                conn.query(
+                    &queries::CONTACT_UPCOMING,
+                    &[
+                        &user,
+                        &first.from,
+                        &first.to,
+                        &second.from,
+                        &second.to,
+                        &limit,
+                        &skip,
+                    ],
+                )
+            })?
+        };
         Ok(rows.into_iter().map(ContactRow).collect())
     }
 }

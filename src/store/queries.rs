@@ -43,6 +43,7 @@ queries! {
     CONTACT_PAGE_BY_KEY_DESC = "contacts/page_by_key_desc.sql",
     CONTACT_COUNT = "contacts/count.sql",
     CONTACT_UPCOMING = "contacts/upcoming.sql",
+    CONTACT_UPCOMING_LEAP_DAY = "contacts/upcoming_leap_day.sql",
     USER_INSERT = "users/insert.sql",
     USER_BY_ID = "users/by_id.sql",
     USER_CREDENTIALS_BY_EMAIL = "users/credentials_by_email.sql",
