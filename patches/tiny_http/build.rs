@@ -9,7 +9,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-#[path = "edits.rs"]
 mod edits;
 
 use edits::{Edit, Until};
@@ -19,6 +18,7 @@ const PACKAGE: &str = "tiny_http-0.12.0";
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=edits.rs");
+    println!("cargo::rerun-if-changed=edits");
     let published = find_published();
     println!("cargo::rerun-if-changed={}", published.display());
     println!(
