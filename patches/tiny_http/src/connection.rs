@@ -154,8 +154,9 @@ impl Connection {
         let mut patience = Patience::Idle;
         let mut may_skip = true;
         self.awaits_head.store(true, Ordering::SeqCst);
-        if input.data().is_empty() && self.core.is_draining() {
-            return Err(Stop::Gone);
+        if self.core.is_draining() {
+            // Not a plain return: a request that has arrived already is still read, and answered.
+            self.end_if_idle();
         }
         loop {
             // RFC 9112 section 2.2: an empty line before the request line is a relic of old clients.

@@ -3,6 +3,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
@@ -86,7 +87,8 @@ pub fn serve(listener: TcpListener, limits: Limits, workers: usize) -> Running {
             thread::spawn(move || {
                 while let Ok(request) = server.recv() {
                     handled.fetch_add(1, SeqCst);
-                    answer(request, &gate);
+                    // As the program does: a panic is one request's matter.
+                    let _ = catch_unwind(AssertUnwindSafe(|| answer(request, &gate)));
                 }
             })
         })
@@ -100,7 +102,7 @@ pub fn serve(listener: TcpListener, limits: Limits, workers: usize) -> Running {
     }
 }
 
-/// By path: `/close`, `/gate`, `/bytes/N`, `/status/N`, `/stream/N`, `/drop`; all else is echoed.
+/// Does as the path says; what says nothing is echoed.
 fn answer(request: Request, gate: &Gate) {
     let path = request.url().to_owned();
     let number = || {
@@ -122,16 +124,19 @@ fn answer(request: Request, gate: &Gate) {
             request.respond_streaming(Response::new(StatusCode(200), vec![], body, None).boxed());
             Ok(())
         }
+        "panic" => panic!("as the test asked for"),
+        "broken" => {
+            let body = std::io::repeat(b's').take(number() as u64).chain(Broken);
+            request.respond_streaming(Response::new(StatusCode(200), vec![], body, None).boxed());
+            Ok(())
+        }
         "drop" => {
             drop(request);
             Ok(())
         }
         "split" => {
             let mut header: Header = "X-Test: a".parse().unwrap();
-            header.value = "a\r\nInjected: yes"
-                .parse()
-                .map(|v: String| ascii_of(&v))
-                .unwrap();
+            header.value = ascii::AsciiString::from_ascii("a\r\nInjected: yes").unwrap();
             request.respond(Response::from_string("ok").with_header(header))
         }
         _ => {
@@ -147,8 +152,13 @@ fn answer(request: Request, gate: &Gate) {
     };
 }
 
-fn ascii_of(text: &str) -> ascii::AsciiString {
-    ascii::AsciiString::from_ascii(text).unwrap()
+/// A reader that fails.
+struct Broken;
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        Err(std::io::Error::other("as the test asked for"))
+    }
 }
 
 impl Running {
@@ -290,9 +300,15 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Threads of this process.
+/// Threads of all servers of this process, their workers not included.
 pub fn threads() -> usize {
-    std::fs::read_dir("/proc/self/task").unwrap().count()
+    let is_servers = |task: std::io::Result<std::fs::DirEntry>| {
+        // A thread that ends meanwhile has no name any more.
+        let name = std::fs::read_to_string(task.unwrap().path().join("comm"));
+        name.is_ok_and(|name| name.starts_with("http"))
+    };
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    tasks.map(is_servers).filter(|is| *is).count()
 }
 
 /// Open descriptors of this process.
