@@ -18,7 +18,10 @@ const MIB: usize = 1024 * 1024;
 
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+    let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    // Idle threads stay for a second.
+    eventually("the test before has left", || threads() == 0);
+    alone
 }
 
 #[test]
@@ -120,8 +123,9 @@ fn fault_4_accepting_survives_the_lack_of_descriptors() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let port = lines
+        .by_ref()
         .map_while(Result::ok)
         .find_map(|line| Some(line.split_once("listening on ")?.1.parse::<u16>().unwrap()))
         .unwrap();
@@ -146,6 +150,7 @@ fn fault_4_accepting_survives_the_lack_of_descriptors() {
         assert_eq!(connect().get("/").status, 200);
     }
     drop(child.stdin.take());
+    lines.for_each(drop);
     assert!(child.wait().unwrap().success());
 }
 
