@@ -92,3 +92,26 @@ fn next(shared: &Shared) -> Option<Job> {
     state.idle -= 1;
     state.jobs.pop_front()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn an_idle_thread_counts_for_one_job_only() {
+        let pool = Pool::new(64 * 1024);
+        // A thread that is about to wake, for ever.
+        pool.shared.lock().idle = 1;
+        let (sender, receiver) = mpsc::channel();
+        for number in 1..=3 {
+            let sender = sender.clone();
+            assert!(pool.spawn(Box::new(move || sender.send(number).unwrap())));
+        }
+        // It can take one of them. The others have threads of their own.
+        for _ in 0..2 {
+            receiver.recv_timeout(Duration::from_secs(20)).unwrap();
+        }
+    }
+}

@@ -103,9 +103,14 @@ fn fault_7_too_many_connections_get_503_and_may_read_it() {
     inside
         .iter_mut()
         .for_each(|client| assert_eq!(client.get("/").status, 200));
-    // Each sends its request first: closing with it unread would destroy the answer.
-    for _ in 0..50 {
-        let said = server.exchange(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    // Each goes on sending: a connection closed meanwhile would answer that with RST.
+    let upload = [
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 400000\r\n\r\n".to_vec(),
+        vec![b'u'; 400_000],
+    ]
+    .concat();
+    for _ in 0..20 {
+        let said = server.exchange(&upload);
         assert!(
             said.starts_with("HTTP/1.1 503 ") && said.contains("refused: "),
             "{said:?}"
