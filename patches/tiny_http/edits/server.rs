@@ -84,6 +84,16 @@ pub struct Server {
     },
     Edit {
         file: FILE,
+        find: "/// Blocks until an HTTP request has been submitted and returns it.",
+        until: Until::FragmentEnd,
+        replace: r#"/// Waits for a request, which is whole, and returns it.
+    ///
+    /// # Errors
+    /// For every worker once [`Server::drain`] is over: it is time to leave."#,
+        why: "fault 16: what the error means now",
+    },
+    Edit {
+        file: FILE,
         find: "match self.messages.pop() {",
         until: Until::Before("    /// Same as `recv()` but doesn't block longer"),
         replace: r#"self.core

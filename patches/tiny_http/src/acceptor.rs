@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,8 @@ use crate::outgoing;
 const PAUSE: Duration = Duration::from_millis(50);
 /// How long a client that was turned away has for reading why.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// How much such a client may go on sending meanwhile.
+const FAREWELL_BYTES: usize = 16 * 1024 * 1024;
 /// Clients turned away and not gone yet. Those beyond are closed at once, and may miss why.
 const FAREWELLS: usize = 128;
 
@@ -169,6 +171,8 @@ struct Leaving {
 struct Client {
     stream: TcpStream,
     deadline: Instant,
+    /// Bytes that are still read past.
+    patience: usize,
 }
 
 impl Leaving {
@@ -176,11 +180,9 @@ impl Leaving {
         let client = Client {
             stream,
             deadline: Instant::now() + FAREWELL,
+            patience: FAREWELL_BYTES,
         };
-        let mut clients = leaving
-            .clients
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut clients = leaving.lock();
         match &mut *clients {
             Some(clients) if clients.len() >= FAREWELLS => {}
             Some(clients) => clients.push(client),
@@ -195,38 +197,56 @@ impl Leaving {
     }
 
     fn see_off(&self) {
-        let step = Timespec {
-            tv_sec: 0,
-            tv_nsec: 50_000_000,
-        };
         loop {
-            {
-                let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-                let Some(list) = clients.as_mut() else { return };
-                list.retain(Client::is_there);
-                if list.is_empty() {
-                    *clients = None;
-                    return;
-                }
-            }
-            // Their own end is not worth waking for: one look every 50 ms costs nothing.
-            let _ = poll(&mut [], Some(&step));
+            let Some(mut clients) = self.take() else {
+                return;
+            };
+            let mut awaited: Vec<PollFd> = clients
+                .iter()
+                .map(|client| PollFd::new(&client.stream, PollFlags::IN))
+                .collect();
+            // Not longer, for more may have come meanwhile.
+            let timeout = Timespec {
+                tv_sec: 0,
+                tv_nsec: 50_000_000,
+            };
+            let _ = poll(&mut awaited, Some(&timeout));
+            clients.retain_mut(Client::is_there);
+            let mut shared = self.lock();
+            shared.get_or_insert_default().append(&mut clients);
         }
+    }
+
+    /// All clients; `None`, and no thread any more, when there are none.
+    fn take(&self) -> Option<Vec<Client>> {
+        let mut clients = self.lock();
+        match clients.as_mut() {
+            Some(list) if !list.is_empty() => Some(std::mem::take(list)),
+            _ => {
+                *clients = None;
+                None
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Vec<Client>>> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Client {
     /// Reads past what the client sends; false once it has left or its time is over.
-    fn is_there(&self) -> bool {
-        let mut scratch = [0_u8; 4096];
-        for _ in 0..16 {
+    fn is_there(&mut self) -> bool {
+        let mut scratch = [0_u8; 16 * 1024];
+        // A few reads each, so that one client does not keep the others waiting.
+        for _ in 0..8 {
             match recv(&self.stream, &mut scratch, RecvFlags::DONTWAIT) {
                 Ok((0, _)) => return false,
-                Ok(_) => {}
+                Ok((count, _)) => self.patience = self.patience.saturating_sub(count),
                 Err(rustix::io::Errno::AGAIN) => break,
                 Err(_) => return false,
             }
         }
-        Instant::now() < self.deadline
+        self.patience > 0 && Instant::now() < self.deadline
     }
 }

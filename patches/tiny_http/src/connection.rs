@@ -122,11 +122,13 @@ impl Connection {
             Ok(request) => self.hand_over(request),
             Err(stop) => return self.end(stop, input, head_only),
         }
-        if !keep_alive {
+        // The program may have closed meanwhile, and a client need not care: what it sends on is not read for ever.
+        let goes_on = keep_alive && !self.closing.load(Ordering::SeqCst);
+        if !goes_on {
             drop(self.await_turn());
             self.linger();
         }
-        keep_alive
+        goes_on
     }
 
     /// Ends the connection, with an answer where there is one to give.

@@ -5,7 +5,7 @@
 //!
 //! | module | does |
 //! |---|---|
-//! | [`limits`] | `Limits` and `Program`: what the program using this crate decides |
+//! | `limits` | `Limits` and `Program`: what the program using this crate decides |
 //! | `acceptor` | takes connections, survives every accept error, turns away what is too many |
 //! | `connection` | one connection: its thread, its turn (one request in flight), its end |
 //! | `input` | buffered reading with deadlines |
@@ -28,7 +28,7 @@ mod connection;
 mod core;
 mod head;
 mod input;
-pub mod limits;
+mod limits;
 mod outgoing;
 mod pool;
 mod queue;

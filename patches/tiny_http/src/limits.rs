@@ -27,7 +27,8 @@ pub struct Limits {
     /// A client that takes no byte of a response for this time is cut off, and one that takes fewer than
     /// 16 KiB a second once it has had this time of grace.
     pub write_timeout: Duration,
-    /// Connections at once; beyond, 503 and close.
+    /// Connections at once; beyond, 503 and close. Each takes one file descriptor and one thread; those turned away
+    /// take up to 128 descriptors more, for a second.
     pub connections: usize,
     /// Streamed responses at once (each holds a thread of its own); beyond, 503.
     pub streams: usize,

@@ -273,6 +273,9 @@ fn date() -> [u8; 29] {
 }
 
 /// Sends a whole answer: at once as far as the socket takes it, the rest on a thread of its own.
+///
+/// MSG_DONTWAIT rather than a non-blocking socket, because the connection's thread waits in `recv` on the same one. A
+/// client that has left makes `send` fail with EPIPE: Rust programs ignore SIGPIPE.
 fn deliver(slot: Slot, bytes: Vec<u8>, close: bool) {
     let sent = match send(&slot.connection.stream, &bytes, SendFlags::DONTWAIT) {
         Ok(sent) if sent == bytes.len() => return slot.finish(close),

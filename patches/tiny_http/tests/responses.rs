@@ -4,6 +4,7 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
+use std::sync::atomic::Ordering::SeqCst;
 
 use support::*;
 use tiny_http_hardened::{Header, Limits};
@@ -57,6 +58,11 @@ fn fault_13_a_response_can_end_the_connection() {
     let said = server.exchange(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: x, Close\r\n\r\n");
     assert!(said.contains("\r\nConnection: close\r\n"), "{said:?}");
     eventually("both are gone", || server.server.connections() == 0);
+    assert_eq!(
+        server.handled.load(SeqCst),
+        2,
+        "nothing runs after the last answer"
+    );
     server.stop();
 }
 
@@ -176,8 +182,24 @@ fn streams_are_chunked_or_end_with_the_connection() {
         let said = server.exchange(
             format!("HEAD {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").as_bytes(),
         );
-        assert!(said.ends_with("\r\n\r\n"), "{said:?}");
+        assert!(said.contains("Transfer-Encoding: chunked"), "{said:?}");
+        assert!(
+            said.split_once("\r\n\r\n").unwrap().1.is_empty(),
+            "{said:?}"
+        );
     }
+    let mut client = server.connect();
+    let reply = client.get("/streamed-status/204");
+    assert_eq!(
+        (reply.status, reply.header("transfer-encoding")),
+        (204, None)
+    );
+    assert_eq!(client.get("/next").text(), "GET /next 0 ");
+    // A length that is known is said.
+    let reply = client.get("/measured-stream/100000");
+    assert_eq!(reply.header("transfer-encoding"), None);
+    assert_eq!(reply.body.len(), 100_000);
+    assert_eq!(client.get("/next").text(), "GET /next 0 ");
     server.stop();
 }
 

@@ -124,6 +124,17 @@ fn answer(request: Request, gate: &Gate) {
             request.respond_streaming(Response::new(StatusCode(200), vec![], body, None).boxed());
             Ok(())
         }
+        "streamed-status" => {
+            let response = Response::from_string("").with_status_code(number() as u16);
+            request.respond_streaming(response.with_data(std::io::empty(), None).boxed());
+            Ok(())
+        }
+        "measured-stream" => {
+            let body = std::io::repeat(b's');
+            let response = Response::new(StatusCode(200), vec![], body, Some(number()));
+            request.respond_streaming(response.boxed());
+            Ok(())
+        }
         "panic" => panic!("as the test asked for"),
         "broken" => {
             let body = std::io::repeat(b's').take(number() as u64).chain(Broken);
