@@ -154,18 +154,12 @@ impl Connection {
         let limits = &self.core.limits;
         let mut scanner = Scanner::default();
         let mut patience = Patience::Idle;
-        let mut may_skip = true;
         self.awaits_head.store(true, Ordering::SeqCst);
         if self.core.is_draining() {
             // Not a plain return: a request that has arrived already is still read, and answered.
             self.end_if_idle();
         }
         loop {
-            // RFC 9112 section 2.2: an empty line before the request line is a relic of old clients.
-            if may_skip && input.data().starts_with(b"\r\n") {
-                input.consume(2);
-                may_skip = false;
-            }
             if !input.data().is_empty() {
                 if let Some(length) = scanner.scan(input.data(), limits)? {
                     self.awaits_head.store(false, Ordering::SeqCst);

@@ -56,11 +56,12 @@ impl Scanner {
             let after_cr = self.at > 0 && data[self.at - 1] == b'\r';
             match byte {
                 b'\n' if after_cr => {
-                    if self.line_start + 1 == self.at {
+                    let is_empty = self.line_start + 1 == self.at;
+                    if is_empty && self.line_start > 0 {
                         return Ok(Some(self.at + 1));
                     }
                     self.line_start = self.at + 1;
-                    self.lines += 1;
+                    self.lines += usize::from(!is_empty);
                     if self.lines > limits.headers + 1 {
                         return Err(refusal(431, "The request has too many headers."));
                     }
@@ -78,8 +79,7 @@ impl Scanner {
             self.at += 1;
         }
         if self.lines > 0 && !self.request_line_is_good {
-            let end = data.windows(2).position(|two| two == b"\r\n").unwrap_or(0);
-            parse_request_line(&data[..end])?;
+            parse_request_line(Lines::of(data).next().unwrap_or_default())?;
             self.request_line_is_good = true;
         }
         Ok(None)
@@ -88,7 +88,7 @@ impl Scanner {
 
 /// Parses a whole head, as delimited by [`Scanner`], which has checked line ends and control characters.
 pub(crate) fn parse(head: &[u8]) -> Result<Head, Refusal> {
-    let mut lines = Lines(head);
+    let mut lines = Lines::of(head);
     let (method, target, version) = parse_request_line(lines.next().unwrap_or_default())?;
     let mut headers = Vec::with_capacity(16);
     for line in lines {
@@ -117,6 +117,13 @@ pub(crate) fn parse(head: &[u8]) -> Result<Head, Refusal> {
 
 /// Lines up to the empty one, without their CR LF.
 struct Lines<'a>(&'a [u8]);
+
+impl<'a> Lines<'a> {
+    /// RFC 9112 section 2.2: one empty line before the request line is a relic of old clients, and no line.
+    fn of(head: &'a [u8]) -> Lines<'a> {
+        Lines(head.strip_prefix(b"\r\n").unwrap_or(head))
+    }
+}
 
 impl<'a> Iterator for Lines<'a> {
     type Item = &'a [u8];
@@ -345,4 +352,43 @@ pub(crate) fn is_token(bytes: &[u8]) -> bool {
 fn is_host(bytes: &[u8]) -> bool {
     let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=%:[]".contains(byte);
     bytes.iter().all(is_part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_head_is_found_however_it_is_cut() {
+        for head in [
+            "GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n",
+            "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        ] {
+            let data = format!("{head}GET /next HTTP/1.1\r\n").into_bytes();
+            for first in 0..head.len() {
+                for second in first..head.len() {
+                    let mut scanner = Scanner::default();
+                    let limits = Limits::default();
+                    assert_eq!(scanner.scan(&data[..first], &limits), Ok(None));
+                    assert_eq!(scanner.scan(&data[..second], &limits), Ok(None));
+                    assert_eq!(scanner.scan(&data, &limits), Ok(Some(head.len())));
+                }
+            }
+            let parsed = parse(head.as_bytes()).unwrap();
+            assert_eq!((parsed.method, parsed.target.as_str()), (Method::Get, "/"));
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused_before_the_head_is_whole() {
+        for (status, begun) in [
+            (400, "\u{16}\u{3}"),
+            (400, "GET /\r\n"),
+            (400, "GET / HTTP/1.1\n"),
+            (505, "GET / HTTP/3.0\r\nHost: a"),
+        ] {
+            let refused = Scanner::default().scan(begun.as_bytes(), &Limits::default());
+            assert_eq!(refused.unwrap_err().status, status, "{begun:?}");
+        }
+    }
 }
