@@ -250,6 +250,10 @@ fn chunked_bodies_are_read_whatever_their_pieces() {
     for body in endless {
         assert_eq!(refused(&server, format!("{head}{body}").as_bytes()), 400);
     }
+    // Each chunk would fit by itself.
+    let half = "h".repeat(0x80000);
+    let two = format!("{head}80000\r\n{half}\r\n80001\r\n{half}h\r\n0\r\n\r\n");
+    assert_eq!(refused(&server, two.as_bytes()), 413);
     let trailers = format!("0\r\n{}", "T: eeeeeeeeeeeeeeeeee\r\n".repeat(2000));
     assert_eq!(
         refused(&server, format!("{head}{trailers}").as_bytes()),

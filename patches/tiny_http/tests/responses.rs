@@ -108,6 +108,10 @@ fn fault_15_the_length_is_always_said_but_where_it_must_not_be() {
     let said = client.rest();
     let (head, next) = said.split_once("\r\n\r\n").unwrap();
     assert!(head.contains("Content-Length: 7"), "{head:?}");
+    // A program may announce to HEAD what it does not make.
+    let head = b"HEAD /announced/1234 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let said = server.exchange(head);
+    assert!(said.contains("\r\nContent-Length: 1234\r\n"), "{said:?}");
     assert!(
         next.starts_with("HTTP/1.1 200 ") && next.ends_with("GET /next 0 "),
         "{next:?}"

@@ -135,6 +135,10 @@ fn answer(request: Request, gate: &Gate) {
             request.respond_streaming(response.boxed());
             Ok(())
         }
+        "announced" => {
+            let response = Response::empty(200);
+            request.respond(response.with_data(std::io::empty(), Some(number())))
+        }
         "panic" => panic!("as the test asked for"),
         "broken" => {
             let body = std::io::repeat(b's').take(number() as u64).chain(Broken);
