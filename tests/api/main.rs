@@ -3,5 +3,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod access;
+mod conventions;
+mod hostile;
 mod smoke;
+mod table;
 mod tour;

@@ -5,6 +5,7 @@
 pub mod client;
 pub mod database;
 pub mod server;
+pub mod shared;
 
 use std::time::{Duration, Instant};
 
