@@ -4,8 +4,10 @@
 mod support;
 
 mod access;
+mod contacts;
 mod conventions;
 mod hostile;
+mod seed;
 mod smoke;
 mod table;
 mod tour;
