@@ -7,6 +7,7 @@ mod access;
 mod contacts;
 mod conventions;
 mod hostile;
+mod lists;
 mod seed;
 mod smoke;
 mod table;

@@ -4,6 +4,7 @@
 
 pub mod client;
 pub mod database;
+pub mod load;
 pub mod server;
 pub mod shared;
 
