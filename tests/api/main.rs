@@ -4,6 +4,7 @@
 mod support;
 
 mod access;
+mod birthdays;
 mod contacts;
 mod conventions;
 mod hostile;
