@@ -1,5 +1,7 @@
 //! Contacts. Each statement asks for the caller's own rows, so another user's contact is the same 404 as a missing one.
 
+use std::sync::LazyLock;
+
 use chrono::NaiveDate;
 use serde_json::{Value, json};
 
@@ -245,13 +247,21 @@ pub fn list(
     Ok(answer)
 }
 
-/// The link to the next page (RFC 8288): the same query, begun behind the cursor. It is written anew from its decoded
-/// values, for nothing that a client sent may reach a header as it is.
+/// What a link to the next page repeats: all that a list reads but the place where it begins.
+static REPEATED: LazyLock<Vec<&str>> = LazyLock::new(|| {
+    let names = Fields::describe(List::read).into_iter().map(|f| f.name);
+    names.filter(|n| !matches!(*n, "cursor" | "skip")).collect()
+});
+
+/// The link to the next page (RFC 8288): the same query, begun behind the cursor. It is written anew from the values that
+/// count, for nothing that a client sent may reach a header as it is, and what is unknown or given twice could make the link
+/// longer than a request may be.
 fn next_link(query: &str, cursor: &Cursor) -> String {
+    let given = parse_pairs(query).unwrap_or_default();
     let mut link = "</api/contacts?".to_owned();
-    for (name, value) in parse_pairs(query).unwrap_or_default() {
-        if name != "cursor" && name != "skip" {
-            link += &format!("{}={}&", percent_encode(&name), percent_encode(&value));
+    for name in REPEATED.iter() {
+        if let Some((_, value)) = given.iter().find(|(n, _)| n == name) {
+            link += &format!("{name}={}&", percent_encode(value));
         }
     }
     link + &format!("cursor={}>; rel=\"next\"", cursor.encode())
