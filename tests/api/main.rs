@@ -9,6 +9,7 @@ mod contacts;
 mod conventions;
 mod hostile;
 mod lists;
+mod openapi;
 mod seed;
 mod smoke;
 mod table;
