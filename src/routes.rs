@@ -40,9 +40,9 @@ fn address_book() -> Vec<Route> {
         guarded(Post, "/api/contacts", contacts::create, tag, "Add a contact"),
         guarded(Get, "/api/contacts/upcoming_birthdays", contacts::upcoming, tag, "Whose birthday comes next"),
         guarded(Get, "/api/contacts/{id}", contacts::one, tag, "One contact").errors(&[404]),
-        guarded(Put, "/api/contacts/{id}", contacts::replace, tag, "Write a contact anew").errors(&[404, 412]),
-        guarded(Patch, "/api/contacts/{id}", contacts::patch, tag, "Change some fields of a contact").errors(&[404, 412]),
-        guarded(Delete, "/api/contacts/{id}", contacts::delete, tag, "Delete a contact").errors(&[404, 412]),
+        guarded(Put, "/api/contacts/{id}", contacts::replace, tag, "Write a contact anew").errors(&[404]),
+        guarded(Patch, "/api/contacts/{id}", contacts::patch, tag, "Change some fields of a contact").errors(&[404]),
+        guarded(Delete, "/api/contacts/{id}", contacts::delete, tag, "Delete a contact").errors(&[404]),
     ]
 }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
-use super::{Call, Operation};
+use super::{Call, Documented, Operation};
 use crate::context::Context;
 use crate::domain::fields::{Described, Fault, Fields, Source, object_schema};
 use crate::domain::rules;
@@ -287,30 +287,45 @@ impl Input for FileHeaders {
             if_none_match: owned("If-None-Match"),
         }))
     }
-    fn describe(_: &mut Operation) {}
-}
-
-/// `If-Match` and `If-None-Match` (RFC 9110 §13.1), each with several lines joined by commas as §5.3 allows.
-pub struct Conditions {
-    /// `If-Match`.
-    pub if_match: Option<String>,
-    /// `If-None-Match`.
-    pub if_none_match: Option<String>,
-}
-
-impl Input for Conditions {
-    fn read(_: &Context, call: &Call<'_>, _: &mut Vec<Fault>) -> Result<Option<Self>, Error> {
-        let joined = |name| {
-            let mut values = call.request.headers_named(name);
-            let first = values.next()?.to_owned();
-            Some(values.fold(first, |all, value| all + "," + value))
-        };
-        Ok(Some(Conditions {
-            if_match: joined("If-Match"),
-            if_none_match: joined("If-None-Match"),
-        }))
+    fn describe(operation: &mut Operation) {
+        IfNoneMatch::describe(operation);
     }
-    fn describe(_: &mut Operation) {}
+}
+
+/// `If-Match` (RFC 9110 §13.1.1), several lines joined by commas as §5.3 allows. Who takes it may answer 412.
+pub struct IfMatch(pub Option<String>);
+
+impl Input for IfMatch {
+    fn read(_: &Context, call: &Call<'_>, _: &mut Vec<Fault>) -> Result<Option<Self>, Error> {
+        Ok(Some(IfMatch(joined(call, "If-Match"))))
+    }
+    fn describe(operation: &mut Operation) {
+        operation.add_header("If-Match", "do it only if the ETag is one of these");
+        operation.errors.push(412);
+    }
+}
+
+/// `If-None-Match` (RFC 9110 §13.1.2), joined in the same way. Who takes it may answer 304.
+pub struct IfNoneMatch(pub Option<String>);
+
+impl Input for IfNoneMatch {
+    fn read(_: &Context, call: &Call<'_>, _: &mut Vec<Fault>) -> Result<Option<Self>, Error> {
+        Ok(Some(IfNoneMatch(joined(call, "If-None-Match"))))
+    }
+    fn describe(operation: &mut Operation) {
+        operation.add_header("If-None-Match", "send it only if the ETag is none of these");
+        operation.replies.push(Documented {
+            status: 304,
+            description: "It is what you have.",
+            content: Vec::new(),
+        });
+    }
+}
+
+fn joined(call: &Call<'_>, name: &str) -> Option<String> {
+    let mut values = call.request.headers_named(name);
+    let first = values.next()?.to_owned();
+    Some(values.fold(first, |all, value| all + "," + value))
 }
 
 /// The token in `Authorization: Bearer …` (RFC 6750 §2.1), not yet checked.

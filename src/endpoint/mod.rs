@@ -190,4 +190,10 @@ impl Operation {
             }));
         }
     }
+
+    fn add_header(&mut self, name: &str, description: &str) {
+        self.parameters.push(json!({
+            "name": name, "in": "header", "required": false, "description": description, "schema": { "type": "string" },
+        }));
+    }
 }

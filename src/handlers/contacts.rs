@@ -12,8 +12,8 @@ use crate::domain::contact::{Changes, Contact, Draft, Upcoming};
 use crate::domain::fields::Fields;
 use crate::domain::page::{Cursor, Key, List, UpcomingQuery};
 use crate::endpoint::{
-    Answer, Caller, Conditions, FieldContext, FromFields, Json, ListOf, MergePatch, NoContent,
-    Path, Query, RawQuery, Shape, always,
+    Answer, Caller, FieldContext, FromFields, IfMatch, IfNoneMatch, Json, ListOf, MergePatch,
+    NoContent, Path, Query, RawQuery, Shape, always,
 };
 use crate::http::{parse_pairs, percent_encode};
 use crate::problem::Error;
@@ -163,11 +163,11 @@ pub fn create(
 pub fn one(
     cx: &Context,
     caller: &Caller,
-    (Path(Id(id)), conditions): (Path<Id>, Conditions),
+    (Path(Id(id)), IfNoneMatch(known)): (Path<Id>, IfNoneMatch),
 ) -> Result<Answer<200, ContactShape>, Error> {
     let row = cx.store.contact(caller.user, id).map_err(missing)?;
     let answer = shown(&row);
-    let known = is_known(conditions.if_none_match.as_deref(), row.contact().version);
+    let known = is_known(known.as_deref(), row.contact().version);
     Ok(if known { answer.not_modified() } else { answer })
 }
 
@@ -175,9 +175,9 @@ pub fn one(
 pub fn replace(
     cx: &Context,
     caller: &Caller,
-    (Path(Id(id)), Json(draft), conditions): (Path<Id>, Json<Draft>, Conditions),
+    (Path(Id(id)), Json(draft), IfMatch(tags)): (Path<Id>, Json<Draft>, IfMatch),
 ) -> Result<Answer<200, ContactShape>, Error> {
-    let versions = versions(conditions.if_match.as_deref());
+    let versions = versions(tags.as_deref());
     let row = cx
         .store
         .replace_contact(caller.user, id, &draft, versions.as_deref())?;
@@ -188,9 +188,9 @@ pub fn replace(
 pub fn patch(
     cx: &Context,
     caller: &Caller,
-    (Path(Id(id)), MergePatch(changes), conditions): (Path<Id>, MergePatch<Changes>, Conditions),
+    (Path(Id(id)), MergePatch(changes), IfMatch(tags)): (Path<Id>, MergePatch<Changes>, IfMatch),
 ) -> Result<Answer<200, ContactShape>, Error> {
-    let versions = versions(conditions.if_match.as_deref());
+    let versions = versions(tags.as_deref());
     let row = cx
         .store
         .patch_contact(caller.user, id, &changes, versions.as_deref())?;
@@ -201,9 +201,9 @@ pub fn patch(
 pub fn delete(
     cx: &Context,
     caller: &Caller,
-    (Path(Id(id)), conditions): (Path<Id>, Conditions),
+    (Path(Id(id)), IfMatch(tags)): (Path<Id>, IfMatch),
 ) -> Result<NoContent, Error> {
-    let versions = versions(conditions.if_match.as_deref());
+    let versions = versions(tags.as_deref());
     cx.store
         .delete_contact(caller.user, id, versions.as_deref())?;
     Ok(NoContent)

@@ -92,7 +92,8 @@ impl Reply for File {
     }
 
     fn describe(operation: &mut Operation) {
-        let content = vec![("text/html", json!({ "type": "string" }))];
+        // The page is HTML, its files are what they are.
+        let content = vec![("*/*", json!({ "type": "string" }))];
         operation.replies.push(Documented {
             status: 200,
             description: "The file.",
