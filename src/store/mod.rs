@@ -16,7 +16,7 @@ pub mod zone;
 
 use postgres::error::{DbError, SqlState};
 
-pub use self::pool::{Conn, Options, Store};
+pub use self::pool::{Conn, Options, SETTINGS, Store};
 
 /// What can go wrong, in the terms of whoever calls.
 #[derive(Debug)]
