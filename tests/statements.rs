@@ -171,7 +171,10 @@ fn collect(plan: &Value, nodes: &mut Vec<Node>) {
     let text = |name: &str| plan[name].as_str().map(str::to_owned);
     nodes.push(Node {
         kind: text("Node Type").unwrap_or_default(),
-        index: text("Index Name"),
+        // Of an upsert, the index that finds who is there already.
+        index: text("Index Name").or(plan["Conflict Arbiter Indexes"][0]
+            .as_str()
+            .map(str::to_owned)),
         condition: text("Index Cond").unwrap_or_default(),
         relation: text("Relation Name"),
     });
