@@ -37,133 +37,42 @@ pub struct Setting {
     pub help: &'static str,
 }
 
+const fn setting(name: &'static str, default: &'static str, help: &'static str) -> Setting {
+    Setting {
+        name,
+        default,
+        help,
+    }
+}
+
 /// All settings. A flag wins over the environment.
+#[rustfmt::skip] // a table is read by its columns
 pub const SETTINGS: &[Setting] = &[
-    Setting {
-        name: "DATABASE_URL",
-        default: "",
-        help: "where Postgres is: a URL or key/value string, TCP or Unix socket (required)",
-    },
-    Setting {
-        name: "LISTEN",
-        default: "127.0.0.1:8000",
-        help: "address and port to serve on",
-    },
-    Setting {
-        name: "JWT_SECRET",
-        default: "",
-        help: "what tokens are signed with, at least 32 bytes (required, or the next)",
-    },
-    Setting {
-        name: "JWT_SECRET_FILE",
-        default: "",
-        help: "a file that holds it; white space around it does not count",
-    },
-    Setting {
-        name: "JWT_SECRET_PREVIOUS",
-        default: "",
-        help: "an older secret, for verifying only, while keys change",
-    },
-    Setting {
-        name: "JWT_SECRET_PREVIOUS_FILE",
-        default: "",
-        help: "a file that holds it",
-    },
-    Setting {
-        name: "PASSWORD_MIN_LENGTH",
-        default: "6",
-        help: "fewest characters of a new password, 1 to 128; 8 or more is wise",
-    },
-    Setting {
-        name: "REFUSED_PASSWORDS_FILE",
-        default: "",
-        help: "a file of passwords that are refused, one a line",
-    },
-    Setting {
-        name: "LOGIN_ATTEMPTS",
-        default: "10",
-        help: "failed logins of an account in 15 minutes; 0: no limit",
-    },
-    Setting {
-        name: "ADDRESS_ATTEMPTS",
-        default: "100",
-        help: "failed logins or sign-ups from an address in 15 minutes; 0: no limit",
-    },
-    Setting {
-        name: "TRUSTED_PROXIES",
-        default: "",
-        help: "addresses, by commas, whose X-Forwarded-For counts",
-    },
-    Setting {
-        name: "TIMEZONE",
-        default: "UTC",
-        help: "the server's own today, for birthdays: a zone that Postgres knows",
-    },
-    Setting {
-        name: "CORS_ORIGINS",
-        default: "",
-        help: "origins, by commas, whose browsers may call; * for any",
-    },
-    Setting {
-        name: "LOG",
-        default: "info",
-        help: "error, warn, info, debug (a line each request) or off",
-    },
-    Setting {
-        name: "WORKERS",
-        default: "",
-        help: "threads for quick requests (two a core)",
-    },
-    Setting {
-        name: "SLOW_WORKERS",
-        default: "",
-        help: "threads for hashing, import and export (one a core)",
-    },
-    Setting {
-        name: "MAX_CONNECTIONS",
-        default: "1024",
-        help: "clients at the same time; the next gets 503",
-    },
-    Setting {
-        name: "HEAD_TIMEOUT",
-        default: "10",
-        help: "seconds for a whole request head from its first byte",
-    },
-    Setting {
-        name: "BODY_TIMEOUT",
-        default: "30",
-        help: "seconds for a whole request body",
-    },
-    Setting {
-        name: "IDLE_TIMEOUT",
-        default: "75",
-        help: "seconds that a connection may be idle",
-    },
-    Setting {
-        name: "WRITE_TIMEOUT",
-        default: "10",
-        help: "seconds that a client may take nothing of its answer",
-    },
-    Setting {
-        name: "MAX_HEAD_BYTES",
-        default: "32768",
-        help: "most bytes of request line and headers",
-    },
-    Setting {
-        name: "MAX_HEADERS",
-        default: "100",
-        help: "most headers of a request",
-    },
-    Setting {
-        name: "BODIES_IN_FLIGHT",
-        default: "134217728",
-        help: "most bytes of all request bodies together; the next gets 503",
-    },
-    Setting {
-        name: "DRAIN_TIMEOUT",
-        default: "10",
-        help: "seconds for requests in flight after SIGTERM",
-    },
+    setting("DATABASE_URL",             "",               "where Postgres is: a URL or key/value string, TCP or Unix socket (required)"),
+    setting("LISTEN",                   "127.0.0.1:8000", "address and port to serve on"),
+    setting("JWT_SECRET",               "",               "what tokens are signed with, at least 32 bytes (required, or the next)"),
+    setting("JWT_SECRET_FILE",          "",               "a file that holds it; white space around it does not count"),
+    setting("JWT_SECRET_PREVIOUS",      "",               "an older secret, for verifying only, while keys change"),
+    setting("JWT_SECRET_PREVIOUS_FILE", "",               "a file that holds it"),
+    setting("PASSWORD_MIN_LENGTH",      "6",              "fewest characters of a new password, 1 to 128; 8 or more is wise"),
+    setting("REFUSED_PASSWORDS_FILE",   "",               "a file of passwords that are refused, one a line"),
+    setting("LOGIN_ATTEMPTS",           "10",             "failed logins of an account in 15 minutes; 0: no limit"),
+    setting("ADDRESS_ATTEMPTS",         "100",            "failed logins or sign-ups from an address in 15 minutes; 0: no limit"),
+    setting("TRUSTED_PROXIES",          "",               "addresses, by commas, whose X-Forwarded-For counts"),
+    setting("TIMEZONE",                 "UTC",            "the server's own today, for birthdays: a zone that Postgres knows"),
+    setting("CORS_ORIGINS",             "",               "origins, by commas, whose browsers may call; * for any"),
+    setting("LOG",                      "info",           "error, warn, info, debug (a line each request) or off"),
+    setting("WORKERS",                  "",               "threads for quick requests (two a core)"),
+    setting("SLOW_WORKERS",             "",               "threads for hashing, import and export (one a core)"),
+    setting("MAX_CONNECTIONS",          "1024",           "clients at the same time; the next gets 503"),
+    setting("HEAD_TIMEOUT",             "10",             "seconds for a whole request head from its first byte"),
+    setting("BODY_TIMEOUT",             "30",             "seconds for a whole request body"),
+    setting("IDLE_TIMEOUT",             "75",             "seconds that a connection may be idle"),
+    setting("WRITE_TIMEOUT",            "10",             "seconds that a client may take nothing of its answer"),
+    setting("MAX_HEAD_BYTES",           "32768",          "most bytes of request line and headers"),
+    setting("MAX_HEADERS",              "100",            "most headers of a request"),
+    setting("BODIES_IN_FLIGHT",         "134217728",      "most bytes of all request bodies together; the next gets 503"),
+    setting("DRAIN_TIMEOUT",            "10",             "seconds for requests in flight after SIGTERM"),
 ];
 
 /// A setting that does not fit; one line that names it.
