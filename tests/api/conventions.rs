@@ -676,3 +676,20 @@ fn every_route_without_a_parameter_answers_json_or_a_page_in_utf_8() {
         }
     }
 }
+
+/// RFC 9112 §3.2.2: a server takes the whole address in a request line too, though only proxies send it.
+#[test]
+fn a_whole_address_in_the_request_line_is_its_path() {
+    let shared = shared();
+    let user = shared.user();
+    let base = format!("http://{}", shared.server.address);
+    for path in [
+        "/",
+        "/livez",
+        "/api/contacts?first_name=x",
+        "/api/contacts/",
+    ] {
+        user.get(format!("{base}{path}")).send().expect(200);
+    }
+    assert_problem(&user.get(format!("{base}/no/such/path")).send(), 404);
+}

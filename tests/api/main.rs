@@ -7,6 +7,7 @@ mod access;
 mod birthdays;
 mod contacts;
 mod conventions;
+mod cors;
 mod hostile;
 mod lists;
 mod openapi;
