@@ -9,6 +9,7 @@ mod contacts;
 mod conventions;
 mod cors;
 mod hostile;
+mod lanes;
 mod lists;
 mod openapi;
 mod seed;
