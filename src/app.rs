@@ -40,8 +40,28 @@ impl App {
             )),
         };
         let response = outcome.unwrap_or_else(|error| error.into_response(&id));
-        let response = middleware::finish(&self.context, request, &id, guarded, response);
-        middleware::access_log(request, &id, &response, started);
+        self.finish(request, &id, guarded, response, started)
+    }
+
+    /// Answers a request that is not run, or that broke off.
+    pub fn fail(&self, request: &Request<'_>, error: Error) -> Response {
+        let started = Instant::now();
+        let id = middleware::request_id(request);
+        let found = self.router.find(request.method, request.path);
+        let guarded = matches!(found, Found::Route(route, _) if route.is_guarded());
+        self.finish(request, &id, guarded, error.into_response(&id), started)
+    }
+
+    fn finish(
+        &self,
+        request: &Request<'_>,
+        id: &str,
+        guarded: bool,
+        response: Response,
+        started: Instant,
+    ) -> Response {
+        let response = middleware::finish(&self.context, request, id, guarded, response);
+        middleware::access_log(request, id, &response, started);
         response
     }
 
@@ -84,7 +104,7 @@ impl App {
             .is_some_and(|token| self.context.keys.verify_access(token, now).is_ok())
     }
 
-    /// The answer to what the server refuses before there is a request, or instead of running it.
+    /// The answer to what the server refuses before there is a request.
     pub fn refuse(&self, status: u16, detail: &str) -> Response {
         let id = middleware::new_request_id();
         log::debug!("{id} refused: {status} {detail}");

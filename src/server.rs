@@ -19,6 +19,7 @@ use crate::app::App;
 use crate::edge;
 use crate::endpoint::Lane;
 use crate::http::Method;
+use crate::problem::Error;
 
 /// How many requests may wait for the slow lane: about two seconds of hashing on two cores. Beyond it, 503 at once.
 const SLOW_QUEUE: usize = 64;
@@ -113,10 +114,8 @@ fn dispatch(app: &App, slow: &Arc<SlowLane>, request: tiny_http::Request) {
         Lane::Fast => answer(app, request),
         Lane::Slow => {
             if let Some(request) = slow.submit(request) {
-                let refusal = app.refuse(
-                    503,
-                    "Too many requests of this kind are waiting: try again in a moment.",
-                );
+                let full = Error::Unavailable("the slow lane is full".to_owned());
+                let refusal = app.fail(&edge::request(&request), full);
                 edge::respond(request, refusal);
             }
         }
@@ -128,10 +127,8 @@ fn dispatch(app: &App, slow: &Arc<SlowLane>, request: tiny_http::Request) {
 fn answer(app: &App, request: tiny_http::Request) {
     let outcome = catch_unwind(AssertUnwindSafe(|| app.handle(&edge::request(&request))));
     let response = outcome.unwrap_or_else(|_| {
-        app.refuse(
-            500,
-            "Something went wrong here; the server's log knows what.",
-        )
+        let panicked = Error::Internal("the handler panicked, as told above".to_owned());
+        app.fail(&edge::request(&request), panicked)
     });
     edge::respond(request, response);
 }
