@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run serve test check fmt psql stop clean rust
+.PHONY: help run serve test check budget bench fmt psql stop clean rust
 
 LISTEN ?= 127.0.0.1:8000
 export LISTEN
@@ -51,6 +51,17 @@ check: rust ## what CI runs: format, clippy, documentation, tests
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
 	@$(MAKE) --no-print-directory test
+
+budget: rust ## counts and sizes against their limits: round trips, system calls, instructions, memory
+	@tests/support/need.sh strace=strace valgrind=valgrind
+	cargo build --release
+	@CONTACTD="$$PWD/$${CARGO_TARGET_DIR:-target}/release/contactd" $(cluster) throwaway -- cargo test --test budget -- --test-threads=1 --nocapture
+
+bench: rust ## a small benchmark of requests and of hot functions, on this machine
+	@tests/support/need.sh wrk=wrk curl=curl
+	cargo build --release
+	@$(cluster) throwaway -- tests/bench/run.sh "$${CARGO_TARGET_DIR:-target}/release/contactd"
+	cargo bench --bench hot
 
 fmt: rust ## format the code
 	cargo fmt

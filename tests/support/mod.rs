@@ -5,6 +5,7 @@
 pub mod client;
 pub mod database;
 pub mod load;
+pub mod proxy;
 pub mod schema;
 pub mod server;
 pub mod shared;

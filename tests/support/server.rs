@@ -1,7 +1,9 @@
 //! The program itself, as a person would start it: a child process with settings in its environment.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -21,6 +23,8 @@ pub struct Server {
 /// How a server is started.
 pub struct Setup {
     settings: Vec<(String, String)>,
+    /// What is run, with its first arguments.
+    line: Vec<OsString>,
 }
 
 /// A database of this program's schema.
@@ -49,6 +53,7 @@ impl Setup {
     pub fn on(database: &Database) -> Setup {
         Setup {
             settings: Vec::new(),
+            line: vec![env!("CARGO_BIN_EXE_contactd").into()],
         }
         .with("DATABASE_URL", database.url())
         .with("LISTEN", "127.0.0.1:0")
@@ -63,9 +68,24 @@ impl Setup {
         self
     }
 
+    /// Another build of the program.
+    pub fn program(mut self, path: PathBuf) -> Setup {
+        self.line = vec![path.into()];
+        self
+    }
+
+    /// Run by another program, such as valgrind.
+    pub fn under(mut self, line: &[String]) -> Setup {
+        self.line.splice(0..0, line.iter().map(OsString::from));
+        self
+    }
+
     /// Starts it and waits until it listens; the database may not have been reached yet.
     pub fn start(&self) -> Server {
-        let mut process = command(&self.settings)
+        let mut process = Command::new(&self.line[0])
+            .args(&self.line[1..])
+            .env_clear()
+            .envs(self.settings.iter().cloned())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");

@@ -1,0 +1,77 @@
+//! Micro-benchmarks of what every request, or every search, goes through: `cargo bench --bench hot`.
+
+use chrono::{NaiveDate, Utc};
+use contactd::domain::contact::Contact;
+use contactd::domain::{birthday, fold};
+use contactd::http::{Method, parse_pairs};
+use contactd::router::Router;
+use contactd::routes::routes;
+use contactd::security::token::Keys;
+use divan::{Bencher, black_box};
+
+fn main() {
+    divan::main();
+}
+
+#[divan::bench]
+fn route(bencher: Bencher) {
+    let router = Router::new(routes());
+    bencher.bench_local(|| {
+        black_box(router.find(Method::Get, black_box("/api/contacts/12345")));
+    });
+}
+
+#[divan::bench]
+fn token_check(bencher: Bencher) {
+    let keys = Keys::new(&[7; 32], None).expect("a long secret");
+    let now = Utc::now();
+    let token = keys.issue_access(1, 2, now);
+    bencher.bench_local(|| keys.verify_access(black_box(&token), now));
+}
+
+#[divan::bench(args = ["Ivan Franko", "Іван Франко", "José Ångström Straße"])]
+fn fold_text(text: &str) -> String {
+    fold::fold(black_box(text))
+}
+
+#[divan::bench]
+fn search_pattern() -> Option<String> {
+    fold::pattern(black_box(Some("First99")), None, None, None)
+}
+
+#[divan::bench]
+fn query_string(bencher: Bencher) {
+    bencher.bench_local(|| {
+        parse_pairs(black_box(
+            "first_name=%D0%86%D0%B2%D0%B0%D0%BD&limit=100&sort=-created_at",
+        ))
+        .map(drop)
+    });
+}
+
+#[divan::bench]
+fn row_to_json(bencher: Bencher) {
+    let contact = Contact {
+        id: 12345,
+        first_name: "Іван",
+        last_name: Some("Франко"),
+        email: Some("ivan@example.com"),
+        phone_number: Some("+38 (050) 123-45-67"),
+        birthday: NaiveDate::from_ymd_opt(1990, 5, 17),
+        additional_info: None,
+        created_at: Utc::now(),
+        updated_at: Utc::now(),
+        version: 1,
+    };
+    let mut bytes = Vec::with_capacity(1024);
+    bencher.bench_local(|| {
+        bytes.clear();
+        serde_json::to_writer(&mut bytes, black_box(&contact)).expect("it serializes");
+    });
+}
+
+#[divan::bench]
+fn birthday_windows() -> [birthday::Window; 2] {
+    let today = NaiveDate::from_ymd_opt(2026, 12, 28).expect("a date");
+    birthday::windows(black_box(today), black_box(10))
+}
