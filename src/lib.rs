@@ -20,6 +20,7 @@
 //! | [`context`] | what handlers share |
 //! | [`problem`] | every error → status → problem+json |
 //! | [`http`] | requests and responses as plain values |
+//! | [`formats`] | contacts as vCard, CSV and JSON files, birthdays as iCalendar |
 //! | [`security`] | tokens, passwords, whom failures are counted for |
 //! | [`store`] | the pool, the statements, the migrations |
 //! | [`domain`] | contacts, users, pages, birthdays: parsed once, valid after |
@@ -47,6 +48,7 @@ pub mod context;
 pub mod domain;
 pub mod edge;
 pub mod endpoint;
+pub mod formats;
 pub mod handlers;
 pub mod http;
 pub mod logger;

@@ -230,7 +230,8 @@ impl<T: FromFields> Input for OptionalJson<T> {
     }
 }
 
-fn want_media_type(call: &Call<'_>, takes: &'static [&'static str]) -> Result<(), Error> {
+/// Refuses a body of another media type than these.
+pub fn want_media_type(call: &Call<'_>, takes: &'static [&'static str]) -> Result<(), Error> {
     match call.request.media_type() {
         Some(given) if takes.contains(&given.as_str()) => Ok(()),
         _ => Err(Error::UnsupportedMediaType(takes)),
@@ -269,6 +270,19 @@ impl Input for RawQuery {
         Ok(Some(RawQuery(call.request.query.to_owned())))
     }
     fn describe(_: &mut Operation) {}
+}
+
+/// `Accept`, its lines joined by commas as RFC 9110 §5.3 allows.
+pub struct Accept(pub Option<String>);
+
+impl Input for Accept {
+    fn read(_: &Context, call: &Call<'_>, _: &mut Vec<Fault>) -> Result<Option<Self>, Error> {
+        Ok(Some(Accept(joined(call, "Accept"))))
+    }
+    fn describe(operation: &mut Operation) {
+        // No parameter of its own: OpenAPI has Accept follow from the answers' media types.
+        operation.errors.push(406);
+    }
 }
 
 /// `Accept-Encoding` and `If-None-Match`, for files.

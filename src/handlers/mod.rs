@@ -3,6 +3,7 @@
 pub mod auth;
 pub mod contacts;
 pub mod service;
+pub mod transfer;
 pub mod users;
 
 use crate::context::Context;

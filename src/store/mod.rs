@@ -41,6 +41,8 @@ impl std::fmt::Display for Error {
     }
 }
 
+impl std::error::Error for Error {}
+
 impl From<postgres::Error> for Error {
     fn from(error: postgres::Error) -> Error {
         if is_connection_lost(&error) {

@@ -16,3 +16,4 @@ mod seed;
 mod smoke;
 mod table;
 mod tour;
+mod transfer;
