@@ -106,6 +106,27 @@ impl<'a> Request<'a> {
         Some(address)
     }
 
+    /// Scheme and host by which the client reached us, such as `https://contacts.example.org`, for addresses to be used
+    /// elsewhere. We speak plain HTTP; that a proxy speaks TLS before us is believed only of a trusted one. `None` without a
+    /// usable host, which only HTTP/1.0 allows.
+    pub fn origin(&self, trusted: &[IpAddr]) -> Option<String> {
+        let is_trusted = self
+            .peer
+            .is_some_and(|peer| trusted.contains(&peer.to_canonical()));
+        // Of several proxies the last one wrote the last value.
+        let forwarded = |name| {
+            let value = self.headers_named(name).last().filter(|_| is_trusted)?;
+            value.rsplit(',').next().map(str::trim)
+        };
+        let is_tls =
+            forwarded("X-Forwarded-Proto").is_some_and(|p| p.eq_ignore_ascii_case("https"));
+        let host = forwarded("X-Forwarded-Host").or_else(|| self.header("Host"))?;
+        let is_host = |b: u8| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b);
+        let is_usable = (1..=255).contains(&host.len()) && host.bytes().all(is_host);
+        let scheme = if is_tls { "https" } else { "http" };
+        is_usable.then(|| format!("{scheme}://{host}"))
+    }
+
     /// The media type of the body, in lower case, without parameters (RFC 9110 §8.3.1).
     pub fn media_type(&self) -> Option<String> {
         let value = self.header("Content-Type")?;

@@ -2,7 +2,7 @@
 //! OpenAPI document and the tests of access are all made from it.
 
 use crate::endpoint::{Route, guarded, public};
-use crate::handlers::{auth, contacts, service, transfer, users};
+use crate::handlers::{auth, calendar, contacts, service, transfer, users};
 use crate::http::Method::{Delete, Get, Patch, Post, Put};
 
 /// All routes.
@@ -41,6 +41,9 @@ fn address_book() -> Vec<Route> {
         guarded(Get, "/api/contacts/upcoming_birthdays", contacts::upcoming, tag, "Whose birthday comes next"),
         guarded(Get, "/api/contacts/export", transfer::export, tag, "All your contacts as a file").slow().errors(&[406]),
         guarded(Post, "/api/contacts/import", transfer::import, tag, "Add the contacts of a file").slow().body_limit(16 << 20),
+        guarded(Post, "/api/contacts/calendar", calendar::open, tag, "A new secret address for your birthday calendar"),
+        guarded(Delete, "/api/contacts/calendar", calendar::close, tag, "Close your birthday calendar"),
+        public(Get, "/api/calendar/{secret}.ics", calendar::feed, tag, "The birthday calendar, for calendar programs").errors(&[404]),
         guarded(Get, "/api/contacts/{id}", contacts::one, tag, "One contact").errors(&[404]),
         guarded(Put, "/api/contacts/{id}", contacts::replace, tag, "Write a contact anew").errors(&[404]),
         guarded(Patch, "/api/contacts/{id}", contacts::patch, tag, "Change some fields of a contact").errors(&[404]),

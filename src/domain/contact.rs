@@ -113,6 +113,16 @@ pub struct Contact<'a> {
     pub version: i32,
 }
 
+impl Contact<'_> {
+    /// First name, last name.
+    pub fn full_name(&self) -> String {
+        match self.last_name {
+            Some(last) => format!("{} {last}", self.first_name),
+            None => self.first_name.to_owned(),
+        }
+    }
+}
+
 /// A contact in the list of upcoming birthdays.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Upcoming<'a> {

@@ -272,6 +272,17 @@ impl Input for RawQuery {
     fn describe(_: &mut Operation) {}
 }
 
+/// Scheme and host of our own, as the client wrote them; empty where it did not, which leaves addresses relative.
+pub struct Origin(pub String);
+
+impl Input for Origin {
+    fn read(cx: &Context, call: &Call<'_>, _: &mut Vec<Fault>) -> Result<Option<Self>, Error> {
+        let origin = call.request.origin(&cx.trusted_proxies);
+        Ok(Some(Origin(origin.unwrap_or_default())))
+    }
+    fn describe(_: &mut Operation) {}
+}
+
 /// `Accept`, its lines joined by commas as RFC 9110 §5.3 allows.
 pub struct Accept(pub Option<String>);
 

@@ -1,7 +1,9 @@
 //! What is done for each route: plain functions from typed input to a typed reply.
 
 pub mod auth;
+pub mod calendar;
 pub mod contacts;
+mod export;
 pub mod service;
 pub mod transfer;
 pub mod users;

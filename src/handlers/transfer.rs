@@ -1,14 +1,11 @@
 //! Contacts in and out as files.
 
-use std::io::{self, Read};
-use std::sync::Arc;
-use std::vec;
-
 use serde_json::{Value, json};
 
 use super::contacts::ContactShape;
+use super::export::{Document, Export, Page};
 use crate::context::Context;
-use crate::domain::contact::Draft;
+use crate::domain::contact::{Contact, Draft};
 use crate::domain::fields::{Fault, Fields, object_schema};
 use crate::domain::rules::{Flag, OneOf};
 use crate::endpoint::{
@@ -18,20 +15,22 @@ use crate::endpoint::{
 use crate::formats::{self, Format, Import, Unreadable};
 use crate::http::{Body, Response};
 use crate::problem::Error;
-use crate::store::contacts::ContactRow;
-use crate::store::{self, Store};
+use crate::store::Store;
 
 /// Contacts inserted with one statement: enough that the round trips do not count, and few enough that each ends long before
 /// the statement's time limit.
 const BATCH: usize = 1_000;
 
-/// Contacts of an export that are in memory at once. With the longest texts they take about 4 MiB.
-const PAGE: i64 = 200;
-
 // ----------------------------------------------------------------------------------------------------------------- import
 
 /// The media types that are read, and as what.
-const READ: &[(&str, Format)] = &[("application/json", Format::Json)];
+const READ: &[(&str, Format)] = &[
+    ("text/vcard", Format::Vcard),
+    ("text/x-vcard", Format::Vcard),
+    ("text/directory", Format::Vcard),
+    ("text/csv", Format::Csv),
+    ("application/json", Format::Json),
+];
 
 /// Their names alone.
 const READ_NAMES: &[&str] = &{
@@ -67,11 +66,19 @@ impl Input for File {
         let contact = object_schema(&Fields::describe(Draft::read));
         for (name, format) in READ {
             let schema = match format {
+                Format::Vcard => file_schema("cards of version 3.0 or 4.0, one after the other"),
+                Format::Csv => file_schema(
+                    "a line of headings (the fields' names, or Google's or Outlook's headings), then a line for each contact",
+                ),
                 Format::Json => json!({ "type": "array", "items": contact }),
             };
             operation.bodies.push((*name, schema));
         }
     }
+}
+
+fn file_schema(what: &str) -> Value {
+    json!({ "type": "string", "description": what })
 }
 
 /// What a query of an import says.
@@ -130,14 +137,22 @@ pub struct Wanted(Option<Format>);
 impl FromFields for Wanted {
     fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<Wanted> {
         let choices = OneOf {
-            choices: &[("json", Format::Json)],
+            choices: &[
+                ("vcf", Format::Vcard),
+                ("csv", Format::Csv),
+                ("json", Format::Json),
+            ],
         };
         Some(Wanted(fields.optional("format", &choices)))
     }
 }
 
 /// The media types that are written; the first is the one that a client gets who does not care.
-const WRITTEN: &[(&str, Format)] = &[("application/json", Format::Json)];
+const WRITTEN: &[(&str, Format)] = &[
+    ("application/json", Format::Json),
+    ("text/vcard", Format::Vcard),
+    ("text/csv", Format::Csv),
+];
 
 /// A file to download.
 pub struct Download(Response);
@@ -151,6 +166,8 @@ impl Reply for Download {
         let (contacts, name, contact) = ListOf::<ContactShape>::describe();
         operation.components.push((name, contact));
         let schema = |format| match format {
+            Format::Vcard => file_schema("a vCard 4.0 for each contact"),
+            Format::Csv => file_schema("the fields' names, then a line for each contact"),
             Format::Json => contacts.clone(),
         };
         operation.replies.push(Documented {
@@ -175,108 +192,38 @@ pub fn export(
         None => negotiate(accept.as_deref())?,
     };
     let (content_type, disposition) = match format {
+        Format::Vcard => (
+            "text/vcard; charset=utf-8",
+            "attachment; filename=\"contacts.vcf\"",
+        ),
+        Format::Csv => (
+            "text/csv; charset=utf-8; header=present",
+            "attachment; filename=\"contacts.csv\"",
+        ),
         Format::Json => ("application/json", "attachment; filename=\"contacts.json\""),
     };
-    // The first page here, so that a database that is away is a 503 and no broken download. The rest is read by the thread
-    // that sends it, and only as far as the client takes it: for a HEAD, not at all.
-    let mut file = Export::new(Arc::clone(&cx.store), caller.user, format);
-    file.next_page()?;
+    let file = Export::begin(&cx.store, caller.user, Contacts(format))?;
     let response = Response::with_body(200, content_type, Body::Stream(Box::new(file)))
         .header("Content-Disposition", disposition)
         .header("Vary", "Accept");
     Ok(Download(response))
 }
 
-/// A file while it is sent: pages of contacts by id, each written into a small buffer as that empties. Between pages no
-/// connection to the database is held, however slowly the client takes them.
-struct Export {
-    store: Arc<Store>,
-    user: i64,
-    format: Format,
-    page: vec::IntoIter<ContactRow>,
-    /// The last id that was read; 0 before the first.
-    after: i64,
-    /// Whether that was the last page.
-    is_last: bool,
-    buffer: Vec<u8>,
-    /// The bytes of the buffer that were given away.
-    given: usize,
-    stage: Stage,
-}
+/// All contacts in a format.
+struct Contacts(Format);
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Begin,
-    First,
-    Further,
-    Done,
-}
-
-impl Export {
-    fn new(store: Arc<Store>, user: i64, format: Format) -> Export {
-        Export {
-            store,
-            user,
-            format,
-            page: Vec::new().into_iter(),
-            after: 0,
-            is_last: false,
-            buffer: Vec::new(),
-            given: 0,
-            stage: Stage::Begin,
-        }
+impl Document for Contacts {
+    fn page(&self, store: &Store, user: i64, after: i64, limit: i64) -> Page {
+        store.contacts_after(user, after, limit)
     }
-
-    fn next_page(&mut self) -> Result<(), store::Error> {
-        let page = self.store.contacts_after(self.user, self.after, PAGE)?;
-        if let Some(last) = page.last() {
-            self.after = last.contact().id;
-        }
-        self.is_last = page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
-        self.page = page.into_iter();
-        Ok(())
+    fn begin(&self, out: &mut Vec<u8>) {
+        self.0.begin(out);
     }
-
-    /// Puts the next contact into the buffer, or what the file begins or ends with.
-    fn step(&mut self) -> Result<(), store::Error> {
-        if self.stage == Stage::Begin {
-            self.format.begin(&mut self.buffer);
-            self.stage = Stage::First;
-            return Ok(());
-        }
-        if self.page.len() == 0 && !self.is_last {
-            self.next_page()?;
-        }
-        match self.page.next() {
-            Some(row) => {
-                let is_first = self.stage == Stage::First;
-                self.format
-                    .contact(&row.contact(), is_first, &mut self.buffer);
-                self.stage = Stage::Further;
-            }
-            None => {
-                self.format.end(&mut self.buffer);
-                self.stage = Stage::Done;
-            }
-        }
-        Ok(())
+    fn contact(&self, contact: &Contact<'_>, is_first: bool, out: &mut Vec<u8>) {
+        self.0.contact(contact, is_first, out);
     }
-}
-
-impl Read for Export {
-    /// An error ends the download without its last chunk, which tells the client that it is not whole.
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if self.given == self.buffer.len() {
-            self.buffer.clear();
-            self.given = 0;
-            while self.buffer.len() < out.len() && self.stage != Stage::Done {
-                self.step().map_err(io::Error::other)?;
-            }
-        }
-        let count = out.len().min(self.buffer.len() - self.given);
-        out[..count].copy_from_slice(&self.buffer[self.given..self.given + count]);
-        self.given += count;
-        Ok(count)
+    fn end(&self, out: &mut Vec<u8>) {
+        self.0.end(out);
     }
 }
 

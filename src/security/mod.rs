@@ -5,5 +5,6 @@
 
 mod hs256;
 pub mod password;
+pub mod secret;
 pub mod throttle;
 pub mod token;

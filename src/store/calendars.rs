@@ -1,5 +1,6 @@
 //! Secret addresses of birthday calendars, by their digests.
 
+use super::contacts::ContactRow;
 use super::{Error, Store, queries};
 
 impl Store {
@@ -19,5 +20,23 @@ impl Store {
     pub fn calendar_owner(&self, secret_hash: &[u8]) -> Result<i64, Error> {
         let row = self.read(|conn| conn.query_opt(&queries::CALENDAR_OWNER, &[&secret_hash]))?;
         row.map(|row| row.get(0)).ok_or(Error::NotFound)
+    }
+
+    /// A text that stays the same as long as the calendar does.
+    pub fn calendar_digest(&self, user: i64) -> Result<String, Error> {
+        let row = self.read(|conn| conn.query_one(&queries::CALENDAR_DIGEST, &[&user]))?;
+        Ok(row.get(0))
+    }
+
+    /// The contacts behind this id that have a birthday, in the order of their ids.
+    pub fn birthdays_after(
+        &self,
+        user: i64,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<ContactRow>, Error> {
+        let rows =
+            self.read(|conn| conn.query(&queries::CALENDAR_PAGE, &[&user, &after, &limit]))?;
+        Ok(rows.into_iter().map(ContactRow::new).collect())
     }
 }

@@ -16,6 +16,11 @@ use crate::domain::page::{Filter, Key, List};
 pub struct ContactRow(Row);
 
 impl ContactRow {
+    /// A row of the ten columns that every query of contacts has.
+    pub(super) fn new(row: Row) -> ContactRow {
+        ContactRow(row)
+    }
+
     /// The contact, without copies.
     pub fn contact(&self) -> Contact<'_> {
         let row = &self.0;

@@ -66,6 +66,8 @@ queries! {
     CALENDAR_SET = "calendars/set.sql",
     CALENDAR_DELETE = "calendars/delete.sql",
     CALENDAR_OWNER = "calendars/owner.sql",
+    CALENDAR_DIGEST = "calendars/digest.sql",
+    CALENDAR_PAGE = "calendars/page.sql",
     PING = "service/ping.sql",
     TODAY = "service/today.sql",
 }

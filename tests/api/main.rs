@@ -5,6 +5,7 @@ mod support;
 
 mod access;
 mod birthdays;
+mod calendar;
 mod contacts;
 mod conventions;
 mod cors;

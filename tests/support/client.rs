@@ -171,7 +171,12 @@ impl Request {
         let _ = socket.write_all(&bytes);
         let mut answer = Vec::new();
         socket.read_to_end(&mut answer)?;
-        Answer::parse(&answer).ok_or_else(|| {
+        let parsed = if self.method == "HEAD" {
+            Answer::parse_head(&answer)
+        } else {
+            Answer::parse(&answer)
+        };
+        parsed.ok_or_else(|| {
             std::io::Error::other(format!(
                 "no answer in {:?}",
                 String::from_utf8_lossy(&answer)
@@ -183,6 +188,15 @@ impl Request {
 impl Answer {
     /// The answer in these bytes, whole to the connection's end.
     pub fn parse(bytes: &[u8]) -> Option<Answer> {
+        let mut answer = Answer::parse_head(bytes)?;
+        if answer.header("Transfer-Encoding") == Some("chunked") {
+            answer.body = unchunk(&answer.body)?;
+        }
+        Some(answer)
+    }
+
+    /// The same for what answers HEAD: whatever its headers say of a body, there is none.
+    fn parse_head(bytes: &[u8]) -> Option<Answer> {
         let end = bytes.windows(4).position(|w| w == b"\r\n\r\n")?;
         let head = String::from_utf8(bytes[..end].to_vec()).ok()?;
         let mut lines = head.split("\r\n");
@@ -191,15 +205,11 @@ impl Answer {
             .filter_map(|line| line.split_once(": "))
             .map(|(n, v)| (n.to_owned(), v.to_owned()))
             .collect();
-        let mut answer = Answer {
+        Some(Answer {
             status,
             headers,
             body: bytes[end + 4..].to_vec(),
-        };
-        if answer.header("Transfer-Encoding") == Some("chunked") {
-            answer.body = unchunk(&answer.body)?;
-        }
-        Some(answer)
+        })
     }
 
     /// The first value of a header.

@@ -1,0 +1,430 @@
+//! CSV (RFC 4180), headings first: our own, Google's and Outlook's.
+//!
+//! A cell that a spreadsheet would run as a formula gets an apostrophe in front, and loses it when it comes back.
+
+use std::borrow::Cow;
+
+use ::csv::{ReaderBuilder, StringRecord, Terminator, WriterBuilder};
+use chrono::{DateTime, Utc};
+
+use super::person::{Day, Person, day};
+use super::{Entries, Unreadable, malformed};
+use crate::domain::contact::Contact;
+
+/// The most cells of a row: twice what the longest of known headings have.
+const MOST_CELLS: usize = 256;
+
+const HEADINGS: [&str; 9] = [
+    "id",
+    "first_name",
+    "last_name",
+    "email",
+    "phone_number",
+    "birthday",
+    "additional_info",
+    "created_at",
+    "updated_at",
+];
+
+// ---------------------------------------------------------------------------------------------------------------- writing
+
+/// Appends the headings.
+pub fn begin(out: &mut Vec<u8>) {
+    row(out, |write| HEADINGS.iter().for_each(|name| write(name)));
+}
+
+/// Appends a contact.
+pub fn contact(contact: &Contact<'_>, out: &mut Vec<u8>) {
+    let birthday = contact.birthday.map(|day| day.to_string());
+    row(out, |write| {
+        write(&contact.id.to_string());
+        write(&defused(contact.first_name));
+        for text in [contact.last_name, contact.email, contact.phone_number] {
+            write(&defused(text.unwrap_or_default()));
+        }
+        write(&birthday.unwrap_or_default());
+        write(&defused(contact.additional_info.unwrap_or_default()));
+        write(&instant(&contact.created_at));
+        write(&instant(&contact.updated_at));
+    });
+}
+
+fn instant(at: &DateTime<Utc>) -> String {
+    at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+fn row(out: &mut Vec<u8>, cells: impl FnOnce(&mut dyn FnMut(&str))) {
+    let mut writer = WriterBuilder::new()
+        .terminator(Terminator::CRLF)
+        .buffer_capacity(512)
+        .from_writer(&mut *out);
+    cells(&mut |cell| {
+        writer
+            .write_field(cell)
+            .expect("text is written into memory");
+    });
+    writer
+        .write_record(None::<&[u8]>)
+        .expect("text is written into memory");
+    drop(writer);
+}
+
+/// Whether a spreadsheet would run a cell with this text, or would run it but for the apostrophes before it. To count those
+/// too makes the way back certain, and leaves alone an apostrophe that is part of a name, as of 't Hooft.
+fn runs(text: &str) -> bool {
+    text.trim_start_matches('\'')
+        .starts_with(['=', '+', '-', '@', '\t', '\r'])
+}
+
+fn defused(text: &str) -> Cow<'_, str> {
+    if runs(text) {
+        Cow::Owned(format!("'{text}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+fn restored(cell: &str) -> &str {
+    cell.strip_prefix('\'')
+        .filter(|text| runs(text))
+        .unwrap_or(cell)
+}
+
+// ---------------------------------------------------------------------------------------------------------------- reading
+
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Column {
+    /// What only the server sets, and what tells nothing.
+    Ignored,
+    FirstName,
+    LastName,
+    FullName,
+    Organization,
+    Email,
+    Phone,
+    Birthday,
+    Note,
+    /// What kind of thing the value in another column is.
+    LabelOf(usize),
+    /// No field of ours: a line of `additional_info`.
+    Other,
+}
+
+/// Reads the rows.
+pub fn read(text: &str, entries: &mut Entries) -> Result<(), Unreadable> {
+    let delimiter = delimiter(text);
+    check(text, delimiter)?;
+    let open = || {
+        ReaderBuilder::new()
+            .delimiter(delimiter)
+            .has_headers(false)
+            .flexible(true)
+            .from_reader(text.as_bytes())
+    };
+    let mut reader = open();
+    let mut record = StringRecord::new();
+    next(&mut reader, &mut record)?;
+    let headings = record.clone();
+    let columns = columns(&headings)?;
+    let is_day_first = is_day_first(&mut open(), &columns)?;
+    // Our own headings mean our own rules; elsewhere a missing first name is looked for in other columns.
+    let is_ours = headings.iter().any(|heading| heading == "first_name");
+
+    while next(&mut reader, &mut record)? {
+        let line = line(text, &record);
+        if record.iter().all(|cell| cell.trim().is_empty()) {
+            continue;
+        }
+        let surplus = record.iter().skip(columns.len());
+        if record.len() < columns.len() || surplus.into_iter().any(|cell| !cell.is_empty()) {
+            let (cells, expected) = (record.len(), columns.len());
+            entries.refuse(
+                line,
+                format!("The row has {cells} cells, and there are {expected} headings."),
+            )?;
+            continue;
+        }
+        let mut person = person(&headings, &columns, &record, is_day_first);
+        if is_ours {
+            person.keep_other_names();
+        } else {
+            person.settle_name();
+        }
+        person.settle(line, entries)?;
+    }
+    Ok(())
+}
+
+fn next(reader: &mut ::csv::Reader<&[u8]>, record: &mut StringRecord) -> Result<bool, Unreadable> {
+    reader
+        .read_record(record)
+        .map_err(|error| malformed(format!("The file is not CSV: {error}.")))
+}
+
+/// The reader counts the empty lines before a record to it.
+fn line(text: &str, record: &StringRecord) -> usize {
+    let Some(position) = record.position() else {
+        return 1;
+    };
+    let start = usize::try_from(position.byte()).unwrap_or(text.len());
+    let before = text.as_bytes()[start.min(text.len())..]
+        .iter()
+        .take_while(|b| matches!(b, b'\n' | b'\r'))
+        .filter(|b| **b == b'\n');
+    usize::try_from(position.line()).unwrap_or(usize::MAX) + before.count()
+}
+
+/// The separator: spreadsheets write `;` where the comma is in decimal numbers, and tabs into files named .csv too.
+fn delimiter(text: &str) -> u8 {
+    let headings = text.trim_start().lines().next().unwrap_or("");
+    let count = |delimiter: u8| headings.bytes().filter(|b| *b == delimiter).count();
+    let mut best = b',';
+    for other in *b";\t" {
+        if count(other) > count(best) {
+            best = other;
+        }
+    }
+    best
+}
+
+/// Refuses what the reader would take in silence, before it takes memory: a quote that is never closed, which swallows all
+/// rows behind it, and rows of countless cells.
+fn check(text: &str, delimiter: u8) -> Result<(), Unreadable> {
+    #[derive(PartialEq)]
+    enum State {
+        Start,
+        Plain,
+        Quoted,
+        /// A quote within a quoted cell: its end, or half of an escaped one.
+        Quote,
+    }
+    let (mut state, mut line, mut cells, mut opened) = (State::Start, 1, 1, 1);
+    for byte in text.bytes() {
+        state = match (state, byte) {
+            (State::Start, b'"') => {
+                opened = line;
+                State::Quoted
+            }
+            (State::Quote, b'"') => State::Quoted,
+            (State::Quoted, b'"') => State::Quote,
+            (State::Quoted, _) => State::Quoted,
+            (_, b'\n' | b'\r') => {
+                cells = 1;
+                State::Start
+            }
+            (_, byte) if byte == delimiter => {
+                cells += 1;
+                State::Start
+            }
+            _ => State::Plain,
+        };
+        line += usize::from(byte == b'\n');
+        if cells > MOST_CELLS {
+            return Err(malformed(format!(
+                "Line {line} has more than {MOST_CELLS} cells."
+            )));
+        }
+    }
+    if state == State::Quoted {
+        return Err(malformed(format!(
+            "The quote that opens in line {opened} is never closed: the file is cut off, or is no CSV."
+        )));
+    }
+    Ok(())
+}
+
+fn columns(headings: &StringRecord) -> Result<Vec<Column>, Unreadable> {
+    let names: Vec<String> = headings
+        .iter()
+        .map(|heading| heading.trim().to_lowercase())
+        .collect();
+    let columns: Vec<Column> = names.iter().map(|name| column(name, &names)).collect();
+    let named = [
+        Column::FirstName,
+        Column::LastName,
+        Column::FullName,
+        Column::Organization,
+    ];
+    if columns.iter().any(|column| named.contains(column)) {
+        Ok(columns)
+    } else {
+        Err(malformed(
+            "No heading in line 1 is one of a name, such as first_name, First Name, Given Name or Name.",
+        ))
+    }
+}
+
+/// What a heading says, in lower case: ours, Google's of before and after 2023, Outlook's and Outlook.com's.
+fn column(name: &str, names: &[String]) -> Column {
+    match name {
+        "id" | "user_id" | "created_at" | "updated_at" | "e-mail type" | "" => Column::Ignored,
+        "first_name" | "first name" | "given name" | "firstname" => Column::FirstName,
+        "last_name" | "last name" | "family name" | "surname" | "lastname" => Column::LastName,
+        "name" | "full name" | "display name" => Column::FullName,
+        "company" | "organization" | "organization name" | "organization 1 - name" => {
+            Column::Organization
+        }
+        "birthday" | "birth date" | "date of birth" => Column::Birthday,
+        "additional_info" | "notes" | "note" => Column::Note,
+        "email" | "e-mail" | "email address" | "e-mail address" => Column::Email,
+        "phone_number" | "phone number" | "phone" | "mobile" | "telephone" => Column::Phone,
+        _ => numbered(name, names),
+    }
+}
+
+/// The columns of which there are several.
+fn numbered(name: &str, names: &[String]) -> Column {
+    let bare = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == ' ');
+    if let Some((thing, "type" | "label")) = name.split_once(" - ") {
+        let value = format!("{thing} - value");
+        return match names.iter().position(|name| *name == value) {
+            Some(index) => Column::LabelOf(index),
+            None => Column::Other,
+        };
+    }
+    match name {
+        _ if bare.ends_with(" phone") => Column::Phone,
+        _ if name.starts_with("phone ") && name.ends_with(" - value") => Column::Phone,
+        _ if name.starts_with("e-mail ") && name.ends_with(" - value") => Column::Email,
+        _ if name.starts_with("e-mail ") && name.ends_with(" address") => Column::Email,
+        _ if name.starts_with("e-mail ") && name.ends_with(" type") => Column::Ignored,
+        _ => Column::Other,
+    }
+}
+
+fn person<'a>(
+    headings: &StringRecord,
+    columns: &[Column],
+    record: &'a StringRecord,
+    is_day_first: bool,
+) -> Person<'a> {
+    let mut person = Person::default();
+    for (index, (column, cell)) in columns.iter().zip(record.iter()).enumerate() {
+        let cell = restored(cell);
+        if cell.is_empty() {
+            continue;
+        }
+        let heading = headings[index].trim();
+        match column {
+            Column::Ignored | Column::LabelOf(_) => {}
+            Column::FirstName | Column::LastName | Column::FullName | Column::Organization => {
+                fill(&mut person, *column, heading, cell);
+            }
+            Column::Note => person.note(cell),
+            Column::Email | Column::Phone => {
+                let label = columns
+                    .iter()
+                    .position(|column| *column == Column::LabelOf(index))
+                    .map(|label| restored(&record[label]));
+                reach(&mut person, *column == Column::Email, heading, label, cell);
+            }
+            Column::Birthday => {
+                let day = birthday(cell, is_day_first);
+                // What Outlook writes for none.
+                if cell != "0/0/00" {
+                    person.set_birthday(day, cell);
+                }
+            }
+            Column::Other => person.line(heading, cell),
+        }
+    }
+    person
+}
+
+/// Addresses or numbers of a cell. Google marks the preferred one with an asterisk in its label, and joins several in a cell.
+fn reach<'a>(
+    person: &mut Person<'a>,
+    is_email: bool,
+    heading: &str,
+    label: Option<&str>,
+    cell: &'a str,
+) {
+    let kind = if is_email { "E-mail" } else { "Phone" };
+    let (mut rank, mut text) = (1, heading.to_owned());
+    if let Some(label) = label {
+        rank = u8::from(!label.starts_with('*'));
+        text = match label.trim_start_matches(['*', ' ']) {
+            "" => kind.to_owned(),
+            label => format!("{kind} ({label})"),
+        };
+    }
+    if text.to_lowercase().contains("fax") {
+        rank = 2;
+    }
+    let values: Vec<_> = match label {
+        Some(_) => cell.split(" ::: ").collect(),
+        None => vec![cell],
+    };
+    for value in values {
+        if is_email {
+            person.email(rank, text.clone(), value);
+        } else {
+            person.phone(rank, text.clone(), value);
+        }
+    }
+}
+
+/// Of several columns for one field the first counts, and the others are kept as lines.
+fn fill<'a>(person: &mut Person<'a>, column: Column, heading: &str, cell: &'a str) {
+    let field = match column {
+        Column::FirstName => &mut person.first_name,
+        Column::LastName => &mut person.last_name,
+        Column::FullName => &mut person.full_name,
+        _ => &mut person.organization,
+    };
+    if field.is_empty() {
+        *field = Cow::Borrowed(cell);
+    } else {
+        person.line(heading, cell);
+    }
+}
+
+/// A birthday: besides the forms of a vCard, `17.5.1990`, and `5/17/1990` or `17/5/1990`.
+fn birthday(cell: &str, is_day_first: bool) -> Day {
+    let cell = cell.trim();
+    let (parts, is_day_first) = match (three(cell, '/'), three(cell, '.')) {
+        (Some(parts), _) => (parts, is_day_first),
+        (None, Some(parts)) => (parts, true),
+        (None, None) => return day(cell),
+    };
+    let [first, second, year] = parts;
+    let (month, day) = if is_day_first {
+        (second, first)
+    } else {
+        (first, second)
+    };
+    // A year of two digits is no date: whose century would it be? The rule for birthdays says so.
+    if year.len() == 4 {
+        Day::Date(format!("{year}-{month:0>2}-{day:0>2}"))
+    } else {
+        Day::Unknown
+    }
+}
+
+fn three(cell: &str, separator: char) -> Option<[&str; 3]> {
+    let mut parts = cell.split(separator);
+    let parts = [parts.next()?, parts.next()?, parts.next()?];
+    let is_number =
+        |part: &&str| (1..=4).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+    parts.iter().all(is_number).then_some(parts)
+}
+
+/// Whether birthdays with slashes have the day first. It is decided once for a file, by the first one that can be read in
+/// one way only; a file whose dates all read both ways is taken as American, for so Outlook writes them by default.
+fn is_day_first(reader: &mut ::csv::Reader<&[u8]>, columns: &[Column]) -> Result<bool, Unreadable> {
+    let Some(index) = columns.iter().position(|c| *c == Column::Birthday) else {
+        return Ok(false);
+    };
+    let mut record = StringRecord::new();
+    while next(reader, &mut record)? {
+        let parts = record.get(index).and_then(|cell| three(cell.trim(), '/'));
+        if let Some([first, second, _]) = parts {
+            let over = |part: &str| part.parse::<u16>().is_ok_and(|n| n > 12);
+            if over(first) || over(second) {
+                return Ok(over(first));
+            }
+        }
+    }
+    Ok(false)
+}
