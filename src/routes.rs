@@ -39,7 +39,7 @@ fn address_book() -> Vec<Route> {
         guarded(Get, "/api/contacts", contacts::list, tag, "Your contacts: search, sort, page"),
         guarded(Post, "/api/contacts", contacts::create, tag, "Add a contact"),
         guarded(Get, "/api/contacts/upcoming_birthdays", contacts::upcoming, tag, "Whose birthday comes next"),
-        guarded(Get, "/api/contacts/export", transfer::export, tag, "All your contacts as a file").slow().errors(&[406]),
+        guarded(Get, "/api/contacts/export", transfer::export, tag, "All your contacts as a file").slow(),
         guarded(Post, "/api/contacts/import", transfer::import, tag, "Add the contacts of a file").slow().body_limit(16 << 20),
         guarded(Post, "/api/contacts/calendar", calendar::open, tag, "A new secret address for your birthday calendar"),
         guarded(Delete, "/api/contacts/calendar", calendar::close, tag, "Close your birthday calendar"),

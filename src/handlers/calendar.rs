@@ -8,8 +8,8 @@ use crate::domain::contact::Contact;
 use crate::domain::fields::Fields;
 use crate::domain::rules::Opaque;
 use crate::endpoint::{
-    Answer, Caller, Conditions, Documented, FieldContext, FromFields, NoContent, Operation, Origin,
-    Path, Reply, Shape, always,
+    Answer, Caller, Documented, FieldContext, FromFields, IfNoneMatch, NoContent, Operation,
+    Origin, Path, Reply, Shape, always,
 };
 use crate::formats::ics;
 use crate::http::{Body, Response};
@@ -102,7 +102,7 @@ impl Document for Birthdays {
 /// A change between the two is sent under the old ETag, and once more under the new one.
 pub fn feed(
     cx: &Context,
-    (Path(Secret(secret)), conditions): (Path<Secret>, Conditions),
+    (Path(Secret(secret)), IfNoneMatch(known)): (Path<Secret>, IfNoneMatch),
 ) -> Result<Feed, Error> {
     let owner = cx.store.calendar_owner(&secret::digest(&secret));
     let user = owner.map_err(|error| match error {
@@ -110,7 +110,7 @@ pub fn feed(
         error => error.into(),
     })?;
     let etag = format!("\"{}-{}\"", ics::REVISION, cx.store.calendar_digest(user)?);
-    let response = if is_known(conditions.if_none_match.as_deref(), &etag) {
+    let response = if is_known(known.as_deref(), &etag) {
         Response::new(304)
     } else {
         let file = Export::begin(&cx.store, user, Birthdays)?;
