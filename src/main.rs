@@ -134,6 +134,14 @@ fn serve(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Only Postgres knows whether the time zone is one, so this setting alone is checked once the database is there.
+fn check_time_zone(app: &App) {
+    if let Err(store::Error::Internal(cause)) = app.context.today.get(&app.context.store) {
+        eprintln!("contactd: TIMEZONE is no time zone that Postgres knows: {cause}");
+        std::process::exit(2);
+    }
+}
+
 /// Migrates as soon as the database answers, then keeps the list of ended sessions and forgets what is old. Says when the
 /// database goes away and when it is back, once each.
 fn keep_house(app: &App) {
@@ -141,10 +149,10 @@ fn keep_house(app: &App) {
     let mut away = false;
     let mut purged = Instant::now();
     loop {
-        let outcome = if cx.store.is_migrated() {
-            cx.revocations.refresh(&cx.store)
-        } else {
-            cx.store.migrate()
+        let outcome = match () {
+            () if !cx.store.is_migrated() => cx.store.migrate().inspect(|()| check_time_zone(app)),
+            () if cx.store.is_away() => cx.store.probe(),
+            () => cx.revocations.refresh(&cx.store),
         };
         match outcome {
             Ok(()) if away => {

@@ -59,6 +59,9 @@ pub struct Store {
     database: postgres::Config,
     /// Set once the schema is up to date; nothing but the migration runs before.
     migrated: AtomicBool,
+    /// Set when a checkout found no connection at all, cleared by [`Store::probe`]. Meanwhile requests are refused at once: if
+    /// each waited for its own checkout, all workers would, and what needs no database would wait behind them.
+    away: AtomicBool,
     /// Counts the connections found dead. After a restart of the database *all* pooled ones are, so one that was last seen
     /// alive in an earlier epoch is tried before it is used.
     epoch: AtomicU64,
@@ -96,6 +99,7 @@ impl Store {
             pool,
             database,
             migrated: AtomicBool::new(false),
+            away: AtomicBool::new(false),
             epoch: AtomicU64::new(0),
         }
     }
@@ -151,17 +155,37 @@ impl Store {
         lost
     }
 
+    /// Whether the database was away when somebody last looked.
+    pub fn is_away(&self) -> bool {
+        self.away.load(Ordering::Relaxed)
+    }
+
+    /// Looks whether a database that was away is back.
+    pub fn probe(&self) -> Result<(), Error> {
+        match self.pool.get() {
+            Ok(_) => {
+                self.away.store(false, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(error) => Err(Error::Unavailable(format!("no connection: {error}"))),
+        }
+    }
+
     fn checkout(&self) -> Result<Conn, Error> {
         if !self.is_migrated() {
             return Err(Error::Unavailable(
                 "the database has not been reached yet".to_owned(),
             ));
         }
+        if self.is_away() {
+            return Err(Error::Unavailable("the database is away".to_owned()));
+        }
         loop {
-            let pooled = self
-                .pool
-                .get()
-                .map_err(|e| Error::Unavailable(format!("no connection: {e}")))?;
+            let pooled = self.pool.get().map_err(|error| {
+                let away = self.pool.state().connections == 0;
+                self.away.store(away, Ordering::Relaxed);
+                Error::Unavailable(format!("no connection: {error}"))
+            })?;
             let mut conn = Conn(pooled);
             let now = self.epoch.load(Ordering::Relaxed);
             let prepared = conn.prepared();

@@ -72,6 +72,34 @@ fn a_restart_of_the_database_costs_reads_nothing_once_it_is_back() {
 }
 
 #[test]
+fn what_needs_no_database_does_not_wait_for_one_that_is_away() {
+    let (server, database) = Server::with_database();
+    let user = server.client().new_user("a@example.com");
+    database.kick();
+    eventually("it is noticed", || {
+        server.log().contains("the database is away")
+    });
+    // More than there are workers, so that one waiting checkout each would hold up everything else.
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..64 {
+            scope.spawn(|| assert_eq!(user.get("/api/contacts").send().status, 503));
+        }
+        assert_eq!(server.client().get("/livez").send().status, 200);
+    });
+    // One checkout takes a second; one after the other they would take many.
+    assert!(
+        started.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        started.elapsed()
+    );
+    database.allow();
+    eventually("it is back", || {
+        user.get("/api/contacts").send().status == 200
+    });
+}
+
+#[test]
 fn connections_that_died_unnoticed_do_not_show() {
     let (server, database) = Server::with_database();
     let user = server.client().new_user("a@example.com");

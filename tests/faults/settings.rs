@@ -2,9 +2,10 @@
 
 use std::net::TcpListener;
 use std::process::Output;
+use std::time::Duration;
 
-use crate::support::random_secret;
-use crate::support::server::command;
+use crate::support::server::{Setup, command, database};
+use crate::support::{eventually, random_secret};
 
 /// Settings that are right but for the database, which is not reached before they are checked.
 fn run(changed: &[(&str, &str)], arguments: &[&str]) -> Output {
@@ -103,6 +104,17 @@ fn a_wrong_database_url_does_not_show_its_password() {
         &[],
     );
     assert!(!said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn a_time_zone_that_postgres_does_not_know_is_said_once_it_is_there() {
+    let database = database();
+    let mut server = Setup::on(&database)
+        .with("TIMEZONE", "Mars/Olympus")
+        .start();
+    assert_eq!(server.wait(Duration::from_secs(10)).code(), Some(2));
+    eventually("it is named", || server.log().contains("TIMEZONE"));
+    Setup::on(&database).with("TIMEZONE", "Europe/Kyiv").ready();
 }
 
 #[test]
