@@ -51,6 +51,8 @@ check: rust ## what CI runs: format, clippy, documentation, tests
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
 	@$(MAKE) --no-print-directory test
+	tests/readers/setup.sh
+	@$(cluster) throwaway -- cargo test --test readers
 
 budget: rust ## counts and sizes against their limits: round trips, system calls, instructions, memory
 	@tests/support/need.sh strace=strace valgrind=valgrind
