@@ -109,8 +109,10 @@ impl Shape for ReportShape {
             "errors": {
                 "type": "array",
                 "items": always(error),
-                "maxItems": formats::MOST_ERRORS,
-                "description": "the first thousand of those, each with the line in the file where it begins",
+                "description": format!(
+                    "the first {} of those, each with the line in the file where it begins",
+                    formats::MOST_ERRORS
+                ),
             },
         }))
     }

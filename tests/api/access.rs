@@ -22,6 +22,8 @@ fn these_routes_and_no_others_are_public() {
             "POST /api/auth/login",
             "GET /api/auth/refresh_token",
             "POST /api/auth/refresh_token",
+            // the secret is in its address
+            "GET /api/calendar/{secret}.ics",
             "GET /",
             "GET /healthchecker",
             "GET /api/healthchecker",

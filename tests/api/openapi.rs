@@ -229,6 +229,7 @@ fn real_answers_are_as_documented() {
     };
     good_answers_of_accounts(&mut truth, &nobody);
     good_answers_of_contacts(&mut truth, &nobody.new_user("book@example.com"));
+    good_answers_of_files(&mut truth, &nobody.new_user("files@example.com"));
     for path in [
         "/",
         "/healthchecker",
@@ -259,6 +260,38 @@ fn real_answers_are_as_documented() {
         missing.is_empty(),
         "no good answer of {missing:?} was looked at"
     );
+}
+
+fn good_answers_of_files(truth: &mut Truth, user: &Client) {
+    let import = "/api/contacts/import";
+    let file = json!([{ "first_name": "Ada", "birthday": "1990-05-17" }, { "first_name": "" }]);
+    truth
+        .of("POST", import, user.post(import, &file))
+        .expect(200);
+    let export = "/api/contacts/export";
+    for format in ["vcf", "csv", "json"] {
+        let request = user.get(format!("{export}?format={format}"));
+        truth.of("GET", export, request).expect(200);
+    }
+    let picture = user.get(export).header("Accept", "image/png");
+    truth.of("GET", export, picture).expect(406);
+    let calendar = "/api/contacts/calendar";
+    let open = user.request("POST", calendar);
+    let address = truth.of("POST", calendar, open).expect(201).json();
+    let url = text(&address, "url");
+    let (feed, path) = (
+        "/api/calendar/{secret}.ics",
+        &url[url.find("/api/").expect("a path")..],
+    );
+    let etag = truth.of("GET", feed, user.get(path)).expect(200);
+    let known = user
+        .get(path)
+        .header("If-None-Match", etag.header("ETag").unwrap());
+    truth.of("GET", feed, known).expect(304);
+    truth
+        .of("DELETE", calendar, user.delete(calendar))
+        .expect(204);
+    truth.of("GET", feed, user.get(path)).expect(404);
 }
 
 fn good_answers_of_accounts(truth: &mut Truth, nobody: &Client) {
