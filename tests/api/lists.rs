@@ -344,12 +344,9 @@ fn skip_and_limit_have_bounds_and_defaults() {
     assert_eq!(page("skip=3&limit=2"), all[3..5]);
     assert_eq!(page("skip=1000"), all[1_000..]);
     assert_eq!(page("skip=1005"), [0; 0]);
-    assert_eq!(page("skip=9223372036854775807&limit=1000"), [0; 0]);
-    assert_eq!(
-        page("sort=-email&skip=9223372036854775807&limit=1000"),
-        [0; 0]
-    );
-    assert_eq!(page("q=0&skip=9223372036854775807&limit=1000"), [0; 0]);
+    assert_eq!(page("skip=1000000000&limit=1000"), [0; 0]);
+    assert_eq!(page("sort=-email&skip=1000000000&limit=1000"), [0; 0]);
+    assert_eq!(page("q=0&skip=1000000000&limit=1000"), [0; 0]);
     assert_eq!(
         page("limit=5&sort=-id"),
         all.iter().rev().take(5).copied().collect::<Vec<_>>()
@@ -361,6 +358,7 @@ fn skip_and_limit_have_bounds_and_defaults() {
         ("limit=ten", "limit"),
         ("limit=1.5", "limit"),
         ("skip=-1", "skip"),
+        ("skip=1000000001", "skip"),
         ("skip=9223372036854775808", "skip"),
         ("skip=1000000000000000000000000000000", "skip"),
         ("sort=age", "sort"),
