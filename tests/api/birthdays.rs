@@ -418,7 +418,7 @@ fn the_list_agrees_with_a_walk_through_the_days() {
     ];
     let mut questions: Vec<(NaiveDate, u64)> = Vec::new();
     for edge in edges {
-        questions.extend([0, 1, 60, 365, 366].map(|days| (date(edge), days)));
+        questions.extend([0, 1, 60, 366].map(|days| (date(edge), days)));
     }
     // And a walk through all kinds of days, in steps that share nothing with a week or a year.
     questions.extend((0..60).map(|n| (date("2024-01-01") + Days::new(n * 43), n * 29 % 367)));

@@ -105,10 +105,20 @@ fn texts() -> Vec<String> {
     values.push(format!("\"{}\"", "é".repeat(100_000)));
     values.push(format!("\"{}\"", "\u{fdfa}".repeat(100)));
     values.push(format!("\"{}@example.com\"", "x".repeat(64)));
-    values.push(format!("{}{}", "[".repeat(100_000), "]".repeat(100_000)));
-    values.push(format!("{}1{}", "{\"a\":".repeat(1_000), "}".repeat(1_000)));
-    values.push("[".repeat(1_000_000));
     values
+}
+
+/// Whole bodies, deeper or longer than any that is meant.
+fn bodies() -> Vec<String> {
+    vec![
+        format!("{}{}", "[".repeat(100_000), "]".repeat(100_000)),
+        format!("{}1{}", "{\"a\":".repeat(100_000), "}".repeat(100_000)),
+        "[".repeat(1_000_000),
+        format!("{{\"first_name\":{}{}}}", "[".repeat(200), "]".repeat(200)),
+        format!("{{{}\"a\":1}}", "\"a\":1,".repeat(100_000)),
+        format!("{{\"a\":{}}}", "9".repeat(1_000_000)),
+        " ".repeat(1_000_000),
+    ]
 }
 
 fn assert_client_error(answer: &Answer, what: &str) {
@@ -179,6 +189,9 @@ fn hostile_values_in_bodies_are_no_5xx() {
             send(value.clone());
             send(format!("{{\"unknown\":{value}}}"));
             send(format!("{{{value}:{value}}}"));
+        }
+        for body in bodies() {
+            send(body);
         }
         let raw: [&[u8]; 5] = [
             b"\xff\xfe",

@@ -12,6 +12,7 @@ mod cors;
 mod hostile;
 mod lanes;
 mod lists;
+mod model;
 mod openapi;
 mod seed;
 mod smoke;
