@@ -696,3 +696,42 @@ fn a_whole_address_in_the_request_line_is_its_path() {
     }
     assert_problem(&user.get(format!("{base}/no/such/path")).send(), 404);
 }
+
+/// The pages come packed and plain. A strong tag stands for one sequence of bytes (RFC 9110 §8.8.1), so the two may not share one.
+#[test]
+fn a_page_that_the_client_has_is_304_however_it_was_packed() {
+    let shared = shared();
+    let client = shared.client();
+    for path in ["/docs", "/docs/swagger-ui.css"] {
+        let ask = |encoding: &str, known: &str| {
+            let request = client.get(path).header("Accept-Encoding", encoding);
+            request.header("If-None-Match", known).send()
+        };
+        let (plain, packed) = (ask("identity", "").expect(200), ask("gzip", "").expect(200));
+        let tag = plain.header("ETag").unwrap();
+        if plain.body != packed.body {
+            assert_eq!(packed.header("Content-Encoding"), Some("gzip"));
+            let same = packed.header("ETag") == Some(tag);
+            assert!(!same || tag.starts_with("W/"), "{path}: {tag} for both");
+        }
+        let strong = tag.trim_start_matches("W/");
+        for known in [
+            tag.to_owned(),
+            strong.to_owned(),
+            format!("W/{strong}"),
+            format!("\"x\", {tag}"),
+            "*".to_owned(),
+        ] {
+            for encoding in ["identity", "gzip"] {
+                let answer = ask(encoding, &known).expect(304);
+                assert_eq!(
+                    (answer.body.len(), answer.header("Content-Type")),
+                    (0, None),
+                    "{known}"
+                );
+                assert_eq!(answer.header("ETag"), Some(tag));
+            }
+        }
+        ask("gzip", "\"x\", W/\"y\"").expect(200);
+    }
+}
