@@ -301,15 +301,14 @@ pub struct FileHeaders {
     /// `Accept-Encoding`.
     pub accept_encoding: Option<String>,
     /// `If-None-Match`.
-    pub if_none_match: Option<String>,
+    pub known: IfNoneMatch,
 }
 
 impl Input for FileHeaders {
     fn read(_: &Context, call: &Call<'_>, _: &mut Vec<Fault>) -> Result<Option<Self>, Error> {
-        let owned = |name| call.request.header(name).map(str::to_owned);
         Ok(Some(FileHeaders {
-            accept_encoding: owned("Accept-Encoding"),
-            if_none_match: owned("If-None-Match"),
+            accept_encoding: joined(call, "Accept-Encoding"),
+            known: IfNoneMatch(joined(call, "If-None-Match")),
         }))
     }
     fn describe(operation: &mut Operation) {
@@ -332,6 +331,21 @@ impl Input for IfMatch {
 
 /// `If-None-Match` (RFC 9110 §13.1.2), joined in the same way. Who takes it may answer 304.
 pub struct IfNoneMatch(pub Option<String>);
+
+impl IfNoneMatch {
+    /// Whether the client has what this tag stands for: any, or one that is the same when compared weakly (§8.8.3.2).
+    /// Tags of ours hold no comma, so a foreign one that does is taken apart without harm.
+    pub fn names(&self, tag: &str) -> bool {
+        fn opaque(tag: &str) -> &str {
+            tag.strip_prefix("W/").unwrap_or(tag)
+        }
+        let Some(given) = &self.0 else {
+            return false;
+        };
+        let mut tags = given.split(',').map(str::trim);
+        given.trim() == "*" || tags.any(|given| opaque(given) == opaque(tag))
+    }
+}
 
 impl Input for IfNoneMatch {
     fn read(_: &Context, call: &Call<'_>, _: &mut Vec<Fault>) -> Result<Option<Self>, Error> {

@@ -114,17 +114,6 @@ fn version(tag: &str) -> Option<i32> {
         .filter(|version: &i32| version.to_string() == digits)
 }
 
-/// Whether the client has this version (RFC 9110 §13.1.2); tags are compared weakly.
-fn is_known(if_none_match: Option<&str>, current: i32) -> bool {
-    let Some(header) = if_none_match else {
-        return false;
-    };
-    header.trim() == "*"
-        || header
-            .split(',')
-            .any(|tag| version(tag.trim().trim_start_matches("W/")) == Some(current))
-}
-
 impl From<ChangeError> for Error {
     fn from(error: ChangeError) -> Error {
         match error {
@@ -163,11 +152,11 @@ pub fn create(
 pub fn one(
     cx: &Context,
     caller: &Caller,
-    (Path(Id(id)), IfNoneMatch(known)): (Path<Id>, IfNoneMatch),
+    (Path(Id(id)), known): (Path<Id>, IfNoneMatch),
 ) -> Result<Answer<200, ContactShape>, Error> {
     let row = cx.store.contact(caller.user, id).map_err(missing)?;
     let answer = shown(&row);
-    let known = is_known(known.as_deref(), row.contact().version);
+    let known = known.names(&etag(&row.contact()));
     Ok(if known { answer.not_modified() } else { answer })
 }
 

@@ -114,7 +114,7 @@ impl FromFields for FileName {
 fn file(asset: &'static swagger_ui::Asset, headers: &FileHeaders) -> File {
     let (bytes, encoding) = asset.body(headers.accept_encoding.as_deref());
     let mut response = Response::with_body(200, asset.content_type, Body::Static(bytes));
-    if headers.if_none_match.as_deref() == Some(asset.etag) {
+    if headers.known.names(asset.etag) {
         response = Response::new(304);
     } else if let Some(encoding) = encoding {
         response = response.header("Content-Encoding", encoding);
