@@ -210,6 +210,52 @@ fn hostile_values_in_bodies_are_no_5xx() {
     assert_no_fault_in(&server.log());
 }
 
+/// Whatever an endpoint takes, it may be sent anything under that name.
+#[test]
+fn hostile_bodies_of_every_media_type_are_no_5xx() {
+    let database = database();
+    let server = Setup::on(&database).with("LOGIN_ATTEMPTS", "0").ready();
+    let user = server.client().new_user(&unused_email());
+    let mut all: Vec<Vec<u8>> = bodies()
+        .into_iter()
+        .chain(texts())
+        .map(String::into_bytes)
+        .collect();
+    for text in [
+        "",
+        "\0",
+        "a=b&c",
+        "=",
+        "username=%00&password=%00",
+        "username=%ff",
+        "first_name\n\0",
+        "first_name\n\"",
+        "BEGIN:VCARD",
+    ] {
+        all.push(text.as_bytes().to_vec());
+    }
+    all.push(b"\xff\xfe\x00".to_vec());
+    all.push(b"first_name\n\xff\n".to_vec());
+    all.push(b"BEGIN:VCARD\r\n".repeat(50_000));
+    for route in routes()
+        .into_iter()
+        .filter(|route| !route.is_guarded() || route.path.contains("contacts"))
+    {
+        for (kind, _) in &route.operation.bodies {
+            for body in &all {
+                let request = user.request(route.method.as_str(), with_parameter(route.path, "1"));
+                let answer = request
+                    .header("Content-Type", kind)
+                    .body(body.clone())
+                    .send();
+                let start = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
+                assert_client_error(&answer, &format!("{} as {kind}: {start}", route.path));
+            }
+        }
+    }
+    assert_no_fault_in(&server.log());
+}
+
 fn members(route: &Route) -> Vec<String> {
     let schemas = route.operation.bodies.iter();
     let mut names: Vec<String> = schemas

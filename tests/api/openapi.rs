@@ -228,8 +228,9 @@ fn real_answers_are_as_documented() {
         succeeded: BTreeSet::new(),
     };
     good_answers_of_accounts(&mut truth, &nobody);
-    good_answers_of_contacts(&mut truth, &nobody.new_user("book@example.com"));
-    good_answers_of_files(&mut truth, &nobody.new_user("files@example.com"));
+    let user = nobody.new_user("book@example.com");
+    good_answers_of_contacts(&mut truth, &user);
+    good_answers_of_files(&mut truth, &user);
     for path in [
         "/",
         "/healthchecker",
@@ -260,38 +261,6 @@ fn real_answers_are_as_documented() {
         missing.is_empty(),
         "no good answer of {missing:?} was looked at"
     );
-}
-
-fn good_answers_of_files(truth: &mut Truth, user: &Client) {
-    let import = "/api/contacts/import";
-    let file = json!([{ "first_name": "Ada", "birthday": "1990-05-17" }, { "first_name": "" }]);
-    truth
-        .of("POST", import, user.post(import, &file))
-        .expect(200);
-    let export = "/api/contacts/export";
-    for format in ["vcf", "csv", "json"] {
-        let request = user.get(format!("{export}?format={format}"));
-        truth.of("GET", export, request).expect(200);
-    }
-    let picture = user.get(export).header("Accept", "image/png");
-    truth.of("GET", export, picture).expect(406);
-    let calendar = "/api/contacts/calendar";
-    let open = user.request("POST", calendar);
-    let address = truth.of("POST", calendar, open).expect(201).json();
-    let url = text(&address, "url");
-    let (feed, path) = (
-        "/api/calendar/{secret}.ics",
-        &url[url.find("/api/").expect("a path")..],
-    );
-    let etag = truth.of("GET", feed, user.get(path)).expect(200);
-    let known = user
-        .get(path)
-        .header("If-None-Match", etag.header("ETag").unwrap());
-    truth.of("GET", feed, known).expect(304);
-    truth
-        .of("DELETE", calendar, user.delete(calendar))
-        .expect(204);
-    truth.of("GET", feed, user.get(path)).expect(404);
 }
 
 fn good_answers_of_accounts(truth: &mut Truth, nobody: &Client) {
@@ -430,6 +399,47 @@ fn good_answers_of_contacts(truth: &mut Truth, user: &Client) {
         truth.of(method, one, stale).expect(412);
     }
     truth.of("DELETE", one, user.delete(&path)).expect(204);
+}
+
+fn good_answers_of_files(truth: &mut Truth, user: &Client) {
+    let path = "/api/contacts/import";
+    let files = [
+        (
+            "application/json",
+            "[{\"first_name\":\"A\",\"birthday\":\"2000-02-29\"},{}]",
+        ),
+        ("text/csv", "first_name,last_name\nA,B\n,C\n"),
+        (
+            "text/vcard",
+            "BEGIN:VCARD\r\nVERSION:4.0\r\nFN:A\r\nEND:VCARD\r\n",
+        ),
+    ];
+    for (kind, file) in files {
+        let import = user.request("POST", path).header("Content-Type", kind);
+        truth.of("POST", path, import.body(file)).expect(200);
+    }
+    let path = "/api/contacts/export";
+    for format in ["vcf", "csv", "json"] {
+        let export = user.get(format!("{path}?format={format}"));
+        truth.of("GET", path, export).expect(200);
+    }
+    truth
+        .of("GET", path, user.get(path).header("Accept", "image/png"))
+        .expect(406);
+    let path = "/api/contacts/calendar";
+    let opened = truth
+        .of("POST", path, user.request("POST", path))
+        .expect(201);
+    let address = text(&opened.json(), "url").to_owned();
+    let target = &address[address.find("/api/").expect("a path")..];
+    let feed = "/api/calendar/{secret}.ics";
+    let calendar = truth.of("GET", feed, user.get(target)).expect(200);
+    let known = user
+        .get(target)
+        .header("If-None-Match", calendar.header("ETag").unwrap());
+    truth.of("GET", feed, known).expect(304);
+    truth.of("DELETE", path, user.delete(path)).expect(204);
+    truth.of("GET", feed, user.get(target)).expect(404);
 }
 
 /// What each route says to bad input is documented, whatever route it is.

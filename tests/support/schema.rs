@@ -55,6 +55,12 @@ pub fn check(document: &Value, schema: &Value, value: &Value) -> Result<(), Stri
                 .is_none_or(|n| n <= rule.as_f64().unwrap_or(f64::MIN)),
             "minLength" => length(value).is_none_or(|n| n >= rule.as_u64().unwrap_or(u64::MAX)),
             "maxLength" => length(value).is_none_or(|n| n <= rule.as_u64().unwrap_or(0)),
+            "maxItems" => {
+                let most = rule.as_u64().unwrap_or(0);
+                value
+                    .as_array()
+                    .is_none_or(|items| items.len() as u64 <= most)
+            }
             "format" => value.as_str().is_none_or(|text| has_format(text, rule)),
             remark if REMARKS.contains(&remark) => true,
             unknown => return Err(format!("the keyword {unknown} is not known to this test")),
