@@ -17,5 +17,6 @@ mod openapi;
 mod seed;
 mod smoke;
 mod table;
+mod tokens;
 mod tour;
 mod transfer;
