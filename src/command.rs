@@ -184,13 +184,14 @@ pub fn user(
                 .ok_or_else(|| format!("there is no user {email}"))?
                 .user;
             let hash = new_password_hash(rule)?;
-            store.set_password(user, &hash, None).map_err(unknown)?;
-            store.end_sessions(user, Which::All).map_err(unknown)?;
+            let changed = store.change_password(user, &hash, None, Which::All);
+            changed
+                .map_err(unknown)?
+                .ok_or_else(|| format!("there is no user {email}"))?;
             println!("password of user {user} {email} set, their sessions ended");
         }
         UserAction::Disable => {
             let user = store.disable_user(email).map_err(unknown)?;
-            store.end_sessions(user, Which::All).map_err(unknown)?;
             println!("user {user} {email} locked out, their sessions ended");
         }
         UserAction::Enable => {

@@ -23,6 +23,7 @@ use crate::problem::Error;
 use crate::security::password;
 use crate::security::throttle::Subject;
 use crate::store;
+use crate::store::accounts::Credentials;
 use crate::store::attempts::{Reservation, Reserved};
 use crate::store::sessions::{DAYS_AT_MOST, Session, Which};
 
@@ -214,40 +215,49 @@ pub fn login(
 ) -> Result<Answer<200, TokenPair>, Error> {
     let (Either::Left(LoginJson(login)) | Either::Right(LoginForm(login))) = body;
     let reserved = reserve(cx, Some(&login.email), client.address, &client)?;
-    let credentials = cx.store.credentials_by_email(&login.email)?;
-    let typed = login.password.reveal();
-    let right = match &credentials {
-        Some(known) => password::verify(&known.password_hash, typed),
-        None => password::verify_unknown(typed),
-    };
-    let Some(credentials) = credentials.filter(|known| right && !known.disabled) else {
-        audit("login-failed", None, &client);
+    let Some((known, session)) = begin_session(cx, &login, &client)? else {
         return Err(WRONG);
     };
-    let address = client.address.map(|ip| ip.to_string());
-    let session = cx
-        .store
-        .begin_session(
-            credentials.user,
-            client.user_agent.as_deref(),
-            address.as_deref(),
-        )
-        .map_err(|error| match error {
-            store::Error::NotFound => WRONG, // deleted or disabled while the password was checked
-            error => error.into(),
-        })?;
     cx.store.refund_attempt(&reserved)?;
     cx.store
         .forget_attempts(&Subject::Account(&login.email).digest())?;
-    if password::needs_rehash(&credentials.password_hash) {
-        cx.store.set_password(
-            credentials.user,
-            &password::hash(typed),
-            Some(&credentials.password_hash),
-        )?;
+    if password::needs_rehash(&known.password_hash) {
+        let hash = password::hash(login.password.reveal());
+        cx.store
+            .renew_hash(known.user, &hash, &known.password_hash)?;
     }
-    audit("login", Some(credentials.user), &client);
-    Ok(pair(cx, credentials.user, session))
+    audit("login", Some(known.user), &client);
+    Ok(pair(cx, known.user, session))
+}
+
+/// Checks a password and begins a session. An unknown e-mail, a wrong password and a disabled user take the same time.
+fn begin_session(
+    cx: &Context,
+    login: &Login,
+    client: &Client,
+) -> Result<Option<(Credentials, Session)>, Error> {
+    let address = client.address.map(|ip| ip.to_string());
+    let mut user = None;
+    // Once more where the hash changed while the password was checked: if another login renewed it, it is right still.
+    for _ in 0..2 {
+        let known = cx.store.credentials_by_email(&login.email)?;
+        user = known.as_ref().map(|known| known.user);
+        let typed = login.password.reveal();
+        let right = match &known {
+            Some(known) => password::verify(&known.password_hash, typed),
+            None => password::verify_unknown(typed),
+        };
+        let Some(known) = known.filter(|known| right && !known.disabled) else {
+            break;
+        };
+        let agent = client.user_agent.as_deref();
+        match cx.store.begin_session(&known, agent, address.as_deref()) {
+            Err(store::Error::NotFound) => {}
+            session => return Ok(Some((known, session?))),
+        }
+    }
+    audit("login-failed", user, client);
+    Ok(None)
 }
 
 fn pair(cx: &Context, user: i64, session: Session) -> Answer<200, TokenPair> {

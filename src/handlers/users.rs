@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use super::auth::{audit, confirm_password, gone};
-use super::end_sessions;
 use crate::context::Context;
 use crate::domain::fields::Fields;
 use crate::domain::user::{ChangePassword, DeleteAccount, Rename};
@@ -73,12 +72,13 @@ pub fn change_password(
 ) -> Result<NoContent, Error> {
     let old = confirm_password(cx, caller, &change.current, &client)?;
     let new = password::hash(change.new.reveal());
-    if !cx.store.set_password(caller.user, &new, Some(&old))? {
-        return Err(Error::Conflict(
-            "The password was changed at the same moment by somebody else: log in again.",
-        ));
-    }
-    end_sessions(cx, caller.user, Which::Others(caller.session))?;
+    let others = Which::Others(caller.session);
+    let changed = cx
+        .store
+        .change_password(caller.user, &new, Some(&old), others)?;
+    cx.revocations.add(changed.ok_or(Error::Conflict(
+        "The password was changed at the same moment by somebody else: log in again.",
+    ))?);
     audit("password-changed", Some(caller.user), &client);
     Ok(NoContent)
 }

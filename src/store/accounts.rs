@@ -2,6 +2,7 @@
 
 use postgres::Row;
 
+use super::sessions::{self, Which};
 use super::{Error, Store, queries};
 use crate::domain::user::User;
 
@@ -71,17 +72,43 @@ impl Store {
         row.as_ref().map(user).ok_or(Error::NotFound)
     }
 
-    /// Sets the password hash, if it still is `old` (where that is given). Whether it was set.
-    pub fn set_password(&self, id: i64, hash: &str, old: Option<&str>) -> Result<bool, Error> {
-        let row =
-            self.write(|conn| conn.query_opt(&queries::USER_SET_PASSWORD, &[&id, &hash, &old]))?;
-        Ok(row.is_some())
+    /// Hashes the same password anew, if it still has the hash `old`.
+    pub fn renew_hash(&self, id: i64, hash: &str, old: &str) -> Result<(), Error> {
+        let old = Some(old);
+        self.write(|conn| conn.query_opt(&queries::USER_SET_PASSWORD, &[&id, &hash, &old]))
+            .map(drop)
     }
 
-    /// Locks a user out; their id.
+    /// Sets another password, if its hash still is `old` (where that is given), and ends sessions: what the old password
+    /// began must not outlive it. Those that ended; `None` if it was not set.
+    ///
+    /// Two statements: a login that the first waited for is only seen by one that begins later.
+    pub fn change_password(
+        &self,
+        id: i64,
+        hash: &str,
+        old: Option<&str>,
+        ended: Which,
+    ) -> Result<Option<Vec<i64>>, Error> {
+        self.write(|conn| {
+            conn.transaction(|conn| {
+                let set = conn.query_opt(&queries::USER_SET_PASSWORD, &[&id, &hash, &old])?;
+                set.map(|_| sessions::end(conn, id, ended)).transpose()
+            })
+        })
+    }
+
+    /// Locks a user out and ends their sessions; their id.
     pub fn disable_user(&self, email: &str) -> Result<i64, Error> {
-        let row = self.write(|conn| conn.query_opt(&queries::USER_DISABLE, &[&email]))?;
-        row.map(|row| row.get(0)).ok_or(Error::NotFound)
+        let id = self.write(|conn| {
+            conn.transaction(|conn| {
+                let row = conn.query_opt(&queries::USER_DISABLE, &[&email])?;
+                let id: Option<i64> = row.map(|row| row.get(0));
+                id.map(|id| sessions::end(conn, id, Which::All).map(|_| id))
+                    .transpose()
+            })
+        })?;
+        id.ok_or(Error::NotFound)
     }
 
     /// Lets a user in again.
@@ -92,7 +119,12 @@ impl Store {
 
     /// Deletes a user with everything of theirs; the sessions that ended by it.
     pub fn delete_user(&self, id: i64) -> Result<Vec<i64>, Error> {
-        let row = self.write(|conn| conn.query_one(&queries::USER_DELETE, &[&id]))?;
+        let row = self.write(|conn| {
+            conn.transaction(|conn| {
+                conn.query_opt(&queries::USER_LOCK, &[&id])?;
+                conn.query_one(&queries::USER_DELETE, &[&id])
+            })
+        })?;
         if row.get(1) {
             Ok(row.get(0))
         } else {

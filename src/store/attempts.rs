@@ -62,13 +62,13 @@ impl Store {
         if reserved.subjects.is_empty() {
             return Ok(());
         }
+        // One by one: a statement that locked several rows could be a deadlock with one that takes them in another order.
         self.write(|conn| {
-            conn.execute(
-                &queries::ATTEMPT_REFUND,
-                &[&reserved.subjects, &reserved.at],
-            )
+            for (subject, at) in reserved.subjects.iter().zip(&reserved.at) {
+                conn.execute(&queries::ATTEMPT_REFUND, &[subject, at])?;
+            }
+            Ok(())
         })
-        .map(drop)
     }
 
     /// Forgets all failures of a subject.

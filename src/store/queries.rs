@@ -52,6 +52,7 @@ queries! {
     USER_SET_PASSWORD = "users/set_password.sql",
     USER_DISABLE = "users/disable.sql",
     USER_ENABLE = "users/enable.sql",
+    USER_LOCK = "users/lock.sql",
     USER_DELETE = "users/delete.sql",
     SESSION_INSERT = "sessions/insert.sql",
     SESSION_ROTATE = "sessions/rotate.sql",

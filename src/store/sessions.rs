@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Error, Store, queries};
+use super::accounts::Credentials;
+use super::{Conn, Error, Store, queries};
 
 /// A session lives at most so many days after its login, whatever is refreshed.
 pub const DAYS_AT_MOST: i32 = 30;
@@ -49,15 +50,20 @@ pub enum Which {
 }
 
 impl Store {
-    /// Begins a session. [`Error::NotFound`] where the user is gone or disabled.
+    /// Begins a session of whoever knows the password. [`Error::NotFound`] where these credentials count no more: the user
+    /// is gone or disabled, or has another password since.
     pub fn begin_session(
         &self,
-        user: i64,
+        known: &Credentials,
         user_agent: Option<&str>,
         ip: Option<&str>,
     ) -> Result<Session, Error> {
-        let row = self
-            .write(|conn| conn.query_opt(&queries::SESSION_INSERT, &[&user, &user_agent, &ip]))?;
+        let row = self.write(|conn| {
+            conn.query_opt(
+                &queries::SESSION_INSERT,
+                &[&known.user, &user_agent, &ip, &known.password_hash],
+            )
+        })?;
         let row = row.ok_or(Error::NotFound)?;
         Ok(Session {
             id: row.get(0),
@@ -107,13 +113,7 @@ impl Store {
 
     /// Ends sessions; those that were there to end.
     pub fn end_sessions(&self, user: i64, which: Which) -> Result<Vec<i64>, Error> {
-        let (one, spared) = match which {
-            Which::One(id) => (Some(id), None),
-            Which::All => (None, None),
-            Which::Others(id) => (None, Some(id)),
-        };
-        let rows = self.write(|conn| conn.query(&queries::SESSION_END, &[&user, &one, &spared]))?;
-        Ok(rows.iter().map(|row| row.get(0)).collect())
+        self.write(|conn| end(conn, user, which))
     }
 
     /// Forgets what has no more use: old sessions, revocations, attempts.
@@ -134,4 +134,15 @@ impl Store {
         self.read(|conn| conn.query_one(&queries::PING, &[]))
             .map(drop)
     }
+}
+
+/// Ends sessions, maybe within a transaction; those that were there to end.
+pub(super) fn end(conn: &mut Conn, user: i64, which: Which) -> Result<Vec<i64>, postgres::Error> {
+    let (one, spared) = match which {
+        Which::One(id) => (Some(id), None),
+        Which::All => (None, None),
+        Which::Others(id) => (None, Some(id)),
+    };
+    let rows = conn.query(&queries::SESSION_END, &[&user, &one, &spared])?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }

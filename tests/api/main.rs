@@ -15,6 +15,7 @@ mod lists;
 mod model;
 mod openapi;
 mod seed;
+mod sessions;
 mod smoke;
 mod table;
 mod tokens;

@@ -1,6 +1,3 @@
 -- Gives an attempt back.
--- $1 subjects, $2 when each was reserved. Index: attempts_pkey.
-update attempts as a
-set at = array_remove(a.at, r.reserved_at)
-from unnest($1::bytea[], $2::timestamptz[]) as r (subject, reserved_at)
-where a.subject = r.subject
+-- $1 subject, $2 when it was reserved. Index: attempts_pkey.
+update attempts set at = array_remove(at, $2) where subject = $1
