@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
 
+use crate::security::throttle::InFlight;
 use crate::security::token::Keys;
 use crate::store::Store;
 use crate::store::revocations::Revocations;
@@ -19,6 +20,8 @@ pub struct Context {
     pub keys: Keys,
     /// The sessions that ended lately, whose access tokens are dead before they expire.
     pub revocations: Arc<Revocations>,
+    /// The passwords that are being checked.
+    pub in_flight: InFlight,
     /// The date in the set time zone.
     pub today: Today,
     /// The present; a function so that tests can set it.

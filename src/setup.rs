@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::config::{Config, Wrong};
 use crate::context::Context;
 use crate::router::Router;
+use crate::security::throttle::InFlight;
 use crate::security::token::Keys;
 use crate::store::revocations::Revocations;
 use crate::store::zone::Today;
@@ -39,6 +40,7 @@ pub fn app(config: &Config) -> Result<App, Wrong> {
         })),
         keys,
         revocations: Arc::new(Revocations::default()),
+        in_flight: InFlight::default(),
         today: Today::in_zone(config.timezone.clone()),
         clock: Utc::now,
         password_min: config.password_min,

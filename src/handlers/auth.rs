@@ -1,20 +1,18 @@
 //! Signing up, in and out, and the sessions in between.
 
-use std::fmt;
-use std::net::IpAddr;
-
 use chrono::{DateTime, Days, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::end_sessions;
+use super::guard::{Attempt, audit};
 use super::path::Id;
 use super::users::UserShape;
 use crate::context::Context;
 use crate::domain::contact::rfc3339;
 use crate::domain::fields::Fields;
 use crate::domain::rules::{Flag, Opaque};
-use crate::domain::user::{Login, Password, Signup};
+use crate::domain::user::{Login, Signup};
 use crate::endpoint::{
     Answer, BearerToken, Caller, Client, Either, FieldContext, FromFields, Json, JsonOrForm,
     ListOf, NoContent, OptionalJson, Path, Query, Shape, always,
@@ -24,7 +22,6 @@ use crate::security::password;
 use crate::security::throttle::Subject;
 use crate::store;
 use crate::store::accounts::Credentials;
-use crate::store::attempts::{Reservation, Reserved};
 use crate::store::sessions::{DAYS_AT_MOST, Session, Which};
 
 impl FromFields for Signup {
@@ -124,82 +121,12 @@ const WRONG: Error = Error::Unauthorized("E-mail or password is wrong.");
 const DEAD_REFRESH: Error =
     Error::Unauthorized("The refresh token does not count (any more): log in again.");
 
-/// One line in the log for each thing that happens to an account; the logger adds the time.
-pub(super) fn audit(event: &str, user: Option<i64>, client: &Client) {
-    let user = Or(user, "unknown");
-    log::info!(
-        "auth {event} user={user} address={} request={}",
-        Or(client.address, "none"),
-        client.request_id
-    );
-}
-
-struct Or<T>(Option<T>, &'static str);
-
-impl<T: fmt::Display> fmt::Display for Or<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Some(value) => value.fmt(f),
-            None => f.write_str(self.1),
-        }
-    }
-}
-
-/// Takes an attempt of each subject that is limited; 429 if one has none left, whatever the password.
-fn reserve(
-    cx: &Context,
-    account: Option<&str>,
-    address: Option<IpAddr>,
-    client: &Client,
-) -> Result<Reserved, Error> {
-    let account = account
-        .filter(|_| cx.login_attempts > 0)
-        .map(|email| (Subject::Account(email).digest(), cx.login_attempts));
-    let address = address
-        .filter(|_| cx.address_attempts > 0)
-        .map(|ip| (Subject::Address(ip).digest(), cx.address_attempts));
-    let wanted: Vec<_> = account.into_iter().chain(address).collect();
-    match cx.store.reserve_attempt(&wanted)? {
-        Reservation::Granted(reserved) => Ok(reserved),
-        Reservation::Refused(seconds) => {
-            audit("throttled", None, client);
-            Err(Error::TooManyRequests(seconds))
-        }
-    }
-}
-
-/// Asks a user who is logged in for the password again, throttled as a login is: a stolen token must not help to guess it.
-pub(super) fn confirm_password(
-    cx: &Context,
-    caller: &Caller,
-    given: &Password,
-    client: &Client,
-) -> Result<String, Error> {
-    let user = cx.store.user(caller.user).map_err(gone)?;
-    let reserved = reserve(cx, Some(&user.email), None, client)?;
-    let credentials = cx.store.credentials(caller.user).map_err(gone)?;
-    if !password::verify(&credentials.password_hash, given.reveal()) {
-        audit("wrong-password", Some(caller.user), client);
-        return Err(Error::Unauthorized("The password is wrong."));
-    }
-    cx.store.refund_attempt(&reserved)?;
-    Ok(credentials.password_hash)
-}
-
-/// A caller whose row is gone was deleted a moment ago.
-pub(super) fn gone(error: store::Error) -> Error {
-    match error {
-        store::Error::NotFound => Error::Unauthorized("This account is gone."),
-        error => error.into(),
-    }
-}
-
 /// `POST /api/auth/signup`
 pub fn signup(
     cx: &Context,
     (Json(signup), client): (Json<Signup>, Client),
 ) -> Result<Answer<201, UserShape>, Error> {
-    reserve(cx, None, client.address, &client)?;
+    Attempt::begin(cx, None, client.address, None, &client)?; // it counts, whatever comes of it
     let hash = password::hash(signup.password.reveal());
     let user = cx
         .store
@@ -214,13 +141,15 @@ pub fn login(
     (JsonOrForm(body), client): (JsonOrForm<LoginJson, LoginForm>, Client),
 ) -> Result<Answer<200, TokenPair>, Error> {
     let (Either::Left(LoginJson(login)) | Either::Right(LoginForm(login))) = body;
-    let reserved = reserve(cx, Some(&login.email), client.address, &client)?;
-    let Some((known, session)) = begin_session(cx, &login, &client)? else {
+    let known = cx.store.credentials_by_email(&login.email)?;
+    let user = known.as_ref().map(|known| known.user);
+    let account = Subject::Account(&login.email);
+    let attempt = Attempt::begin(cx, Some(account), client.address, user, &client)?;
+    let Some((known, session)) = begin_session(cx, &login, known, &client)? else {
+        audit("login-failed", user, &client);
         return Err(WRONG);
     };
-    cx.store.refund_attempt(&reserved)?;
-    cx.store
-        .forget_attempts(&Subject::Account(&login.email).digest())?;
+    attempt.was_right()?;
     if password::needs_rehash(&known.password_hash) {
         let hash = password::hash(login.password.reveal());
         cx.store
@@ -234,29 +163,29 @@ pub fn login(
 fn begin_session(
     cx: &Context,
     login: &Login,
+    mut known: Option<Credentials>,
     client: &Client,
 ) -> Result<Option<(Credentials, Session)>, Error> {
     let address = client.address.map(|ip| ip.to_string());
-    let mut user = None;
+    let typed = login.password.reveal();
     // Once more where the hash changed while the password was checked: if another login renewed it, it is right still.
     for _ in 0..2 {
-        let known = cx.store.credentials_by_email(&login.email)?;
-        user = known.as_ref().map(|known| known.user);
-        let typed = login.password.reveal();
         let right = match &known {
             Some(known) => password::verify(&known.password_hash, typed),
             None => password::verify_unknown(typed),
         };
-        let Some(known) = known.filter(|known| right && !known.disabled) else {
+        let Some(credentials) = known.filter(|known| right && !known.disabled) else {
             break;
         };
         let agent = client.user_agent.as_deref();
-        match cx.store.begin_session(&known, agent, address.as_deref()) {
-            Err(store::Error::NotFound) => {}
-            session => return Ok(Some((known, session?))),
+        match cx
+            .store
+            .begin_session(&credentials, agent, address.as_deref())
+        {
+            Err(store::Error::NotFound) => known = cx.store.credentials_by_email(&login.email)?,
+            session => return Ok(Some((credentials, session?))),
         }
     }
-    audit("login-failed", user, client);
     Ok(None)
 }
 

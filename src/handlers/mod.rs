@@ -4,6 +4,7 @@ pub mod auth;
 pub mod calendar;
 pub mod contacts;
 mod export;
+mod guard;
 pub mod service;
 pub mod transfer;
 pub mod users;

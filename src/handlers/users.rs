@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::auth::{audit, confirm_password, gone};
+use super::guard::{audit, confirm_password, gone};
 use crate::context::Context;
 use crate::domain::fields::Fields;
 use crate::domain::user::{ChangePassword, DeleteAccount, Rename};

@@ -18,6 +18,7 @@ mod seed;
 mod sessions;
 mod smoke;
 mod table;
+mod throttle;
 mod tokens;
 mod tour;
 mod transfer;
