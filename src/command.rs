@@ -2,16 +2,20 @@
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::io::BufRead;
+use std::io::{self, BufRead, IsTerminal};
+use std::thread;
 
 use contactd::config::{Setting, Values, Wrong};
 use contactd::domain::fields::{Given, Rule};
 use contactd::domain::rules::{self, Email};
 use contactd::security::password;
+use contactd::security::throttle::Subject;
 use contactd::store::sessions::Which;
 use contactd::store::{self, Store};
 use lexopt::Arg;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 /// What to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -130,6 +134,12 @@ pub fn parse(
         ["user", "passwd", email] => Command::User(UserAction::Passwd, address(email)?),
         ["user", "disable", email] => Command::User(UserAction::Disable, address(email)?),
         ["user", "enable", email] => Command::User(UserAction::Enable, address(email)?),
+        // What follows may be a password: it is not repeated.
+        ["user", "add" | "passwd", _, ..] => {
+            return wrong(
+                "`user add` and `user passwd` take an e-mail address and ask for the password",
+            );
+        }
         other => {
             return wrong(format!(
                 "`{}` is no command: see contactd --help",
@@ -188,6 +198,7 @@ pub fn user(
             changed
                 .map_err(unknown)?
                 .ok_or_else(|| format!("there is no user {email}"))?;
+            forget_failures(store, email)?;
             println!("password of user {user} {email} set, their sessions ended");
         }
         UserAction::Disable => {
@@ -196,10 +207,19 @@ pub fn user(
         }
         UserAction::Enable => {
             let user = store.enable_user(email).map_err(unknown)?;
+            forget_failures(store, email)?;
             println!("user {user} {email} let in again");
         }
     }
     Ok(())
+}
+
+/// Whoever has a new password, or is let in again, is not held up by the failures before.
+fn forget_failures(store: &Store, email: &str) -> Result<(), String> {
+    let subject = Subject::Account(email).digest();
+    store
+        .forget_attempts(&subject)
+        .map_err(|error| error.to_string())
 }
 
 /// Asks for a password, or reads a line of standard input; never an argument, which everybody on the machine could see.
@@ -212,25 +232,45 @@ fn new_password_hash(rule: &rules::Password<'_>) -> Result<String, String> {
     }
 }
 
-/// From a terminal without showing what is typed, else a line of standard input.
-fn read_password() -> std::io::Result<String> {
-    let stdin = std::io::stdin();
-    let shown = if std::io::IsTerminal::is_terminal(&stdin) {
-        let shown = tcgetattr(&stdin)?;
-        let mut hidden = shown.clone();
-        hidden.local_modes.remove(LocalModes::ECHO);
-        eprint!("Password: ");
-        tcsetattr(&stdin, OptionalActions::Flush, &hidden)?;
-        Some(shown)
-    } else {
-        None
-    };
-    let mut line = String::new();
-    let read = stdin.lock().read_line(&mut line);
-    if let Some(shown) = shown {
-        tcsetattr(&stdin, OptionalActions::Now, &shown)?;
-        eprintln!();
+/// From a terminal without showing what is typed, and twice, for nobody sees a slip; else a line of standard input.
+fn read_password() -> io::Result<String> {
+    let stdin = io::stdin();
+    if !stdin.is_terminal() {
+        return read_line();
     }
-    read?;
+    let shown = tcgetattr(&stdin)?;
+    // Ctrl-C would leave the terminal without echo.
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let (handle, restored) = (signals.handle(), shown.clone());
+    thread::spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            let _ = tcsetattr(io::stdin(), OptionalActions::Now, &restored);
+            eprintln!();
+            std::process::exit(128 + signal);
+        }
+    });
+    let mut hidden = shown.clone();
+    hidden.local_modes.remove(LocalModes::ECHO);
+    tcsetattr(&stdin, OptionalActions::Flush, &hidden)?;
+    let typed = ask("Password: ").and_then(|first| Ok((first, ask("Once more: ")?)));
+    tcsetattr(&stdin, OptionalActions::Now, &shown)?;
+    handle.close();
+    let (first, again) = typed?;
+    if first != again {
+        return Err(io::Error::other("what was typed was not the same twice"));
+    }
+    Ok(first)
+}
+
+fn ask(prompt: &str) -> io::Result<String> {
+    eprint!("{prompt}");
+    let line = read_line();
+    eprintln!();
+    line
+}
+
+fn read_line() -> io::Result<String> {
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line)?;
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }

@@ -14,6 +14,7 @@ mod lanes;
 mod lists;
 mod model;
 mod openapi;
+mod operator;
 mod seed;
 mod sessions;
 mod smoke;
