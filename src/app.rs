@@ -72,7 +72,7 @@ impl App {
         match &route.handler {
             Handler::Public(handler) => handler(&self.context, call),
             Handler::Guarded(handler) => {
-                let caller = middleware::authenticate(&self.context, call.request)?;
+                let caller = middleware::authenticate(&self.context, call)?;
                 handler(&self.context, &caller, call)
             }
         }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use crate::context::Context;
-use crate::endpoint::Caller;
+use crate::endpoint::{Call, Caller};
 use crate::http::{Method, Request, Response};
 use crate::problem::Error;
 
@@ -37,14 +37,14 @@ pub fn new_request_id() -> String {
 }
 
 /// Who calls, by the access token. One check without I/O: signature, claims, and the list of sessions that ended lately.
-pub fn authenticate(cx: &Context, request: &Request<'_>) -> Result<Caller, Error> {
-    let Some(token) = request.bearer() else {
+pub fn authenticate(cx: &Context, call: &Call<'_>) -> Result<Caller, Error> {
+    let Some(token) = call.request.bearer() else {
         return Err(Error::Unauthorized(
             "Send an access token: Authorization: Bearer …",
         ));
     };
     let access = cx.keys.verify_access(token, cx.now()).map_err(|error| {
-        log::debug!("access token refused: {error:?}");
+        log::debug!("{} access token refused: {error}", call.id);
         Error::Unauthorized(
             "The access token does not count (any more): refresh it, or log in again.",
         )
