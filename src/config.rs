@@ -338,14 +338,12 @@ impl Values {
         let Ok(text) = String::from_utf8(read_file(name, path)?) else {
             return wrong(name, "must be UTF-8");
         };
-        let mut list: Vec<_> = text
-            .lines()
-            .map(|line| line.trim_end_matches('\r').to_lowercase())
-            .filter(|l| !l.is_empty())
-            .collect();
-        list.sort_unstable();
-        list.dedup();
-        Ok(list)
+        // Some editors begin a file with a byte order mark.
+        let lines = text.trim_start_matches('\u{feff}').lines();
+        Ok(lines
+            .filter(|line| !line.is_empty())
+            .map(str::to_owned)
+            .collect())
     }
 
     fn cors_origins(&self) -> Result<Vec<String>, Wrong> {

@@ -28,7 +28,7 @@ pub struct Context {
     pub clock: fn() -> DateTime<Utc>,
     /// The fewest characters of a new password.
     pub password_min: usize,
-    /// Passwords that are refused, in lower case.
+    /// Passwords that are refused, in the form that is compared.
     pub refused_passwords: Vec<String>,
     /// Failures for an account in a quarter of an hour; 0 for no limit.
     pub login_attempts: i32,

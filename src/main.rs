@@ -91,7 +91,7 @@ fn run(command: Command, values: &Values) -> Result<(), Failure> {
             let (min, refused) = values.new_password()?;
             let rule = rules::Password {
                 min,
-                refused: &refused,
+                refused: &rules::Password::refusals(&refused),
             };
             command::user(&Store::new(&options), action, &email, &rule).map_err(Failure::Other)
         }

@@ -10,6 +10,7 @@ use tiny_http::Limits;
 use crate::app::App;
 use crate::config::{Config, Wrong};
 use crate::context::Context;
+use crate::domain::rules;
 use crate::router::Router;
 use crate::security::throttle::InFlight;
 use crate::security::token::Keys;
@@ -44,7 +45,7 @@ pub fn app(config: &Config) -> Result<App, Wrong> {
         today: Today::in_zone(config.timezone.clone()),
         clock: Utc::now,
         password_min: config.password_min,
-        refused_passwords: config.refused_passwords.clone(),
+        refused_passwords: rules::Password::refusals(&config.refused_passwords),
         login_attempts: config.login_attempts,
         address_attempts: config.address_attempts,
         trusted_proxies: config.trusted_proxies.clone(),

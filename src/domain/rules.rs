@@ -130,7 +130,7 @@ fn is_address(text: &str) -> bool {
 pub struct Password<'a> {
     /// The fewest characters; 0 where a password is only compared.
     pub min: usize,
-    /// Passwords that are refused, in lower case and sorted.
+    /// Passwords that are refused, from [`Password::refusals`].
     pub refused: &'a [String],
 }
 
@@ -143,6 +143,20 @@ impl Password<'_> {
 
     /// The most characters a password may have.
     pub const MAX: usize = 128;
+
+    /// A list of refused passwords as [`Password::refused`] holds it.
+    pub fn refusals(list: &[String]) -> Vec<String> {
+        let mut refused: Vec<_> = list.iter().map(|text| refusable(text)).collect();
+        refused.sort_unstable();
+        refused.dedup();
+        refused
+    }
+}
+
+/// What two passwords have in common that are as bad as each other: case, and characters that are hashed alike (see
+/// `security::password`).
+fn refusable(password: &str) -> String {
+    password.nfkc().collect::<String>().to_lowercase()
 }
 
 impl Rule for Password<'_> {
@@ -157,7 +171,7 @@ impl Rule for Password<'_> {
         if count > Self::MAX {
             return Err(format!("must have at most {} characters", Self::MAX));
         }
-        if self.refused.binary_search(&text.to_lowercase()).is_ok() {
+        if self.refused.binary_search(&refusable(text)).is_ok() {
             return Err("is on the list of passwords that are refused here".to_owned());
         }
         Ok((count > 0).then(|| super::user::Password::new(text)))
