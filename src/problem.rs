@@ -1,6 +1,6 @@
 //! Every error a client can meet, and the one place that turns it into a status and an RFC 9457 `application/problem+json`.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::domain::fields::Fault;
 use crate::http::{Body, Response};
@@ -13,6 +13,9 @@ pub enum Error {
     BadRequest(String),
     /// 401: no token, or none that counts. The text never says more than the client may know.
     Unauthorized(&'static str),
+    /// 401: a password or a refresh token that does not count. It also says so in the members of RFC 6749 §5.2, where
+    /// OAuth2 clients look, such as the documentation's page.
+    InvalidGrant(&'static str),
     /// 403: known, and still not allowed.
     Forbidden(&'static str),
     /// 404: there is no such thing, or it belongs to somebody else.
@@ -84,18 +87,26 @@ pub fn title(status: u16) -> &'static str {
     }
 }
 
-/// A problem document with this status and sentence.
-pub fn document(status: u16, detail: &str, request_id: &str, faults: &[Fault]) -> Response {
-    let mut problem = json!({
+fn members(status: u16, detail: &str, request_id: &str) -> Value {
+    json!({
         "type": "about:blank",
         "title": title(status),
         "status": status,
         "detail": detail,
         "request_id": request_id,
-    });
+    })
+}
+
+/// A problem document with this status and sentence.
+pub fn document(status: u16, detail: &str, request_id: &str, faults: &[Fault]) -> Response {
+    let mut problem = members(status, detail, request_id);
     if !faults.is_empty() {
         problem["errors"] = json!(faults);
     }
+    with_problem(status, &problem)
+}
+
+fn with_problem(status: u16, problem: &Value) -> Response {
     Response::with_body(
         status,
         "application/problem+json",
@@ -113,6 +124,12 @@ impl Error {
         match self {
             Error::BadRequest(detail) => plain(400, &detail),
             Error::Unauthorized(detail) => plain(401, detail).header("WWW-Authenticate", "Bearer"),
+            Error::InvalidGrant(detail) => {
+                let mut problem = members(401, detail, request_id);
+                problem["error"] = json!("invalid_grant");
+                problem["error_description"] = json!(detail);
+                with_problem(401, &problem).header("WWW-Authenticate", "Bearer")
+            }
             Error::Forbidden(detail) => plain(403, detail),
             Error::NotFound(detail) => plain(404, detail),
             Error::MethodNotAllowed(allow) => {

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::fields::Fields;
-use super::rules::{self, Email, Text};
+use super::rules::{self, Email, OneOf, Text};
 
 /// A password in the clear, on its way from a body to the hash; never printed, never stored.
 pub struct Password(String);
@@ -79,14 +79,19 @@ pub struct Login {
     pub password: Password,
 }
 
+const PASSWORD_GRANT: OneOf<()> = OneOf {
+    choices: &[("password", ())],
+};
+
 impl Login {
     /// Reads the JSON body. The address is not checked for its shape: an address that cannot exist is an unknown user, 401.
     pub fn read_json(fields: &mut Fields<'_>) -> Option<Login> {
         Self::read(fields, "email")
     }
 
-    /// Reads the OAuth2 form.
+    /// Reads the OAuth2 form. Clients send the kind of grant along; there is but one that has a password.
     pub fn read_form(fields: &mut Fields<'_>) -> Option<Login> {
+        fields.optional("grant_type", &PASSWORD_GRANT);
         Self::read(fields, "username")
     }
 

@@ -49,13 +49,12 @@ impl FromFields for LoginForm {
 }
 
 /// A body of `POST /api/auth/refresh_token`.
-pub struct RefreshBody(String);
+pub struct RefreshBody(Option<String>);
 
 impl FromFields for RefreshBody {
     fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<RefreshBody> {
-        fields
-            .required("refresh_token", &Opaque { max: 4096 })
-            .map(RefreshBody)
+        let token = fields.optional("refresh_token", &Opaque { max: 4096 });
+        Some(RefreshBody(token))
     }
 }
 
@@ -117,9 +116,9 @@ struct SessionView<'a> {
 }
 
 /// One answer for an unknown e-mail, a wrong password and a disabled user.
-const WRONG: Error = Error::Unauthorized("E-mail or password is wrong.");
+const WRONG: Error = Error::InvalidGrant("E-mail or password is wrong.");
 const DEAD_REFRESH: Error =
-    Error::Unauthorized("The refresh token does not count (any more): log in again.");
+    Error::InvalidGrant("The refresh token does not count (any more): log in again.");
 
 /// `POST /api/auth/signup`
 pub fn signup(
@@ -212,20 +211,29 @@ pub fn refresh(
     let token = token.ok_or(Error::Unauthorized(
         "Send the refresh token: Authorization: Bearer …",
     ))?;
-    let Ok(refresh) = cx.keys.verify_refresh(&token, cx.now()) else {
-        return Err(DEAD_REFRESH);
-    };
+    let refresh = cx.keys.verify_refresh(&token, cx.now()).map_err(|error| {
+        log::debug!("{} refresh token refused: {error}", client.request_id);
+        audit("refresh-failed", None, &client);
+        DEAD_REFRESH
+    })?;
     match cx
         .store
         .rotate_session(refresh.user, refresh.session, refresh.generation)
     {
-        Ok(session) => Ok(pair(cx, refresh.user, session)),
+        Ok(session) => {
+            audit("refreshed", Some(refresh.user), &client);
+            Ok(pair(cx, refresh.user, session))
+        }
         // A genuine token that counts no more was used by two: one of them stole it. Which one cannot be told, so the
         // session ends for both. Where the session had ended already, this finds nothing to end.
         Err(store::Error::NotFound) => {
-            if !end_sessions(cx, refresh.user, Which::One(refresh.session))?.is_empty() {
-                audit("refresh-token-reused", Some(refresh.user), &client);
-            }
+            let ended = end_sessions(cx, refresh.user, Which::One(refresh.session))?;
+            let event = if ended.is_empty() {
+                "refresh-failed"
+            } else {
+                "refresh-token-reused"
+            };
+            audit(event, Some(refresh.user), &client);
             Err(DEAD_REFRESH)
         }
         Err(error) => Err(error.into()),
@@ -237,8 +245,8 @@ pub fn refresh_by_post(
     cx: &Context,
     (bearer, OptionalJson(body), client): (BearerToken, OptionalJson<RefreshBody>, Client),
 ) -> Result<Answer<200, TokenPair>, Error> {
-    let token = body.map_or(bearer, |RefreshBody(token)| BearerToken(Some(token)));
-    refresh(cx, (token, client))
+    let token = body.and_then(|RefreshBody(token)| token).or(bearer.0);
+    refresh(cx, (BearerToken(token), client))
 }
 
 /// `POST /api/auth/logout`
