@@ -164,7 +164,8 @@ impl Rule for Password<'_> {
 
     fn read(&self, given: Given<'_>) -> Result<Option<Self::Out>, String> {
         let text = string(given)?;
-        let count = text.chars().count();
+        // As a person counts them: another keyboard may send `é` as two, and must not make the same password too long.
+        let count = text.nfc().take(Self::MAX + 1).count();
         if count < self.min {
             return Err(format!("must have at least {} characters", self.min));
         }
