@@ -1,13 +1,18 @@
 //! Sessions: rotation, theft, logging out, on two instances over one database.
 
+use std::sync::{Arc, Barrier};
 use std::thread;
+use std::time::{Duration, Instant};
 
+use chrono::{TimeDelta, Utc};
+use contactd::security::token::Keys;
 use serde_json::{Value, json};
 
 use crate::support::client::{Answer, Client};
 use crate::support::database::Database;
-use crate::support::eventually;
+use crate::support::proxy::Proxy;
 use crate::support::server::{Server, Setup, database};
+use crate::support::{eventually, random_secret};
 
 /// Two instances that share a database and a secret.
 pub fn two_instances() -> (Server, Server, Database) {
@@ -161,4 +166,436 @@ fn a_login_that_meets_the_deletion_of_its_account_leaves_no_living_token() {
         1,
         "the access token of session {begun} would live"
     );
+}
+
+/// Puts the last refresh of all sessions into the past.
+pub fn move_rotations(database: &Database, seconds: i64) {
+    let earlier = "update sessions set rotated_at = rotated_at - make_interval(secs => $1)";
+    database
+        .client()
+        .execute(earlier, &[&(seconds as f64)])
+        .unwrap();
+}
+
+fn logout(client: &Client, target: &str) -> u16 {
+    client.request("POST", target).send().status
+}
+
+fn is_alive(client: &Client) -> bool {
+    let status = client.get("/api/users/me").send().status;
+    assert!(status == 200 || status == 401, "{status}");
+    status == 200
+}
+
+#[test]
+fn a_refresh_token_is_taken_wherever_the_contract_says() {
+    let (server, _database) = Server::with_database();
+    let mut token = server
+        .client()
+        .new_user("ivan@example.com")
+        .refresh_token
+        .unwrap();
+    let client = server.client();
+    for (method, body, in_header) in [
+        ("GET", None, true),
+        ("POST", None, true),
+        ("POST", Some(json!({})), true),
+        ("POST", Some(json!({ "refresh_token": null })), true),
+        ("POST", Some(json!({ "refresh_token": "" })), true),
+        ("POST", Some(json!({ "refresh_token": "TOKEN" })), false),
+    ] {
+        let mut request = client.request(method, "/api/auth/refresh_token/");
+        if in_header {
+            request = request.header("Authorization", &format!("bearer {token}"));
+        }
+        if let Some(body) = &body {
+            request = request.header("Content-Type", "application/json");
+            request = request.body(body.to_string().replace("TOKEN", &token));
+        }
+        let answer = request.send();
+        assert_eq!(answer.status, 200, "{method} {body:?}: {}", answer.text());
+        assert_eq!(answer.header("Cache-Control"), Some("no-store"));
+        let alive = client.with_token(&text(&answer, "access_token"));
+        assert!(is_alive(&alive));
+        token = text(&answer, "refresh_token");
+    }
+    let none = client.request("POST", "/api/auth/refresh_token").send();
+    assert_eq!(
+        (none.status, none.header("WWW-Authenticate")),
+        (401, Some("Bearer"))
+    );
+    assert_eq!(client.get("/api/auth/refresh_token").send().status, 401);
+    assert_eq!(refresh(&server, "eyJ.eyJ.x").status, 401);
+    assert_eq!(
+        client
+            .post("/api/auth/refresh_token", &json!({ "refresh_token": 7 }))
+            .send()
+            .status,
+        422
+    );
+}
+
+/// A lost reply, two tabs: fifty refreshes of one token at the same moment, on two instances, agree on one successor.
+#[test]
+fn fifty_refreshes_at_once_leave_one_generation_and_a_living_session() {
+    let (one, two, database) = two_instances();
+    let ivan = one.client().new_user("ivan@example.com");
+    let token = ivan.refresh_token.clone().unwrap();
+    let start = Arc::new(Barrier::new(50));
+    let threads: Vec<_> = (0..50)
+        .map(|n| {
+            let client = if n % 2 == 0 {
+                one.client()
+            } else {
+                two.client()
+            };
+            let (token, start) = (token.clone(), Arc::clone(&start));
+            thread::spawn(move || {
+                start.wait();
+                let body = json!({ "refresh_token": token });
+                client.post("/api/auth/refresh_token", &body).send()
+            })
+        })
+        .collect();
+    let answers: Vec<_> = threads
+        .into_iter()
+        .map(|thread| thread.join().unwrap())
+        .collect();
+    for answer in &answers {
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    let generation = |database: &Database| -> i32 {
+        database
+            .client()
+            .query_one("select generation from sessions", &[])
+            .unwrap()
+            .get(0)
+    };
+    assert_eq!(generation(&database), 2);
+    // Each of the fifty holds that one generation: any of them may go on, the others then within the grace.
+    for answer in &answers {
+        assert_eq!(refresh(&two, &text(answer, "refresh_token")).status, 200);
+    }
+    assert_eq!(generation(&database), 3);
+    assert!(is_alive(&ivan) && is_alive(&at(&two, &ivan)));
+}
+
+#[test]
+fn an_old_refresh_token_counts_for_ten_seconds_and_then_ends_the_session() {
+    let (one, two, database) = two_instances();
+    let ivan = one.client().new_user("ivan@example.com");
+    let other = one.client().login("ivan@example.com", "123456");
+    let first = ivan.refresh_token.clone().unwrap();
+    let second = text(&refresh(&one, &first), "refresh_token");
+    move_rotations(&database, 9);
+    let again = refresh(&two, &first);
+    assert_eq!(again.status, 200, "within the grace, elsewhere too");
+    assert_eq!(
+        claims(&text(&again, "refresh_token"))["gen"],
+        claims(&second)["gen"]
+    );
+    // The grace begins with the refresh, not with the use of it.
+    move_rotations(&database, 2);
+    let theft = refresh(&two, &first);
+    assert_eq!(
+        (theft.status, &theft.json()["error"]),
+        (401, &json!("invalid_grant"))
+    );
+    for token in [&first, &second, &text(&again, "refresh_token")] {
+        assert_eq!(refresh(&one, token).status, 401);
+    }
+    assert!(
+        !is_alive(&at(&two, &ivan)),
+        "dead at once where it was noticed"
+    );
+    eventually("dead elsewhere", || !is_alive(&ivan));
+    assert!(is_alive(&other), "one login's theft is not another's");
+    assert_eq!(
+        two.log()
+            .matches("auth refresh-token-reused user=1 address=127.0.0.1 request=")
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn the_one_before_the_last_is_theft_even_within_the_grace() {
+    let (server, _database) = Server::with_database();
+    let ivan = server.client().new_user("ivan@example.com");
+    let first = ivan.refresh_token.clone().unwrap();
+    let second = text(&refresh(&server, &first), "refresh_token");
+    let third = text(&refresh(&server, &second), "refresh_token");
+    assert_eq!(refresh(&server, &first).status, 401);
+    assert_eq!(refresh(&server, &third).status, 401);
+    assert!(!is_alive(&ivan));
+}
+
+/// What a token says, unchecked.
+pub fn claims(token: &str) -> Value {
+    let mut data = jsonwebtoken::dangerous::insecure_decode::<Value>(token).unwrap();
+    data.claims.take()
+}
+
+#[test]
+fn a_session_lives_seven_days_without_a_refresh_and_thirty_in_all() {
+    let database = database();
+    let secret = random_secret();
+    let server = Setup::on(&database).with("JWT_SECRET", &secret).ready();
+    let ivan = server.client().new_user("ivan@example.com");
+    let life = |token: &str| {
+        claims(token)["exp"].as_i64().unwrap() - claims(token)["iat"].as_i64().unwrap()
+    };
+    assert_eq!(life(ivan.token.as_deref().unwrap()), 15 * 60);
+    assert_eq!(life(ivan.refresh_token.as_deref().unwrap()), 7 * 86_400);
+
+    // The end of the session bounds its last tokens.
+    let mut behind = database.client();
+    let mut move_logins = |days: &str| {
+        let earlier = format!("update sessions set created_at = created_at - interval '{days}'");
+        behind.execute(&earlier, &[]).unwrap();
+    };
+    move_logins("29 days");
+    let late = refresh(&server, ivan.refresh_token.as_deref().unwrap());
+    assert_eq!(late.status, 200);
+    let left = life(&text(&late, "refresh_token"));
+    assert!((86_390..=86_400).contains(&left), "{left} seconds");
+    assert_eq!(
+        ivan.get("/api/auth/sessions")
+            .send()
+            .json()
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    move_logins("1 day");
+    assert_eq!(refresh(&server, &text(&late, "refresh_token")).status, 401);
+    let another = server.client().login("ivan@example.com", "123456");
+    let listed = another.get("/api/auth/sessions").send().json();
+    assert_eq!(
+        (listed.as_array().unwrap().len(), &listed[0]["current"]),
+        (1, &json!(true))
+    );
+
+    // Seven days after the last refresh its token is over, however young the session.
+    let keys = Keys::new(secret.as_bytes(), None).unwrap();
+    let fresh = server.client().login("ivan@example.com", "123456");
+    let mine = claims(fresh.refresh_token.as_deref().unwrap());
+    let issued = |age: TimeDelta| {
+        let (user, session) = (
+            mine["sub"].as_str().unwrap().parse().unwrap(),
+            mine["sid"].as_i64().unwrap(),
+        );
+        keys.issue_refresh(
+            user,
+            session,
+            1,
+            Utc::now() - age,
+            Utc::now() + TimeDelta::days(9),
+        )
+    };
+    assert_eq!(
+        refresh(&server, &issued(TimeDelta::days(7) + TimeDelta::seconds(6))).status,
+        401
+    );
+    assert_eq!(
+        refresh(
+            &server,
+            &issued(TimeDelta::days(7) - TimeDelta::seconds(60))
+        )
+        .status,
+        200
+    );
+}
+
+#[test]
+fn the_list_shows_each_login_and_one_can_be_ended() {
+    let (one, two, _database) = two_instances();
+    let first = one.client().new_user("ivan@example.com");
+    let agent = "Browser/1 (".to_owned() + &"x".repeat(300);
+    let body = json!({ "email": "ivan@example.com", "password": "123456" });
+    let login = one
+        .client()
+        .post("/api/auth/login", &body)
+        .header("User-Agent", &agent)
+        .send();
+    let second = one.client().with_token(&text(&login, "access_token"));
+    let olena = one.client().new_user("olena@example.com");
+
+    let list = second.get("/api/auth/sessions").send();
+    assert_eq!(
+        (list.status, list.header("Cache-Control")),
+        (200, Some("no-store"))
+    );
+    let list = list.json();
+    let list = list.as_array().unwrap();
+    assert_eq!(list.len(), 2);
+    let members: Vec<_> = list[0].as_object().unwrap().keys().collect();
+    assert_eq!(
+        members,
+        [
+            "id",
+            "created_at",
+            "last_used_at",
+            "user_agent",
+            "ip",
+            "current"
+        ]
+    );
+    assert_eq!(list[0]["user_agent"], json!(agent[..200]));
+    assert_eq!(
+        (&list[0]["ip"], &list[0]["current"]),
+        (&json!("127.0.0.1"), &json!(true))
+    );
+    assert_eq!(
+        (&list[1]["user_agent"], &list[1]["current"]),
+        (&json!(null), &json!(false))
+    );
+
+    // A refresh counts as use.
+    refresh(&two, first.refresh_token.as_deref().unwrap());
+    let list = second.get("/api/auth/sessions/").send().json();
+    assert_eq!(
+        (&list[0]["current"], &list[1]["current"]),
+        (&json!(false), &json!(true))
+    );
+
+    let path = format!("/api/auth/sessions/{}", list[0]["id"]);
+    assert_eq!(
+        olena.delete(&path).send().status,
+        404,
+        "another user's is as good as none"
+    );
+    assert!(is_alive(&first));
+    assert_eq!(second.delete(&path).send().status, 204);
+    assert!(!is_alive(&first));
+    assert_eq!(
+        refresh(&one, first.refresh_token.as_deref().unwrap()).status,
+        401
+    );
+    assert_eq!(second.delete(&path).send().status, 404);
+    assert_eq!(
+        second
+            .delete("/api/auth/sessions/9223372036854775807")
+            .send()
+            .status,
+        404
+    );
+    for odd in ["0", "-1", "x", "100000000000000000000", "1%00"] {
+        assert_eq!(
+            second
+                .delete(&format!("/api/auth/sessions/{odd}"))
+                .send()
+                .status,
+            422,
+            "{odd}"
+        );
+    }
+    assert!(is_alive(&second) && is_alive(&olena));
+}
+
+#[test]
+fn logging_out_ends_one_session_or_all_of_them() {
+    let (one, two, _database) = two_instances();
+    let first = one.client().new_user("ivan@example.com");
+    let second = two.client().login("ivan@example.com", "123456");
+    let third = two.client().login("ivan@example.com", "123456");
+    let olena = one.client().new_user("olena@example.com");
+    assert_eq!(logout(&first, "/api/auth/logout?everywhere=maybe"), 422);
+    assert_eq!(logout(&first, "/api/auth/logout"), 204);
+    assert!(!is_alive(&first));
+    assert_eq!(
+        logout(&first, "/api/auth/logout"),
+        401,
+        "there is nobody to log out"
+    );
+    assert_eq!(
+        refresh(&two, first.refresh_token.as_deref().unwrap()).status,
+        401
+    );
+    assert!(is_alive(&second) && is_alive(&third));
+    assert_eq!(logout(&second, "/api/auth/logout/?everywhere=true"), 204);
+    for client in [&second, &third] {
+        assert!(!is_alive(client));
+        assert_eq!(
+            refresh(&one, client.refresh_token.as_deref().unwrap()).status,
+            401
+        );
+    }
+    assert!(is_alive(&olena));
+}
+
+/// Elsewhere a session that ended is dead within a second, at no cost to a request there.
+#[test]
+fn what_ends_here_is_dead_elsewhere_within_a_second_without_a_round_trip() {
+    let database = database();
+    let (url, proxy) = Proxy::before(&database);
+    let setup = Setup::on(&database);
+    let here = setup.ready();
+    let elsewhere = setup.with("DATABASE_URL", url).ready();
+    let ivan = here.client().new_user("ivan@example.com");
+    let mut latest = Duration::ZERO;
+    for _ in 0..4 {
+        let login = here.client().login("ivan@example.com", "123456");
+        let there = at(&elsewhere, &login);
+        assert!(is_alive(&there));
+        assert_eq!(logout(&login, "/api/auth/logout"), 204);
+        let ended = Instant::now();
+        assert!(!is_alive(&login), "dead at once where it ended");
+        // The last request is refused from memory alone: it is no request that asks the database, but housekeeping.
+        let refusal = loop {
+            let cost = proxy.cost(|| drop(is_alive(&there)));
+            if cost.round_trips() == 0 {
+                break cost;
+            }
+            assert!(ended.elapsed() < Duration::from_secs(10), "it lives on");
+        };
+        latest = latest.max(ended.elapsed());
+        assert!(!is_alive(&there), "{refusal:?}");
+    }
+    assert!(latest < Duration::from_millis(1500), "{latest:?}");
+    assert!(is_alive(&at(&elsewhere, &ivan)));
+}
+
+/// An instance that could not ask for a while, or has just begun, lets no token pass before it knows what has ended.
+#[test]
+fn a_session_that_ended_stays_dead_on_an_instance_that_could_not_ask() {
+    let database = database();
+    let (url, proxy) = Proxy::before(&database);
+    let setup = Setup::on(&database);
+    let here = setup.ready();
+    let ivan = here.client().new_user("ivan@example.com");
+    let setup = setup.with("DATABASE_URL", url);
+    let elsewhere = setup.ready();
+    let there = at(&elsewhere, &ivan);
+    assert!(is_alive(&there));
+
+    proxy.cut();
+    assert_eq!(logout(&ivan, "/api/auth/logout"), 204);
+    let refused = |server: &Server| {
+        let status = at(server, &ivan).get("/api/users/me").send().status;
+        assert!(status == 503 || status == 401, "{status}");
+        status == 401
+    };
+    let cut = Instant::now();
+    while cut.elapsed() < Duration::from_millis(2100) {
+        refused(&elsewhere); // longer than the list is trusted
+    }
+    let begun = setup.start(); // while the database is away
+    assert!(!refused(&begun));
+    proxy.mend();
+    for server in [&elsewhere, &begun] {
+        eventually("it knows", || refused(server));
+    }
+
+    // And over a restart of the database, as far as the program can tell.
+    database.kick();
+    assert!(refused(&here), "what it knows it knows");
+    database.allow();
+    for server in [&here, &elsewhere, &begun] {
+        eventually("it is back", || {
+            server.client().get("/readyz").send().status == 200
+        });
+        assert!(refused(server));
+    }
 }
