@@ -16,6 +16,7 @@ mod lists;
 mod model;
 mod openapi;
 mod operator;
+mod rotation;
 mod seed;
 mod sessions;
 mod smoke;
