@@ -129,7 +129,8 @@ pub fn signup(
     let hash = password::hash(signup.password.reveal());
     let user = cx
         .store
-        .insert_user(&signup.username, &signup.email, &hash)?;
+        .insert_user(&signup.username, &signup.email, &hash)
+        .inspect_err(|_| audit("signup-failed", None, &client))?;
     audit("signup", Some(user.id), &client);
     Ok(Answer::json(&user).header("Location", "/api/users/me"))
 }

@@ -17,6 +17,7 @@ mod model;
 mod openapi;
 mod operator;
 mod rotation;
+mod secrets;
 mod seed;
 mod sessions;
 mod smoke;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{TimeDelta, Utc};
 use contactd::security::token::Keys;
+use contactd::store::{Options, Store};
 use serde_json::{Value, json};
 
 use crate::support::client::{Answer, Client};
@@ -544,7 +545,9 @@ fn what_ends_here_is_dead_elsewhere_within_a_second_without_a_round_trip() {
         assert!(!is_alive(&login), "dead at once where it ended");
         // The last request is refused from memory alone: it is no request that asks the database, but housekeeping.
         let refusal = loop {
-            let cost = proxy.cost(|| drop(is_alive(&there)));
+            let cost = proxy.cost(|| {
+                is_alive(&there);
+            });
             if cost.round_trips() == 0 {
                 break cost;
             }
@@ -597,5 +600,77 @@ fn a_session_that_ended_stays_dead_on_an_instance_that_could_not_ask() {
             server.client().get("/readyz").send().status == 200
         });
         assert!(refused(server));
+    }
+}
+
+#[test]
+fn what_has_no_more_use_is_forgotten_and_nothing_else() {
+    let (server, database) = Server::with_database();
+    let ivan = server.client().new_user("ivan@example.com");
+    let mut behind = database.client();
+    behind
+        .batch_execute(
+            "insert into sessions (user_id, id, created_at, last_used_at) overriding system value
+             select id, n, now() - make_interval(days => 30, mins => 61 - n), now() from users, unnest(array[0, 2]) as n;
+             insert into sessions (user_id, id, created_at, last_used_at) overriding system value
+             select id, n, now() - interval '8 days', now() - make_interval(days => 7, mins => 71 - n) from users, unnest(array[10, 12]) as n;
+             insert into revocations (session_id, revoked_at) values (20, now() - interval '961 seconds'), (21, now() - interval '950 seconds');
+             insert into attempts (subject, at, granted) values
+               ('old', array[now() - interval '15 minutes 1 second'], true), ('given back', '{}', true),
+               ('young', array[now() - interval '1 hour', now() - interval '14 minutes'], true);",
+        )
+        .unwrap();
+    let store = Store::new(&Options {
+        database: database.url().parse().unwrap(),
+        size: 1,
+    });
+    store.migrate().unwrap();
+    store.purge().unwrap();
+    let mut left = |query: &str| -> Vec<String> {
+        behind
+            .query(query, &[])
+            .unwrap()
+            .iter()
+            .map(|row| row.get(0))
+            .collect()
+    };
+    assert_eq!(
+        left("select id::text from sessions order by sessions.id"),
+        ["1", "2", "12"]
+    );
+    assert_eq!(left("select session_id::text from revocations"), ["21"]);
+    assert_eq!(
+        left("select encode(subject, 'escape') from attempts"),
+        ["young"]
+    );
+    // What no refresh token can revive any more is not listed either, though it is still there.
+    assert_eq!(
+        ivan.get("/api/auth/sessions")
+            .send()
+            .json()
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+}
+
+/// Whatever a client calls itself, it is no fault of the server's. (Bytes beyond ASCII are refused in any header.)
+#[test]
+fn an_odd_user_agent_is_no_fault() {
+    let (server, _database) = Server::with_database();
+    server.client().new_user("ivan@example.com");
+    let body = json!({ "email": "ivan@example.com", "password": "123456" });
+    for (agent, expected) in [
+        ("", 200),
+        ("  ", 200),
+        ("'; drop table users; --", 200),
+        ("Ім'я/1", 400),
+        ("a\u{0}b", 400),
+        ("a\u{1}b", 400),
+    ] {
+        let request = server.client().post("/api/auth/login", &body);
+        let answer = request.header("User-Agent", agent).send();
+        assert_eq!(answer.status, expected, "{agent:?}: {}", answer.text());
     }
 }
