@@ -16,6 +16,7 @@ use lexopt::Arg;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
 
 /// What to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -246,7 +247,7 @@ fn read_password() -> io::Result<String> {
         if let Some(signal) = signals.forever().next() {
             let _ = tcsetattr(io::stdin(), OptionalActions::Now, &restored);
             eprintln!();
-            std::process::exit(128 + signal);
+            let _ = emulate_default_handler(signal);
         }
     });
     let mut hidden = shown.clone();

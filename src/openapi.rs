@@ -141,6 +141,8 @@ fn problem_schema() -> Value {
                 "items": { "type": "object", "properties": { "field": { "type": "string" }, "detail": { "type": "string" } }, "required": ["field", "detail"] },
                 "example": example,
             },
+            "error": { "type": "string", "description": "what OAuth2 calls a refused login or refresh (RFC 6749, section 5.2)", "example": "invalid_grant" },
+            "error_description": { "type": "string", "description": "the detail once more, where OAuth2 clients look for it" },
         },
         "required": ["type", "title", "status", "detail", "request_id"],
     })

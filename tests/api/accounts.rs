@@ -405,7 +405,7 @@ fn a_weak_hash_is_renewed_at_the_next_login() {
     let (server, database) = Server::with_database();
     server.client().new_user("ivan@example.com");
     let mut behind = database.client();
-    let weak = crate::sessions::weak_hash();
+    let weak = crate::races::weak_hash();
     behind
         .execute("update users set password_hash = $1", &[&weak])
         .unwrap();
