@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use ::csv::{ReaderBuilder, StringRecord, Terminator, WriterBuilder};
 use chrono::{DateTime, Utc};
 
+use super::columns::{Column, columns, labels};
 use super::person::{Day, Person, day};
 use super::{Entries, Unreadable, malformed};
 use crate::domain::contact::Contact;
@@ -92,25 +93,6 @@ fn restored(cell: &str) -> &str {
 
 // ---------------------------------------------------------------------------------------------------------------- reading
 
-/// What a column holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Column {
-    /// What only the server sets, and what tells nothing.
-    Ignored,
-    FirstName,
-    LastName,
-    FullName,
-    Organization,
-    Email,
-    Phone,
-    Birthday,
-    Note,
-    /// What kind of thing the value in another column is.
-    LabelOf(usize),
-    /// No field of ours: a line of `additional_info`.
-    Other,
-}
-
 /// Reads the rows.
 pub fn read(text: &str, entries: &mut Entries) -> Result<(), Unreadable> {
     let delimiter = delimiter(text);
@@ -125,27 +107,32 @@ pub fn read(text: &str, entries: &mut Entries) -> Result<(), Unreadable> {
     let mut reader = open();
     let mut record = StringRecord::new();
     next(&mut reader, &mut record)?;
-    let headings = record.clone();
-    let columns = columns(&headings)?;
-    let is_day_first = is_day_first(&mut open(), &columns)?;
+    let columns = columns(&record)?;
+    let table = Table {
+        is_day_first: is_day_first(&mut open(), &columns)?,
+        labels: labels(&columns),
+        columns,
+        headings: record.clone(),
+    };
+    let expected = table.columns.len();
     // Our own headings mean our own rules; elsewhere a missing first name is looked for in other columns.
-    let is_ours = headings.iter().any(|heading| heading == "first_name");
+    let is_ours = record.iter().any(|heading| heading == "first_name");
 
     while next(&mut reader, &mut record)? {
         let line = line(text, &record);
         if record.iter().all(|cell| cell.trim().is_empty()) {
             continue;
         }
-        let surplus = record.iter().skip(columns.len());
-        if record.len() < columns.len() || surplus.into_iter().any(|cell| !cell.is_empty()) {
-            let (cells, expected) = (record.len(), columns.len());
+        let mut surplus = record.iter().skip(expected);
+        if record.len() < expected || surplus.any(|cell| !cell.is_empty()) {
+            let cells = record.len();
             entries.refuse(
                 line,
                 format!("The row has {cells} cells, and there are {expected} headings."),
             )?;
             continue;
         }
-        let mut person = person(&headings, &columns, &record, is_day_first);
+        let mut person = table.person(&record);
         if is_ours {
             person.keep_other_names();
         } else {
@@ -234,102 +221,48 @@ fn check(text: &str, delimiter: u8) -> Result<(), Unreadable> {
     Ok(())
 }
 
-fn columns(headings: &StringRecord) -> Result<Vec<Column>, Unreadable> {
-    let names: Vec<String> = headings
-        .iter()
-        .map(|heading| heading.trim().to_lowercase())
-        .collect();
-    let columns: Vec<Column> = names.iter().map(|name| column(name, &names)).collect();
-    let named = [
-        Column::FirstName,
-        Column::LastName,
-        Column::FullName,
-        Column::Organization,
-    ];
-    if columns.iter().any(|column| named.contains(column)) {
-        Ok(columns)
-    } else {
-        Err(malformed(
-            "No heading in line 1 is one of a name, such as first_name, First Name, Given Name or Name.",
-        ))
-    }
-}
-
-/// What a heading says, in lower case: ours, Google's of before and after 2023, Outlook's and Outlook.com's.
-fn column(name: &str, names: &[String]) -> Column {
-    match name {
-        "id" | "user_id" | "created_at" | "updated_at" | "e-mail type" | "" => Column::Ignored,
-        "first_name" | "first name" | "given name" | "firstname" => Column::FirstName,
-        "last_name" | "last name" | "family name" | "surname" | "lastname" => Column::LastName,
-        "name" | "full name" | "display name" => Column::FullName,
-        "company" | "organization" | "organization name" | "organization 1 - name" => {
-            Column::Organization
-        }
-        "birthday" | "birth date" | "date of birth" => Column::Birthday,
-        "additional_info" | "notes" | "note" => Column::Note,
-        "email" | "e-mail" | "email address" | "e-mail address" => Column::Email,
-        "phone_number" | "phone number" | "phone" | "mobile" | "telephone" => Column::Phone,
-        _ => numbered(name, names),
-    }
-}
-
-/// The columns of which there are several.
-fn numbered(name: &str, names: &[String]) -> Column {
-    let bare = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == ' ');
-    if let Some((thing, "type" | "label")) = name.split_once(" - ") {
-        let value = format!("{thing} - value");
-        return match names.iter().position(|name| *name == value) {
-            Some(index) => Column::LabelOf(index),
-            None => Column::Other,
-        };
-    }
-    match name {
-        _ if bare.ends_with(" phone") => Column::Phone,
-        _ if name.starts_with("phone ") && name.ends_with(" - value") => Column::Phone,
-        _ if name.starts_with("e-mail ") && name.ends_with(" - value") => Column::Email,
-        _ if name.starts_with("e-mail ") && name.ends_with(" address") => Column::Email,
-        _ if name.starts_with("e-mail ") && name.ends_with(" type") => Column::Ignored,
-        _ => Column::Other,
-    }
-}
-
-fn person<'a>(
-    headings: &StringRecord,
-    columns: &[Column],
-    record: &'a StringRecord,
+/// What the headings, and a first look at the rows, say of a file.
+struct Table {
+    headings: StringRecord,
+    columns: Vec<Column>,
+    labels: Vec<Option<usize>>,
     is_day_first: bool,
-) -> Person<'a> {
-    let mut person = Person::default();
-    for (index, (column, cell)) in columns.iter().zip(record.iter()).enumerate() {
-        let cell = restored(cell);
-        if cell.is_empty() {
-            continue;
-        }
-        let heading = headings[index].trim();
-        match column {
-            Column::Ignored | Column::LabelOf(_) => {}
-            Column::FirstName | Column::LastName | Column::FullName | Column::Organization => {
-                fill(&mut person, *column, heading, cell);
+}
+
+impl Table {
+    fn person<'a>(&self, record: &'a StringRecord) -> Person<'a> {
+        let mut person = Person::default();
+        for (index, (column, cell)) in self.columns.iter().zip(record.iter()).enumerate() {
+            let cell = restored(cell);
+            if cell.is_empty() {
+                continue;
             }
-            Column::Note => person.note(cell),
-            Column::Email | Column::Phone => {
-                let label = columns
-                    .iter()
-                    .position(|column| *column == Column::LabelOf(index))
-                    .map(|label| restored(&record[label]));
-                reach(&mut person, *column == Column::Email, heading, label, cell);
-            }
-            Column::Birthday => {
-                let day = birthday(cell, is_day_first);
-                // What Outlook writes for none.
-                if cell != "0/0/00" {
-                    person.set_birthday(day, cell);
+            let heading = self.headings[index].trim();
+            match column {
+                Column::Ignored | Column::LabelOf(_) => {}
+                Column::FirstName | Column::LastName | Column::FullName | Column::Organization => {
+                    fill(&mut person, *column, heading, cell);
                 }
+                Column::Note => person.note(cell),
+                Column::Email | Column::Phone => {
+                    let label = self.labels[index].map(|label| restored(&record[label]));
+                    reach(&mut person, *column == Column::Email, heading, label, cell);
+                }
+                Column::Birthday => {
+                    let day = birthday(cell, self.is_day_first);
+                    // What Outlook writes for none.
+                    if cell != "0/0/00" {
+                        person.set_birthday(day, cell);
+                    }
+                }
+                Column::Other if heading.is_empty() => {
+                    person.line(&format!("Column {}", index + 1), cell);
+                }
+                Column::Other => person.line(heading, cell),
             }
-            Column::Other => person.line(heading, cell),
         }
+        person
     }
-    person
 }
 
 /// Addresses or numbers of a cell. Google marks the preferred one with an asterisk in its label, and joins several in a cell.

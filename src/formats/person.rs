@@ -2,6 +2,7 @@
 //! has no field becomes a line of `additional_info`, so that nothing is lost in silence.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use super::{Entries, Unreadable};
 use crate::domain::fields::Source;
@@ -101,16 +102,15 @@ impl<'a> Person<'a> {
 
     /// Keeps the name as a whole as a line, unless the others say the same, and the organization.
     pub fn keep_other_names(&mut self) {
-        let words = |text: &str| {
-            text.split([' ', ','])
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
-        };
-        let mut known = words(&self.first_name);
-        known.extend(words(&self.last_name));
-        known.extend(self.further_names.iter().flat_map(|name| words(name)));
+        let names = [&self.first_name, &self.last_name];
+        let names = names.into_iter().map(|name| &**name);
+        let known: HashSet<&str> = names
+            .chain(self.further_names.iter().map(String::as_str))
+            .flat_map(words)
+            .collect();
+        let is_known = words(&self.full_name).all(|word| known.contains(word));
         let full_name = std::mem::take(&mut self.full_name);
-        if !words(&full_name).iter().all(|word| known.contains(word)) {
+        if !is_known {
             self.line("Name", &full_name);
         }
         let organization = std::mem::take(&mut self.organization);
@@ -147,6 +147,10 @@ impl<'a> Person<'a> {
         );
         entries.take(line, Source::Pairs(&pairs))
     }
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split([' ', ',']).filter(|word| !word.is_empty())
 }
 
 /// Takes out the one with the smallest rank, the first of them.

@@ -3,7 +3,7 @@
 //! The content lines are parsed by calcard. Cards are told apart here, line by line, because calcard knows no line numbers
 //! and takes a card without an end as it takes any other.
 
-use std::borrow::Cow;
+use std::collections::HashMap;
 
 use calcard::common::IanaString;
 use calcard::vcard::{
@@ -23,6 +23,13 @@ const APPLES_NO_YEAR: &str = "1604-";
 /// What has values that calcard does not read as text. It takes what it knows and drops the rest of them: in a card of
 /// version 4.0, `1990-05-17` is May 1990 to it.
 const NOT_TEXT: [&str; 4] = ["BDAY", "ANNIVERSARY", "DEATHDATE", "TZ"];
+
+/// What may be a picture, a sound or a key, in the card itself or elsewhere.
+const MEDIA: [&str; 4] = ["PHOTO", "LOGO", "SOUND", "KEY"];
+
+/// The most bytes of a card without those: twice what the longest contact takes in the longest of encodings. A card's parts
+/// take a hundred times their text in memory.
+const MOST_BYTES: usize = 128 << 10;
 
 // ---------------------------------------------------------------------------------------------------------------- writing
 
@@ -67,9 +74,13 @@ pub fn read(text: &str, entries: &mut Entries) -> Result<(), Unreadable> {
         match found {
             Found::Card { line, text } => {
                 is_known = true;
-                match Parser::new(&all_as_text(text)).entry() {
-                    Entry::VCard(card) => person(&card).settle(line, entries)?,
-                    _ => entries.refuse(line, "The card cannot be read.")?,
+                match prepared(text).map(|text| Parser::new(&text).entry()) {
+                    Some(Entry::VCard(card)) => person(&card).settle(line, entries)?,
+                    Some(_) => entries.refuse(line, "The card cannot be read.")?,
+                    None => entries.refuse(
+                        line,
+                        format!("The card has more than {MOST_BYTES} bytes besides pictures."),
+                    )?,
                 }
             }
             Found::Nested { line, within } => {
@@ -91,29 +102,35 @@ pub fn read(text: &str, entries: &mut Entries) -> Result<(), Unreadable> {
     Ok(())
 }
 
-/// The card with all values declared as text. Of several declarations the first counts.
-fn all_as_text(card: &str) -> Cow<'_, str> {
-    let name_length = |line: &str| {
-        let length = line.find([':', ';'])?;
-        let name = line[..length].rsplit('.').next()?;
-        let is_not_text = NOT_TEXT
-            .iter()
-            .any(|other| name.eq_ignore_ascii_case(other));
-        is_not_text.then_some(length)
-    };
-    if card.lines().all(|line| name_length(line).is_none()) {
-        return Cow::Borrowed(card);
-    }
-    let mut declared = String::with_capacity(card.len() + 32);
+/// The card without pictures and sounds, unless they are addresses, and with the other values declared as text; of several
+/// declarations the first counts. `None` when it is too long.
+fn prepared(card: &str) -> Option<String> {
+    let mut kept = String::new();
+    let mut is_dropped = false;
     for line in card.split_inclusive('\n') {
-        let (name, rest) = line.split_at(name_length(line).unwrap_or(0));
-        declared.push_str(name);
-        if !name.is_empty() {
-            declared.push_str(";VALUE=text");
+        let is_fold = line.starts_with([' ', '\t']);
+        // What has neither is part of the line before, too: old phones fold their base64 without a space.
+        let length = line.find([':', ';']).filter(|_| !is_fold);
+        let (name, rest) = line.split_at(length.unwrap_or(0));
+        let bare = name.rsplit('.').next().unwrap_or(name);
+        let is_of = |names: &[&str]| names.iter().any(|other| bare.eq_ignore_ascii_case(other));
+        if length.is_some() {
+            let value = rest.split_once(':').map_or("", |(_, value)| value);
+            is_dropped = is_of(&MEDIA) && !value.starts_with("http");
         }
-        declared.push_str(rest);
+        if is_dropped {
+            continue;
+        }
+        kept.push_str(name);
+        if is_of(&NOT_TEXT) {
+            kept.push_str(";VALUE=text");
+        }
+        kept.push_str(rest);
+        if kept.len() > MOST_BYTES {
+            return None;
+        }
     }
-    Cow::Owned(declared)
+    Some(kept)
 }
 
 enum Found<'a> {
@@ -203,6 +220,7 @@ impl<'a> Cards<'a> {
 
 fn person(card: &VCard) -> Person<'_> {
     let mut person = Person::default();
+    let given = given_labels(card);
     for entry in &card.entries {
         let text = text(entry);
         match &entry.name {
@@ -215,7 +233,7 @@ fn person(card: &VCard) -> Person<'_> {
             }
             VCardProperty::Email => {
                 let address = without_scheme(&text, "mailto:").to_owned();
-                person.email(preference(entry), label(card, entry, "E-mail"), address);
+                person.email(preference(entry), label(&given, entry, "E-mail"), address);
             }
             VCardProperty::Tel => {
                 // Only where it says so: a number as text may begin like this, too.
@@ -224,12 +242,12 @@ fn person(card: &VCard) -> Person<'_> {
                 } else {
                     text
                 };
-                person.phone(preference(entry), label(card, entry, "Phone"), number);
+                person.phone(preference(entry), label(&given, entry, "Phone"), number);
             }
             VCardProperty::Bday => birthday(&mut person, &text),
             VCardProperty::Note => person.note(&text),
-            name if is_kept(name, &text) => {
-                person.line(&label(card, entry, name_of(name)), &text);
+            name if is_kept(name) => {
+                person.line(&label(&given, entry, name_of(name)), &text);
             }
             _ => {}
         }
@@ -238,8 +256,8 @@ fn person(card: &VCard) -> Person<'_> {
     person
 }
 
-/// What is not kept: what tells of the card and not of the person, and pictures and sounds that stand in the card itself.
-fn is_kept(name: &VCardProperty, text: &str) -> bool {
+/// Whether it tells of the person, and not of the card.
+fn is_kept(name: &VCardProperty) -> bool {
     match name {
         VCardProperty::Version
         | VCardProperty::Prodid
@@ -250,9 +268,6 @@ fn is_kept(name: &VCardProperty, text: &str) -> bool {
         | VCardProperty::Clientpidmap
         | VCardProperty::Begin
         | VCardProperty::End => false,
-        VCardProperty::Photo | VCardProperty::Logo | VCardProperty::Sound | VCardProperty::Key => {
-            text.starts_with("http")
-        }
         VCardProperty::Other(name) => !["X-ABLABEL", "X-ABADR", "X-ABUID", "X-ABSHOWAS"]
             .iter()
             .any(|other| name.eq_ignore_ascii_case(other)),
@@ -316,9 +331,10 @@ fn preference(entry: &VCardEntry) -> u8 {
 }
 
 /// What stands before a value that became a line: `Phone (work)`.
-fn label(card: &VCard, entry: &VCardEntry, name: &str) -> String {
-    let kinds: Vec<String> = match given_label(card, entry) {
-        Some(label) => vec![label],
+fn label(given: &HashMap<String, String>, entry: &VCardEntry, name: &str) -> String {
+    let group = entry.group.as_deref().unwrap_or_default().to_lowercase();
+    let kinds: Vec<String> = match given.get(&group) {
+        Some(label) => vec![label.clone()],
         None => types(entry)
             .into_iter()
             .filter(|kind| !["internet", "pref", "voice"].contains(&kind.as_str()))
@@ -332,18 +348,16 @@ fn label(card: &VCard, entry: &VCardEntry, name: &str) -> String {
 }
 
 /// Apple's way to name a number: both properties are in one group. Its own words are in brackets of their own.
-fn given_label(card: &VCard, entry: &VCardEntry) -> Option<String> {
-    let group = entry.group.as_deref()?;
-    let found = card.entries.iter().find(|other| {
-        matches!(&other.name, VCardProperty::Other(name) if name.eq_ignore_ascii_case("X-ABLABEL"))
-            && other
-                .group
-                .as_deref()
-                .is_some_and(|of| of.eq_ignore_ascii_case(group))
-    })?;
-    let text = text(found);
-    let text = text.trim_start_matches("_$!<").trim_end_matches(">!$_");
-    Some(text.to_lowercase())
+fn given_labels(card: &VCard) -> HashMap<String, String> {
+    let labels = card.entries.iter().filter_map(|entry| match &entry.name {
+        VCardProperty::Other(name) if name.eq_ignore_ascii_case("X-ABLABEL") => {
+            let text = text(entry);
+            let text = text.trim_start_matches("_$!<").trim_end_matches(">!$_");
+            Some((entry.group.as_deref()?.to_lowercase(), text.to_lowercase()))
+        }
+        _ => None,
+    });
+    labels.collect()
 }
 
 fn types(entry: &VCardEntry) -> Vec<String> {

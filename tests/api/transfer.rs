@@ -242,7 +242,7 @@ fn whether_the_day_or_the_month_comes_first_is_found_out_for_a_whole_file() {
 #[test]
 fn a_bad_csv_row_is_reported_by_its_line() {
     let (_server, _database, ivan) = strangers();
-    let file = "first_name,last_name,birthday,shoe size\n\n\"A\nda\",,,\nAda,,,39\n,Nobody,,\nBo,,1990-02-30,\nCy,cut\n";
+    let file = "first_name,last_name,birthday,\n\n\"A\nda\",,,\nAda,,,39\n,Nobody,,\nBo,,1990-02-30,\nCy,cut\n";
     let answer = import(&ivan, "text/csv", file);
     let errors = errors(&answer);
     let lines: Vec<_> = errors.iter().map(|(line, _)| *line).collect();
@@ -254,7 +254,7 @@ fn a_bad_csv_row_is_reported_by_its_line() {
     assert_eq!(
         contacts(&ivan),
         [contact(
-            json!({ "first_name": "Ada", "additional_info": "shoe size: 39" })
+            json!({ "first_name": "Ada", "additional_info": "Column 4: 39" })
         )]
     );
 }
@@ -479,6 +479,55 @@ fn a_vcard_nested_in_itself_without_end_is_refused() {
     assert_eq!(errors(&import(&ivan, "text/vcard", closed)).len(), 1);
     let deep = format!("[{}{}]", "[".repeat(100_000), "]".repeat(100_000));
     assert_eq!(errors(&import(&ivan, "application/json", deep)).len(), 1);
+}
+
+#[test]
+fn a_card_may_have_a_large_picture_and_no_countless_parts() {
+    let (_server, _database, ivan) = strangers();
+    let card =
+        |name: &str, more: &str| format!("BEGIN:VCARD\nVERSION:3.0\nFN:{name}\n{more}END:VCARD\n");
+    let base64 = "QUJDREVG".repeat(9) + "\n";
+    let (folded, unfolded) = (format!(" {base64}").repeat(20_000), base64.repeat(20_000));
+    let file = [
+        card("Folded", &format!("PHOTO;ENCODING=b;TYPE=JPEG:\n{folded}")),
+        card(
+            "Unfolded",
+            &format!("item1.PHOTO;JPEG;ENCODING=BASE64:\n{unfolded}\nTEL:1\n"),
+        ),
+        card("Data", &format!("PHOTO:data:image/jpeg;base64,\n{folded}")),
+        card("Elsewhere", "PHOTO;VALUE=uri:https://example.com/a.jpg\n"),
+        card("Parts", &"X:1\n".repeat(100_000)),
+        card("Kinds", &format!("TEL{}:1\n", ";TYPE=a".repeat(100_000))),
+        card("Names", &format!("N:{}\n", ";".repeat(200_000))),
+        card("Blanks", &"\n".repeat(200_000)),
+    ];
+    let answer = import(&ivan, "text/vcard", file.concat());
+    let errors = errors(&answer);
+    assert_eq!(errors.len(), 4, "{errors:?}");
+    assert!(
+        errors.iter().all(|(_, detail)| detail.contains("bytes")),
+        "{errors:?}"
+    );
+    assert_eq!(
+        contacts(&ivan),
+        [
+            contact(json!({ "first_name": "Folded" })),
+            contact(json!({ "first_name": "Unfolded", "phone_number": "1" })),
+            contact(json!({ "first_name": "Data" })),
+            contact(
+                json!({ "first_name": "Elsewhere", "additional_info": "Photo: https://example.com/a.jpg" })
+            ),
+        ]
+    );
+    for headings in [
+        format!("Name,{}", "x".repeat(1_000)),
+        format!("Name{}", ",".repeat(1_000)),
+    ] {
+        assert_eq!(
+            import(&ivan, "text/csv", format!("{headings}\nA,1\n")).status,
+            400
+        );
+    }
 }
 
 #[test]
