@@ -370,6 +370,69 @@ fn a_head_of_an_export_has_no_body_and_an_empty_one_is_an_empty_array() {
     assert_eq!(ivan.get("/api/contacts/export?format=vcf").send().body, b"");
 }
 
+/// KiB of memory of a process, by the name that `/proc/…/status` has for it.
+fn memory(server: &Server, name: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid()));
+    let status = status.expect("the server runs");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let number = line.expect("it is told").trim().trim_end_matches(" kB");
+    number.parse().expect("a number")
+}
+
+#[test]
+fn an_export_takes_the_memory_of_a_page_and_no_connection_while_its_client_waits() {
+    let (server, database, ivan) = strangers();
+    let mut admin = database.client();
+    let rows = "insert into contacts (user_id, first_name, birthday, additional_info, search)
+        select u.id, 'Ada ' || n, '1990-05-17', repeat('x', 500), '' from users as u, generate_series(1, 100000) as n";
+    assert_eq!(admin.execute(rows, &[]).expect("rows"), 100_000);
+    let calendar = ivan.request("POST", "/api/contacts/calendar").send().json();
+    let url = calendar["url"].as_str().expect("an address").to_owned();
+    let feed = url[url.find("/api/").expect("a path")..].to_owned();
+    let before = memory(&server, "VmRSS");
+    for (path, ending) in [
+        ("/api/contacts/export?format=json", "\n]\n"),
+        ("/api/contacts/export?format=csv", "Z\r\n"),
+        ("/api/contacts/export?format=vcf", "END:VCARD\r\n"),
+        (feed.as_str(), "END:VCALENDAR\r\n"),
+    ] {
+        let file = ivan.get(path).send().text();
+        assert_eq!(
+            file.matches("Ada ").count() / if path.ends_with("vcf") { 2 } else { 1 },
+            100_000
+        );
+        assert!(file.ends_with(ending), "{path}");
+    }
+    let growth = memory(&server, "VmHWM").saturating_sub(before);
+    assert!(growth < 32 << 10, "{growth} KiB");
+
+    // Downloads that nobody takes: all workers and all connections to the database are free nevertheless.
+    let sockets: Vec<_> = (0..12)
+        .map(|_| {
+            let mut socket = TcpStream::connect(server.address).expect("the server listens");
+            let head = format!(
+                "GET /api/contacts/export HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\r\n",
+                ivan.token.as_deref().expect("a token")
+            );
+            socket.write_all(head.as_bytes()).expect("it is sent");
+            let mut start = [0; 12];
+            socket.read_exact(&mut start).expect("it begins");
+            assert_eq!(&start, b"HTTP/1.1 200");
+            socket
+        })
+        .collect();
+    let busy = "select count(*) from pg_stat_activity
+        where datname = current_database() and pid <> pg_backend_pid() and state <> 'idle'";
+    eventually("no connection is held for them", || {
+        let count: i64 = admin.query_one(busy, &[]).expect("it is asked").get(0);
+        count == 0
+    });
+    assert_eq!(ivan.get("/api/contacts?limit=1").send().status, 200);
+    drop(sockets);
+}
+
 #[test]
 fn files_are_behind_a_token_and_fixed_paths_win_over_ids() {
     let (server, _database, ivan) = strangers();
