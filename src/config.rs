@@ -76,7 +76,7 @@ pub const SETTINGS: &[Setting] = &[
 ];
 
 /// A setting that does not fit; one line that names it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wrong(pub String);
 
 impl fmt::Display for Wrong {

@@ -5,7 +5,7 @@ mod command;
 
 use std::net::TcpListener;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ use contactd::store::{self, Store};
 use contactd::{logger, setup};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use signal_hook::low_level;
 
 use command::{Command, Parsed};
 
@@ -114,43 +115,59 @@ fn serve(config: &Config) -> Result<(), Failure> {
         .map_err(|error| Failure::Other(error.to_string()))?;
     log::info!("serving on http://{}", server.address());
 
+    let wrong = Arc::new(OnceLock::new());
+    let found = Arc::clone(&wrong);
     // It ends with the process: it may just be waiting for a database that is away, which is not worth a wait at the end.
     thread::Builder::new()
         .name("housekeeping".to_owned())
-        .spawn(move || keep_house(&app))
+        .spawn(move || {
+            if let Err(setting) = keep_house(&app) {
+                let _ = found.set(setting);
+                let _ = low_level::raise(SIGTERM);
+            }
+        })
         .map_err(|error| Failure::Other(error.to_string()))?;
 
     signals.forever().next();
     log::info!("stopping: answering what is in flight");
-    let answered = server.stop(Duration::from_secs(config.drain_timeout));
-    log::info!(
-        "{}",
-        if answered {
-            "stopped"
-        } else {
-            "stopped; some requests were not answered in time"
-        }
-    );
-    Ok(())
+    if !server.stop(Duration::from_secs(config.drain_timeout)) {
+        log::warn!("some requests were not answered in time");
+    }
+    log::info!("stopped");
+    match wrong.get() {
+        Some(setting) => Err(Failure::Setting(Wrong::clone(setting))),
+        None => Ok(()),
+    }
 }
 
 /// Only Postgres knows whether the time zone is one, so this setting alone is checked once the database is there.
-fn check_time_zone(app: &App) {
-    if let Err(store::Error::Internal(cause)) = app.context.today.get(&app.context.store) {
-        eprintln!("contactd: TIMEZONE is no time zone that Postgres knows: {cause}");
-        std::process::exit(2);
+fn check_time_zone(app: &App) -> Result<(), Wrong> {
+    match app.context.today.get(&app.context.store) {
+        Err(store::Error::Internal(cause)) => Err(Wrong(format!(
+            "TIMEZONE is no time zone that Postgres knows: {cause}"
+        ))),
+        _ => Ok(()),
     }
 }
 
 /// Migrates as soon as the database answers, then keeps the list of ended sessions and forgets what is old. Says when the
 /// database goes away and when it is back, once each.
-fn keep_house(app: &App) {
+///
+/// # Errors
+/// A setting that only the database could tell is wrong.
+fn keep_house(app: &App) -> Result<(), Wrong> {
     let cx = &app.context;
     let mut away = false;
     let mut purged = Instant::now();
     loop {
         let outcome = match () {
-            () if !cx.store.is_migrated() => cx.store.migrate().inspect(|()| check_time_zone(app)),
+            () if !cx.store.is_migrated() => match cx.store.migrate() {
+                Ok(()) => {
+                    check_time_zone(app)?;
+                    Ok(())
+                }
+                away => away,
+            },
             () if cx.store.is_away() => cx.store.probe(),
             () => cx.revocations.refresh(&cx.store),
         };
