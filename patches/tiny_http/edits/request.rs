@@ -36,7 +36,7 @@ use crate::{HTTPVersion, Header, Method, Response, ResponseBox, outgoing};
         find: "/// # Pipelining",
         until: Until::Before("pub struct Request {"),
         replace: r#"/// It is complete: the body was read before a worker sees the request. A connection has one request in
-/// flight; the next is read meanwhile, and waits.
+/// flight.
 ///
 /// # Automatic cleanup
 ///
@@ -54,7 +54,7 @@ use crate::{HTTPVersion, Header, Method, Response, ResponseBox, outgoing};
     // the body's share of what all bodies may take
     body_permit: Option<Permit>,
 
-    // the right to answer; None before its turn, and once that is done
+    // the right to answer; None once that is done
     pub(crate) slot: Option<Slot>,
 
     // the client may send another request after this one
@@ -188,9 +188,7 @@ use crate::{HTTPVersion, Header, Method, Response, ResponseBox, outgoing};
         until: Until::Before("/// Dummy trait"),
         replace: r#"if let Some(slot) = self.slot.take() {
             const FAILED: head::Refusal = head::refusal(500, "The server failed on this request.");
-            // During an unwinding a second panic, of the program's own `refuse`, would abort the process.
-            let answer = std::panic::AssertUnwindSafe(|| outgoing::refuse(slot, FAILED));
-            let _ = std::panic::catch_unwind(answer);
+            outgoing::refuse(slot, FAILED);
         }
     }
 }

@@ -55,7 +55,7 @@ mod response;
 /// [`Server::drain`] does it gently.
 pub struct Server {
     core: Arc<core::Core>,
-    acceptor: acceptor::Acceptor,
+    poller: poller::Poller,
 }
 
 "#,
@@ -68,15 +68,15 @@ pub struct Server {
         replace: r#"    /// Serves HTTP on `listener` from now on, within `limits`; `program` decides what only the program can.
     ///
     /// # Errors
-    /// When the system gives no thread or no pair of sockets for accepting.
+    /// When the system gives no thread or no descriptors for watching connections.
     pub fn hardened(
         listener: std::net::TcpListener,
         limits: Limits,
         program: Arc<dyn Program>,
     ) -> IoResult<Server> {
-        let core = Arc::new(core::Core::new(limits, program));
-        let acceptor = acceptor::Acceptor::start(listener, Arc::clone(&core))?;
-        Ok(Server { core, acceptor })
+        let core = Arc::new(core::Core::new(limits, program)?);
+        let poller = poller::Poller::start(listener, Arc::clone(&core))?;
+        Ok(Server { core, poller })
     }
 
 "#,
@@ -97,8 +97,9 @@ pub struct Server {
         find: "match self.messages.pop() {",
         until: Until::Before("    /// Same as `recv()` but doesn't block longer"),
         replace: r#"self.core
-            .queue
-            .pop()
+            .next_request(None)
+            .ok()
+            .flatten()
             .ok_or_else(|| IoError::other("the server was drained"))
     }
 
@@ -109,23 +110,34 @@ pub struct Server {
         file: FILE,
         find: "    /// Same as `recv()` but doesn't block longer",
         until: Until::Before("impl Drop for Server"),
-        replace: r#"    /// Stops accepting, closes the connections without a request, and waits until the others have been
+        replace: r#"    /// Same as `recv()`, but gives up after the timeout: `None`.
+    ///
+    /// # Errors
+    /// As of `recv()`.
+    pub fn recv_timeout(&self, timeout: Duration) -> IoResult<Option<Request>> {
+        self.core
+            .next_request(Some(timeout))
+            .map_err(|_| IoError::other("the server was drained"))
+    }
+
+    /// Stops accepting, closes the connections without a request, and waits until the others have been
     /// answered, with `Connection: close`. Those that are not done `within` this time are cut off.
     /// Then [`Server::recv`] fails for every worker.
     ///
     /// Returns true if all were done in time. Workers must go on receiving meanwhile.
     pub fn drain(&self, within: Duration) -> bool {
         let deadline = Instant::now() + within;
-        self.core.start_draining();
-        self.acceptor.stop();
-        let in_time = self.core.see_off(deadline);
+        self.core.start_draining(deadline);
+        self.poller.join();
+        let left = deadline.saturating_duration_since(Instant::now());
+        let in_time = self.core.roster.wait_until_empty(left);
         self.core.queue.close();
         in_time
     }
 
     /// The number of connections: those open, and those whose last answer is still being written.
     pub fn connections(&self) -> usize {
-        self.core.roster.len()
+        self.core.roster.count().0
     }
 }
 

@@ -1,13 +1,14 @@
 //! A request body, whole, before a worker sees the request. Memory is taken as bytes arrive, never because a
 //! client announced them.
 
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::budget::{Budget, Permit};
-use crate::connection::Stop;
 use crate::head::{Framing, refusal};
-use crate::input::{Input, Patience};
+use crate::input::Input;
+use crate::waiting::Stop;
 
 /// A line that says a chunk's size, with its extensions (which mean nothing to anyone).
 const CHUNK_LINE: usize = 1024;
@@ -33,13 +34,15 @@ impl Body {
 
 /// Reads a body of at most `limit` bytes. A length over it must have been refused before.
 pub(crate) fn read(
-    input: &mut Input<'_>,
+    stream: &TcpStream,
+    input: &mut Input,
     framing: Framing,
     limit: usize,
     budget: &Arc<Budget>,
     deadline: Instant,
 ) -> Result<Body, Stop> {
     let mut reader = Reader {
+        stream,
         input,
         body: Body::default(),
         limit: match framing {
@@ -47,7 +50,7 @@ pub(crate) fn read(
             _ => limit,
         },
         budget,
-        patience: Patience::Until(deadline),
+        deadline,
     };
     match framing {
         Framing::Empty => {}
@@ -57,15 +60,16 @@ pub(crate) fn read(
     Ok(reader.body)
 }
 
-struct Reader<'a, 'b> {
-    input: &'a mut Input<'b>,
+struct Reader<'a> {
+    stream: &'a TcpStream,
+    input: &'a mut Input,
     body: Body,
     limit: usize,
     budget: &'a Arc<Budget>,
-    patience: Patience,
+    deadline: Instant,
 }
 
-impl Reader<'_, '_> {
+impl Reader<'_> {
     /// Appends the next `count` bytes to the body.
     fn copy(&mut self, count: usize) -> Result<(), Stop> {
         let end = self.body.filled + count;
@@ -79,7 +83,8 @@ impl Reader<'_, '_> {
                 self.input.consume(buffered);
                 self.body.filled += buffered;
             } else {
-                self.body.filled += Stop::at_eof(self.input.read_into(into, self.patience))?;
+                let read = self.input.read_into(self.stream, into, self.deadline);
+                self.body.filled += Stop::at_eof(read)?;
             }
         }
         Ok(())
@@ -184,7 +189,7 @@ impl Reader<'_, '_> {
             if looked_at > CHUNK_LINE || self.input.is_full() {
                 return Err(MALFORMED);
             }
-            Stop::at_eof(self.input.fill(self.patience))?;
+            Stop::at_eof(self.input.fill(self.stream, self.deadline))?;
         }
     }
 }

@@ -1,395 +1,309 @@
-//! One connection: the thread that reads its requests, the turn that lets one at a time be answered, its end.
+//! One connection: what it needs to be read from without waiting, and its end.
 //!
-//! The thread reads a whole request, hands it to the workers and is back in `recv` for the next before the
-//! answer is written, by the worker itself. A client that pipelines is answered in order: the next request
-//! waits for its turn, and what comes after that stays in the kernel.
+//! Whoever has the turn (see `turn`) reads a request as far as that needs no waiting, whether it is the poller, which
+//! was told that something arrived, or a worker, whose answer is out and finds that the next request is there. A
+//! request that is not whole goes to a thread that may wait for the rest (see `waiting`).
 
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::body;
-use crate::core::Core;
-use crate::head::{self, Framing, Head, Refusal, Scanner, refusal};
-use crate::input::{Input, Patience};
+use rustix::net::{RecvFlags, recv};
+
+use crate::core::{Core, Job};
+use crate::head::{self, Framing, Refusal, Scanner, refusal};
+use crate::input::Input;
+use crate::turn::{Signs, Turn};
+use crate::waiting;
 use crate::{HTTPVersion, Method, Request, outgoing};
 
 /// After a last answer: how long, and how many bytes, a client may go on sending before the socket is closed. Closing
 /// with unread input makes the kernel send RST, which can destroy the answer on its way (RFC 9112 section 9.6).
-const LINGER: Duration = Duration::from_secs(2);
+pub(crate) const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 16 * 1024 * 1024;
+/// How much of that is read at a time, so that one client does not keep the others waiting.
+const LINGER_READS: usize = 8;
 
-const STOPPING: Refusal = refusal(503, "The server is stopping.");
-
-/// Why no request was read.
-pub(crate) enum Stop {
-    /// There is nobody to answer: the client left, or never began a request.
-    Gone,
-    Refuse(Refusal),
-}
-
-impl From<Refusal> for Stop {
-    fn from(refusal: Refusal) -> Stop {
-        Stop::Refuse(refusal)
-    }
-}
-
-impl Stop {
-    /// The result of a read within a request: its count, which is not 0.
-    pub(crate) fn at_eof(read: io::Result<usize>) -> Result<usize, Stop> {
-        match read {
-            Ok(0) => Err(Stop::Gone),
-            Ok(count) => Ok(count),
-            Err(error) if error.kind() == ErrorKind::TimedOut => {
-                Err(refusal(408, "The request did not arrive in time.").into())
-            }
-            Err(_) => Err(Stop::Gone),
-        }
-    }
-}
+pub(crate) const FULL: Refusal = refusal(
+    503,
+    "The server has too many connections; try again in a moment.",
+);
+pub(crate) const STOPPING: Refusal = refusal(503, "The server is stopping.");
 
 pub(crate) struct Connection {
     pub(crate) stream: TcpStream,
     pub(crate) core: Arc<Core>,
-    peer: SocketAddr,
-    id: usize,
-    /// True while no request is half read but for its head: a drain may end the connection.
-    awaits_head: AtomicBool,
-    /// The last answer has been given, or the connection was cut: nothing more may be written.
-    closing: AtomicBool,
-    /// Answers given so far: tells whether an idle timeout was really idle.
-    answers: AtomicUsize,
-    turn: Mutex<Turn>,
-    turned: Condvar,
+    pub(crate) peer: SocketAddr,
+    pub(crate) id: u64,
+    pub(crate) signs: Signs,
+    /// A thread waits for the rest of a head: a drain may end the wait.
+    pub(crate) awaits_head: AtomicBool,
+    state: Mutex<State>,
 }
 
-#[derive(Default)]
-struct Turn {
-    /// Somebody is to write to the socket, and nobody else may.
-    taken: bool,
-    /// A request that arrived meanwhile; whoever ends the turn puts it in the queue. It need not be from a client
-    /// that pipelines: a worker is often preempted right after its `send`, by the client that this woke,
-    /// and waiting for it here made a quarter of all requests two context switches dearer.
-    next: Option<Request>,
-    /// The connection's thread waits. Only then is it woken: a notification is a system call.
-    awaited: bool,
+/// What is only touched by whoever has the turn, so that the lock is always free.
+pub(crate) struct State {
+    pub(crate) input: Input,
+    /// When the connection is closed unless somebody takes the turn before.
+    deadline: Instant,
+    /// The last answer has been given; so many bytes more are read past.
+    lingering: Option<usize>,
+}
+
+/// What a read without waiting finds.
+pub(crate) enum Found {
+    Nothing,
+    /// Nothing, or only what was read past; with more to come.
+    Noise,
+    /// A part of a request.
+    Part,
+    Request(Request),
+    /// With whether the request was HEAD.
+    Refused(Refusal, bool),
+    /// The client left.
+    End,
 }
 
 impl Connection {
-    /// Enters the connection in the roster, where it stays until the last clone of the result is dropped.
-    pub(crate) fn new(stream: TcpStream, peer: SocketAddr, core: &Arc<Core>) -> Arc<Connection> {
-        let id = core.roster.new_id();
+    /// Enters a connection in the roster, where it stays until a turn at it is dropped, as is the one returned here.
+    /// A guest is not counted: it is only told to go.
+    pub(crate) fn open(stream: TcpStream, peer: SocketAddr, core: &Arc<Core>, guest: bool) -> Turn {
         let connection = Arc::new(Connection {
             stream,
-            core: Arc::clone(core),
             peer,
-            id,
-            awaits_head: AtomicBool::new(true),
-            closing: AtomicBool::new(false),
-            answers: AtomicUsize::new(0),
-            turn: Mutex::default(),
-            turned: Condvar::new(),
+            id: core.roster.new_id(),
+            signs: Signs::default(),
+            awaits_head: AtomicBool::new(false),
+            state: Mutex::new(State {
+                input: Input::new(core.limits.head_bytes),
+                deadline: Instant::now() + core.limits.idle_timeout,
+                lingering: None,
+            }),
+            core: Arc::clone(core),
         });
-        core.roster.enter(id, &connection);
-        connection
-    }
-
-    /// Reads requests until the connection ends. The body of the connection's thread.
-    pub(crate) fn serve(self: &Arc<Connection>) {
-        // A response is one write, and must not wait for the client's delayed ACK of the one before.
-        if self.stream.set_nodelay(true).is_err() {
-            return;
-        }
-        // Elsewhere a connection inherits the listener's non-blocking mode.
-        if !cfg!(target_os = "linux") && self.stream.set_nonblocking(false).is_err() {
-            return;
-        }
-        let limits = &self.core.limits;
-        let mut input = Input::new(&self.stream, limits.head_bytes, limits.idle_timeout);
-        while self.serve_one(&mut input) {}
-    }
-
-    /// Reads a request and hands it on. False at the connection's end.
-    fn serve_one(self: &Arc<Connection>, input: &mut Input<'_>) -> bool {
-        let head = match self.read_head(input) {
-            Ok(head) => head,
-            Err(stop) => return self.end(stop, input, false),
-        };
-        let (keep_alive, head_only) = (head.keep_alive, head.method == Method::Head);
-        match self.read_rest(head, input) {
-            Ok(request) => self.hand_over(request),
-            Err(stop) => return self.end(stop, input, head_only),
-        }
-        // The program may have closed meanwhile, and a client need not care: what it sends on is not read for ever.
-        let goes_on = keep_alive && !self.closing.load(Ordering::SeqCst);
-        if !goes_on {
-            drop(self.await_turn());
-            self.linger();
-        }
-        goes_on
-    }
-
-    /// Ends the connection, with an answer where there is one to give.
-    fn end(self: &Arc<Connection>, stop: Stop, input: &Input<'_>, head_only: bool) -> bool {
-        let has_begun = !input.data().is_empty() || !self.awaits_head.load(Ordering::SeqCst);
-        let refusal = match stop {
-            Stop::Refuse(refusal) => refusal,
-            // Somebody who has begun a request when the server stops deserves to know that it was not run.
-            Stop::Gone if has_begun && self.core.is_draining() => STOPPING,
-            // A worker may still be answering: a client may end its own side after its last request.
-            Stop::Gone => return false,
-        };
-        if let Some(mut slot) = self.take_turn() {
-            slot.head_only = head_only;
-            outgoing::refuse(slot, refusal);
-            drop(self.await_turn());
-        }
-        self.linger();
-        false
-    }
-
-    fn read_head(&self, input: &mut Input<'_>) -> Result<Head, Stop> {
-        let limits = &self.core.limits;
-        let mut scanner = Scanner::default();
-        let mut patience = Patience::Idle;
-        self.awaits_head.store(true, Ordering::SeqCst);
-        if self.core.is_draining() {
-            // Not a plain return: a request that has arrived already is still read, and answered.
-            self.end_if_idle();
-        }
-        loop {
-            if !input.data().is_empty() {
-                if let Some(length) = scanner.scan(input.data(), limits)? {
-                    self.awaits_head.store(false, Ordering::SeqCst);
-                    let head = head::parse(&input.data()[..length]);
-                    input.consume(length);
-                    return Ok(head?);
-                }
-                if input.is_full() {
-                    return Err(refusal(431, "The request line and headers are too long.").into());
-                }
-                if let Patience::Idle = patience {
-                    patience = Patience::Until(Instant::now() + limits.head_timeout);
-                }
-            }
-            let answers = self.answers.load(Ordering::Relaxed);
-            let read = input.fill(patience);
-            match (&read, patience) {
-                (Err(error), Patience::Idle) if error.kind() == ErrorKind::TimedOut => {
-                    if self.was_idle_since(answers) {
-                        return Err(Stop::Gone);
-                    }
-                }
-                _ => {
-                    Stop::at_eof(read)?;
-                }
-            }
-        }
-    }
-
-    /// The body, and the whole request.
-    fn read_rest(
-        self: &Arc<Connection>,
-        head: Head,
-        input: &mut Input<'_>,
-    ) -> Result<Request, Stop> {
-        let (framing, expects_continue) = (head.framing, head.expects_continue);
-        let mut request = Request::from_head(head, self.peer);
-        if framing == Framing::Empty {
-            return Ok(request);
-        }
-        let limits = &self.core.limits;
-        let limit = self
-            .core
-            .program
-            .body_limit(&request)
-            .unwrap_or(limits.body_bytes);
-        if matches!(framing, Framing::Length(length) if length > limit) {
-            return Err(refusal(413, "The body is larger than this address takes.").into());
-        }
-        if expects_continue && input.data().is_empty() {
-            // In its turn, or it could end up within the answer to the request before.
-            let slot = self.take_turn().ok_or(Stop::Gone)?;
-            let interim = b"HTTP/1.1 100 Continue\r\n\r\n";
-            let sent = outgoing::write_all(&self.stream, interim, limits.write_timeout);
-            slot.finish(false);
-            sent.map_err(|_| Stop::Gone)?;
-        }
-        let deadline = Instant::now() + limits.body_timeout;
-        let body = body::read(input, framing, limit, &self.core.bodies, deadline)?;
-        request.set_body(body);
-        Ok(request)
-    }
-
-    /// False if a request is in flight, or was answered since there had been `answers`.
-    fn was_idle_since(&self, answers: usize) -> bool {
-        !self.lock_turn().taken && self.answers.load(Ordering::Relaxed) == answers
-    }
-
-    /// Puts a request in the queue, once the one before it is answered.
-    fn hand_over(self: &Arc<Connection>, request: Request) {
-        let mut turn = self.lock_turn();
-        while turn.taken && turn.next.is_some() {
-            turn = self.wait(turn);
-        }
-        if turn.taken {
-            turn.next = Some(request);
-        } else {
-            turn.taken = true;
-            drop(turn);
-            self.enqueue(request);
-        }
-    }
-
-    /// The turn must be taken; the request's slot will end it.
-    fn enqueue(self: &Arc<Connection>, mut request: Request) {
-        let mut slot = Slot::new(Arc::clone(self));
-        slot.keep_alive = request.keep_alive;
-        slot.head_only = *request.method() == Method::Head;
-        slot.chunks = *request.http_version() == HTTPVersion(1, 1);
-        if self.closing.load(Ordering::SeqCst) {
-            return slot.finish(true);
-        }
-        request.slot = Some(slot);
-        if let Some(mut refused) = self.core.queue.push(request)
-            && let Some(slot) = refused.slot.take()
-        {
-            outgoing::refuse(slot, STOPPING);
-        }
-    }
-
-    /// Waits until all that was to be written before is written, and takes the right to write. `None` when that
-    /// was the connection's last answer.
-    fn take_turn(self: &Arc<Connection>) -> Option<Slot> {
-        self.await_turn().taken = true;
-        // From here on the slot ends the turn.
-        let slot = Slot::new(Arc::clone(self));
-        if self.closing.load(Ordering::SeqCst) {
-            slot.finish(true);
-            return None;
-        }
-        Some(slot)
-    }
-
-    /// Waits until nothing is to be written.
-    fn await_turn(&self) -> MutexGuard<'_, Turn> {
-        let mut turn = self.lock_turn();
-        while turn.taken {
-            turn = self.wait(turn);
-        }
+        let turn = Turn::take(&connection).expect("nobody else knows the connection");
+        core.roster.enter(connection, guest);
         turn
     }
 
-    fn wait<'a>(&self, mut turn: MutexGuard<'a, Turn>) -> MutexGuard<'a, Turn> {
-        turn.awaited = true;
-        let mut turn = self
-            .turned
-            .wait(turn)
-            .unwrap_or_else(PoisonError::into_inner);
-        turn.awaited = false;
-        turn
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn end_turn(self: &Arc<Connection>) {
-        self.answers.fetch_add(1, Ordering::Relaxed);
-        let mut turn = self.lock_turn();
-        let next = turn.next.take();
-        turn.taken = next.is_some();
-        let awaited = turn.awaited;
-        drop(turn);
-        if awaited {
-            // Only the connection's own thread ever waits.
-            self.turned.notify_one();
+    /// Reads the next request if all of it is there, with one system call at most.
+    fn read_now(self: &Arc<Connection>) -> Found {
+        let mut state = self.lock();
+        if let Some(left) = &mut state.lingering {
+            return self.read_past(left);
         }
-        if let Some(request) = next {
-            self.enqueue(request);
-        }
-    }
-
-    fn lock_turn(&self) -> MutexGuard<'_, Turn> {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Reads on for a while after the last answer, so that it arrives.
-    fn linger(&self) {
-        let deadline = Instant::now() + LINGER;
-        let mut scratch = [0; 8 * 1024];
-        let mut left = LINGER_BYTES;
-        while left > 0 {
-            let patience = deadline.saturating_duration_since(Instant::now());
-            if patience.is_zero() || self.stream.set_read_timeout(Some(patience)).is_err() {
-                return;
-            }
-            match (&self.stream).read(&mut scratch) {
-                Ok(0) => return,
-                Ok(count) => left = left.saturating_sub(count),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return,
+        let input = &mut state.input;
+        if input.data().is_empty() {
+            self.signs.look();
+            match input.fill_now(&self.stream) {
+                Ok((0, _)) => return Found::End,
+                Ok((_, true)) => self.signs.look_again(),
+                Ok(_) => {}
+                Err(error) if is_nothing(&error) => return Found::Nothing,
+                Err(_) => return Found::End,
             }
         }
+        let head = match Scanner::default().scan(input.data(), &self.core.limits) {
+            Ok(Some(length)) => head::parse(&input.data()[..length]).map(|head| (head, length)),
+            Ok(None) => return Found::Part,
+            Err(refusal) => Err(refusal),
+        };
+        let (head, length) = match head {
+            Ok(whole) => whole,
+            Err(refusal) => return Found::Refused(refusal, false),
+        };
+        let is_whole = match head.framing {
+            Framing::Empty => true,
+            Framing::Length(body) => body <= input.data().len() - length,
+            Framing::Chunked => false,
+        };
+        if !is_whole {
+            return Found::Part;
+        }
+        input.consume(length);
+        waiting::complete(self, head, input)
     }
 
-    /// Wakes the connection's thread out of `recv` if it waits for a request's head; what had arrived is still read.
-    pub(crate) fn end_if_idle(&self) {
-        if self.awaits_head.load(Ordering::SeqCst) {
+    /// Reads past what a client sends after its last answer.
+    fn read_past(self: &Arc<Connection>, left: &mut usize) -> Found {
+        let mut scratch = [0_u8; 16 * 1024];
+        self.signs.look();
+        for _ in 0..LINGER_READS {
+            match recv(&self.stream, &mut scratch, RecvFlags::DONTWAIT) {
+                Ok((0, _)) => return Found::End,
+                Ok((count, _)) if count < *left => *left -= count,
+                Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => return Found::Nothing,
+                _ => return Found::End,
+            }
+        }
+        Found::Noise
+    }
+
+    /// For a connection whose turn nobody has: true when its time is over.
+    pub(crate) fn is_overdue(&self, now: Instant) -> bool {
+        let mut state = self.lock();
+        state.input.shrink();
+        now >= state.deadline
+    }
+
+    /// Ends the connection unless a request is on its way, and sees to it that a half-sent head is no longer waited
+    /// for.
+    pub(crate) fn wind_up(self: &Arc<Connection>) {
+        if let Some(turn) = Turn::take(self) {
+            turn.read_on();
+        } else if self.awaits_head.load(Ordering::SeqCst) {
+            // What has arrived is still read.
             let _ = self.stream.shutdown(Shutdown::Read);
         }
     }
 
     /// Ends the connection whatever it is doing.
-    pub(crate) fn cut(&self) {
-        self.closing.store(true, Ordering::SeqCst);
-        let _ = self.stream.shutdown(Shutdown::Both);
+    pub(crate) fn cut(self: &Arc<Connection>) {
+        // With the turn dropped it is gone; without, its holder is to notice.
+        if Turn::take(self).is_none() {
+            let _ = self.stream.shutdown(Shutdown::Both);
+        }
     }
 }
 
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.core.roster.leave(self.id);
+fn is_nothing(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
+}
+
+impl Turn {
+    /// Reads what has arrived, as far as that needs no waiting, and passes the turn on.
+    pub(crate) fn read_on(self) {
+        // The program's own code may run in there, and may panic, which must end neither the poller nor a worker.
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            let mut turn = Some(self);
+            while let Some(holder) = turn {
+                let found = holder.read_now();
+                turn = holder.act(found);
+            }
+        }));
+    }
+
+    /// Passes the turn on; gives it back when there is something to read.
+    pub(crate) fn act(self, found: Found) -> Option<Turn> {
+        match found {
+            Found::Nothing if self.core.is_draining() && !self.is_lingering() => None,
+            Found::Nothing => self.rest(),
+            Found::Noise => {
+                let connection = Arc::clone(&self);
+                let turn = self.release();
+                if turn.is_none() {
+                    // There may be more, which the kernel has reported already.
+                    connection.core.watch_again(&connection);
+                }
+                turn
+            }
+            Found::Part => {
+                let core = Arc::clone(&self.core);
+                if let Err(Job::Read(turn)) = core.pool.spawn(Job::Read(self)) {
+                    turn.refuse(FULL);
+                }
+                None
+            }
+            Found::Request(request) => {
+                self.hand_over(request);
+                None
+            }
+            Found::Refused(refusal, head_only) => {
+                let mut slot = Slot::new(self);
+                slot.head_only = head_only;
+                outgoing::refuse(slot, refusal);
+                None
+            }
+            Found::End => None,
+        }
+    }
+
+    /// Answers what is no request, as the connection's last.
+    pub(crate) fn refuse(self, refusal: Refusal) {
+        outgoing::refuse(Slot::new(self), refusal);
+    }
+
+    /// Gives the turn back to the poll, until the idle timeout.
+    pub(crate) fn rest(self) -> Option<Turn> {
+        let mut state = self.lock();
+        if state.lingering.is_none() {
+            state.deadline = Instant::now() + self.core.limits.idle_timeout;
+        }
+        drop(state);
+        self.release()
+    }
+
+    fn is_lingering(&self) -> bool {
+        self.lock().lingering.is_some()
+    }
+
+    /// Puts a request in the queue.
+    fn hand_over(self, mut request: Request) {
+        let core = Arc::clone(&self.core);
+        let mut slot = Slot::new(self);
+        slot.keep_alive = request.keep_alive;
+        slot.head_only = *request.method() == Method::Head;
+        slot.chunks = *request.http_version() == HTTPVersion(1, 1);
+        request.slot = Some(slot);
+        if let Some(mut refused) = core.queue.push(request)
+            && let Some(slot) = refused.slot.take()
+        {
+            outgoing::refuse(slot, STOPPING);
+        }
     }
 }
 
-/// The right and the duty to write one answer. Dropped unfinished, it cuts the connection, for nobody could
-/// tell where the next answer starts.
+/// The duty to write one answer, and what matters for it of the request.
 pub(crate) struct Slot {
-    pub(crate) connection: Arc<Connection>,
+    turn: Turn,
     /// The client may send another request.
     pub(crate) keep_alive: bool,
     /// The request was HEAD.
     pub(crate) head_only: bool,
     /// The client knows `Transfer-Encoding: chunked`.
     pub(crate) chunks: bool,
-    finished: bool,
 }
 
 impl Slot {
-    fn new(connection: Arc<Connection>) -> Slot {
+    pub(crate) fn new(turn: Turn) -> Slot {
         Slot {
-            connection,
+            turn,
             keep_alive: false,
             head_only: false,
             chunks: false,
-            finished: false,
         }
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.turn
     }
 
     /// The whole answer is with the kernel. With `close` it was the last.
-    pub(crate) fn finish(mut self, close: bool) {
-        self.finished = true;
+    pub(crate) fn finish(self, close: bool) {
+        let mut state = self.turn.lock();
         if close {
-            self.connection.closing.store(true, Ordering::SeqCst);
-            let _ = self.connection.stream.shutdown(Shutdown::Write);
+            let _ = self.turn.stream.shutdown(Shutdown::Write);
+            state.input.clear();
+            state.lingering = Some(LINGER_BYTES);
+            state.deadline = Instant::now() + LINGER;
         }
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        if !self.finished {
-            self.connection.cut();
+        // In the ordinary case there is neither: the client has yet to read the answer.
+        let is_begun = !state.input.data().is_empty();
+        drop(state);
+        let turn = if is_begun {
+            Some(self.turn)
+        } else {
+            self.turn.rest()
+        };
+        if let Some(turn) = turn {
+            turn.read_on();
         }
-        self.connection.end_turn();
     }
 }

@@ -1,47 +1,33 @@
-//! Buffered reading from a connection, with deadlines, in as few system calls as there can be.
+//! What has arrived on a connection and is not consumed yet.
 
 use std::io::{self, ErrorKind, Read};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-/// What most heads fit into with room to spare. 1,024 idle connections hold 4 MiB of it.
+use rustix::net::{RecvFlags, recv};
+
+/// What most requests fit into with room to spare.
 const FIRST_CAPACITY: usize = 4096;
 
-/// Until when a read may take.
-#[derive(Clone, Copy)]
-pub(crate) enum Patience {
-    /// Each read by itself may take the idle timeout: no request has begun.
-    Idle,
-    /// The clock of a head or body runs.
-    Until(Instant),
-}
-
-pub(crate) struct Input<'a> {
-    stream: &'a TcpStream,
+pub(crate) struct Input {
+    /// Without memory while there is nothing to hold, but for connections in use.
     buffer: Vec<u8>,
     start: usize,
     end: usize,
     most: usize,
-    idle: Duration,
-    /// The SO_RCVTIMEO in force. It is set again only when another is needed: in ordinary keep-alive use, never.
-    timeout: Option<Duration>,
 }
 
-impl<'a> Input<'a> {
-    /// Reads `stream`, holding at most `most` bytes (at least one).
-    pub(crate) fn new(stream: &'a TcpStream, most: usize, idle: Duration) -> Input<'a> {
+impl Input {
+    /// Holds at most `most` bytes (at least one).
+    pub(crate) fn new(most: usize) -> Input {
         Input {
-            stream,
-            buffer: vec![0; FIRST_CAPACITY.min(most.max(1))],
+            buffer: Vec::new(),
             start: 0,
             end: 0,
             most: most.max(1),
-            idle,
-            timeout: None,
         }
     }
 
-    /// What has arrived and is not consumed yet.
     pub(crate) fn data(&self) -> &[u8] {
         &self.buffer[self.start..self.end]
     }
@@ -54,8 +40,20 @@ impl<'a> Input<'a> {
             self.end = 0;
             // One big head is no reason to keep its memory for as long as the connection lasts.
             if self.buffer.len() > FIRST_CAPACITY {
-                self.buffer = vec![0; FIRST_CAPACITY];
+                self.buffer = Vec::new();
             }
+        }
+    }
+
+    /// Forgets what is not consumed.
+    pub(crate) fn clear(&mut self) {
+        self.consume(self.end - self.start);
+    }
+
+    /// Gives memory back that holds nothing.
+    pub(crate) fn shrink(&mut self) {
+        if self.data().is_empty() {
+            self.buffer = Vec::new();
         }
     }
 
@@ -64,58 +62,63 @@ impl<'a> Input<'a> {
         self.end - self.start == self.most
     }
 
-    /// Waits for more bytes and appends them to `data()`, which must not be full. 0 means the client has
-    /// ended its side. ErrorKind::TimedOut when patience is over.
-    pub(crate) fn fill(&mut self, patience: Patience) -> io::Result<usize> {
+    /// Appends what is there to `data()`, which must not be full, in one system call that does not wait; the count, and
+    /// whether there may be more. 0 means that the client has ended its side, ErrorKind::WouldBlock that nothing is
+    /// there.
+    pub(crate) fn fill_now(&mut self, stream: &TcpStream) -> io::Result<(usize, bool)> {
+        let room = self.room();
+        let size = room.len();
+        let (_, count) = recv(stream, room, RecvFlags::DONTWAIT)?;
+        self.end += count;
+        Ok((count, count == size))
+    }
+
+    /// Waits for more bytes and appends them to `data()`, which must not be full. 0 means that the client has ended its
+    /// side, ErrorKind::TimedOut that the deadline is over.
+    pub(crate) fn fill(&mut self, stream: &TcpStream, deadline: Instant) -> io::Result<usize> {
+        let count = receive(stream, self.room(), deadline)?;
+        self.end += count;
+        Ok(count)
+    }
+
+    /// Reads past the buffer, which must be empty, straight into `into`. Otherwise as `fill`.
+    pub(crate) fn read_into(
+        &mut self,
+        stream: &TcpStream,
+        into: &mut [u8],
+        deadline: Instant,
+    ) -> io::Result<usize> {
+        debug_assert!(self.data().is_empty());
+        receive(stream, into, deadline)
+    }
+
+    /// Room for at least a byte more.
+    fn room(&mut self) -> &mut [u8] {
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
             self.start = 0;
         }
         if self.end == self.buffer.len() {
-            let larger = (self.buffer.len() * 2).min(self.most);
+            let larger = (self.buffer.len() * 2).max(FIRST_CAPACITY).min(self.most);
             self.buffer.resize(larger, 0);
         }
-        self.set_timeout(patience)?;
-        let count = receive(self.stream, &mut self.buffer[self.end..])?;
-        self.end += count;
-        Ok(count)
-    }
-
-    /// Reads past the buffer, which must be empty, straight into `into`. Otherwise as `fill`.
-    pub(crate) fn read_into(&mut self, into: &mut [u8], patience: Patience) -> io::Result<usize> {
-        debug_assert!(self.data().is_empty());
-        self.set_timeout(patience)?;
-        receive(self.stream, into)
-    }
-
-    fn set_timeout(&mut self, patience: Patience) -> io::Result<()> {
-        let wanted = match patience {
-            Patience::Idle => self.idle,
-            Patience::Until(deadline) => {
-                let left = deadline.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return Err(ErrorKind::TimedOut.into());
-                }
-                left
-            }
-        };
-        if self.timeout != Some(wanted) {
-            self.stream.set_read_timeout(Some(wanted))?;
-            self.timeout = Some(wanted);
-        }
-        Ok(())
+        &mut self.buffer[self.end..]
     }
 }
 
-fn receive(mut stream: &TcpStream, into: &mut [u8]) -> io::Result<usize> {
+fn receive(mut stream: &TcpStream, into: &mut [u8], deadline: Instant) -> io::Result<usize> {
     loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        // SO_RCVTIMEO counts microseconds, and takes 0 for no timeout at all.
+        if left < Duration::from_micros(1) {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        stream.set_read_timeout(Some(left))?;
         match stream.read(into) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // What SO_RCVTIMEO says at its end, on Linux and elsewhere.
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                return Err(ErrorKind::TimedOut.into());
-            }
+            // WouldBlock is what SO_RCVTIMEO says at its end.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {}
             result => return result,
         }
     }

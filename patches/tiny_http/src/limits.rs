@@ -27,12 +27,12 @@ pub struct Limits {
     /// A client that takes no byte of a response for this time is cut off, and one that takes fewer than
     /// 16 KiB a second once it has had this time of grace.
     pub write_timeout: Duration,
-    /// Connections at once; beyond, 503 and close. Each takes one file descriptor and one thread; those turned away
-    /// take up to 128 descriptors more, for a second.
+    /// Connections at once; beyond, 503 and close. Each takes one file descriptor, and a thread while a request of it is
+    /// there in part; those turned away take up to 128 descriptors more, for two seconds.
     pub connections: usize,
     /// Streamed responses at once (each holds a thread of its own); beyond, 503.
     pub streams: usize,
-    /// Bytes of stack for the thread of a connection. [`Program`]'s functions run on it.
+    /// Bytes of stack for a thread that waits for a client. [`Program`]'s functions run on it.
     pub thread_stack: usize,
 }
 
@@ -57,8 +57,8 @@ impl Default for Limits {
     }
 }
 
-/// What the server asks of the program. Both functions run on a connection's thread (`refuse` also on the
-/// one that accepts), so they must not block.
+/// What the server asks of the program. The functions run on the thread that watches all connections, among others, so
+/// they must not block.
 pub trait Program: Send + Sync + 'static {
     /// How many bytes of body this request may have. Asked once the head is known and valid, before any of
     /// the body is read; `request.body()` is still empty. `None` means [`Limits::body_bytes`].

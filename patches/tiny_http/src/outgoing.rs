@@ -3,24 +3,23 @@
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
-use std::os::fd::AsFd;
-use std::sync::mpsc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use httpdate::HttpDate;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{SendFlags, send};
 
 use crate::budget::Permit;
 use crate::connection::Slot;
-use crate::core::Core;
+use crate::core::{Core, Job};
 use crate::head::Refusal;
+use crate::pace::{self, Pace};
 use crate::{Header, Response, ResponseBox, StatusCode};
 
-/// What a client must take on average, in bytes a second, once it has used up its grace.
-const SLOWEST: u64 = 16 * 1024;
+/// What a head takes, with some room.
+const HEAD: usize = 512;
 /// Bytes read from a streamed response at a time, and written as one chunk.
 const PIECE: usize = 32 * 1024;
 
@@ -38,21 +37,35 @@ enum Framing {
 /// when this returns. An error is the program's (its reader failed; the client got a 500), never the client's.
 pub(crate) fn respond<R: Read>(slot: Slot, response: Response<R>) -> io::Result<()> {
     let (status, headers, mut reader, announced, close) = response.into_parts();
-    let mut body = Vec::new();
-    if let Err(error) = reader.read_to_end(&mut body) {
+    let is_bodiless = is_bodiless(status);
+    let close = close || ends_connection(&slot);
+    let head = |length: usize| {
+        let framing = match is_bodiless {
+            true => Framing::Bodiless,
+            false => Framing::Length(length as u64),
+        };
+        let mut bytes = Vec::with_capacity(HEAD + length.min(PIECE));
+        write_head(&mut bytes, status, &headers, &framing, close, slot.chunks);
+        bytes
+    };
+    // The body is read to where it is sent from, in the faith that it is as long as announced.
+    let mut bytes = head(announced.unwrap_or(0));
+    let head_length = bytes.len();
+    if let Err(error) = reader.read_to_end(&mut bytes) {
         refuse(slot, UNFINISHED);
         return Err(error);
     }
-    let framing = match (is_bodiless(status), announced) {
-        (true, _) => Framing::Bodiless,
+    let length = bytes.len() - head_length;
+    if slot.head_only || is_bodiless {
         // To HEAD a program may announce what it does not produce.
-        (false, Some(length)) if slot.head_only => Framing::Length(length as u64),
-        (false, _) => Framing::Length(body.len() as u64),
-    };
-    let close = close || ends_connection(&slot);
-    let mut bytes = Vec::with_capacity(512 + body.len());
-    write_head(&mut bytes, status, &headers, &framing, close, slot.chunks);
-    if !slot.head_only && !matches!(framing, Framing::Bodiless) {
+        if announced.is_none() {
+            bytes = head(length);
+        } else {
+            bytes.truncate(head_length);
+        }
+    } else if announced != Some(length) {
+        let body = bytes.split_off(head_length);
+        bytes = head(length);
         bytes.extend_from_slice(&body);
     }
     deliver(slot, bytes, close);
@@ -63,8 +76,7 @@ const UNFINISHED: Refusal = crate::head::refusal(500, "The answer could not be c
 
 /// Answers with what the program makes of a refusal, and closes.
 pub(crate) fn refuse(slot: Slot, refusal: Refusal) {
-    let core = &slot.connection.core;
-    match render_refusal(core, &refusal, slot.head_only) {
+    match render_refusal(&slot.connection().core, &refusal, slot.head_only) {
         Ok(bytes) => deliver(slot, bytes, true),
         // Dropping the slot cuts the connection: there is nothing sensible left to say.
         Err(error) => log::error!("the answer {} could not be made: {error}", refusal.status),
@@ -77,23 +89,23 @@ pub(crate) fn render_refusal(
     refusal: &Refusal,
     head_only: bool,
 ) -> io::Result<Vec<u8>> {
-    let response = core.program.refuse(refusal.status, refusal.detail);
-    let (status, headers, mut reader, ..) = response.into_parts();
-    let mut body = Vec::new();
-    reader.read_to_end(&mut body)?;
-    let mut bytes = Vec::with_capacity(512 + body.len());
-    write_head(
-        &mut bytes,
-        status,
-        &headers,
-        &Framing::Length(body.len() as u64),
-        true,
-        true,
-    );
-    if !head_only {
-        bytes.extend_from_slice(&body);
-    }
-    Ok(bytes)
+    let render = || {
+        let response = core.program.refuse(refusal.status, refusal.detail);
+        let (status, headers, mut reader, ..) = response.into_parts();
+        let mut body = Vec::new();
+        reader.read_to_end(&mut body)?;
+        let framing = Framing::Length(body.len() as u64);
+        let mut bytes = Vec::with_capacity(HEAD + body.len());
+        write_head(&mut bytes, status, &headers, &framing, true, true);
+        if !head_only {
+            bytes.extend_from_slice(&body);
+        }
+        Ok(bytes)
+    };
+    // The program must not take down whoever refuses for it, least of all the thread that watches everybody; and a
+    // second panic during the unwinding that dropped a request would abort the process.
+    catch_unwind(AssertUnwindSafe(render))
+        .unwrap_or_else(|_| Err(io::Error::other("the program panicked")))
 }
 
 /// Answers with a body that is read on a thread of its own, and may wait for what it reads from. Over
@@ -103,8 +115,7 @@ pub(crate) fn respond_streaming(slot: Slot, response: ResponseBox) {
         503,
         "The server is busy with other downloads; try again in a moment.",
     );
-    let core = &slot.connection.core;
-    let Some(permit) = core.streams.take(1) else {
+    let Some(permit) = slot.connection().core.streams.take(1) else {
         return refuse(slot, BUSY);
     };
     // Started first and given its work after: a thread that cannot be had must not take the work with it.
@@ -134,7 +145,7 @@ fn stream(slot: Slot, response: ResponseBox) {
         None => Framing::UntilClose,
     };
     let close = close || ends_connection(&slot) || matches!(framing, Framing::UntilClose);
-    let mut bytes = Vec::with_capacity(PIECE + 512);
+    let mut bytes = Vec::with_capacity(PIECE + HEAD);
     if slot.head_only || matches!(framing, Framing::Bodiless) {
         write_head(&mut bytes, status, &headers, &framing, close, slot.chunks);
         return deliver(slot, bytes, close);
@@ -151,12 +162,12 @@ fn stream(slot: Slot, response: ResponseBox) {
         }
     };
     write_head(&mut bytes, status, &headers, &framing, close, slot.chunks);
-    let mut pace = Pace::new(slot.connection.core.limits.write_timeout);
+    let mut pace = Pace::new(slot.connection().core.limits.write_timeout);
     let mut left = length.map(|length| length as u64);
     loop {
         append_piece(&mut bytes, &piece[..count], &framing);
         left = left.map(|left| left - count as u64);
-        if pace.write_all(&slot.connection.stream, &bytes).is_err() {
+        if pace.write_all(&slot.connection().stream, &bytes).is_err() {
             return;
         }
         if count < PIECE {
@@ -212,7 +223,7 @@ fn is_bodiless(status: StatusCode) -> bool {
 }
 
 fn ends_connection(slot: &Slot) -> bool {
-    !slot.keep_alive || slot.connection.core.is_draining()
+    !slot.keep_alive || slot.connection().core.is_draining()
 }
 
 /// Status line, headers, empty line. Writing to a vector cannot fail.
@@ -274,102 +285,52 @@ fn date() -> [u8; 29] {
 
 /// Sends a whole answer: at once as far as the socket takes it, the rest on a thread of its own.
 ///
-/// MSG_DONTWAIT rather than a non-blocking socket, because the connection's thread waits in `recv` on the same one. A
-/// client that has left makes `send` fail with EPIPE: Rust programs ignore SIGPIPE.
+/// MSG_DONTWAIT rather than a non-blocking socket, because a thread may wait for a request on the same one. A client
+/// that has left makes `send` fail with EPIPE: Rust programs ignore SIGPIPE.
 fn deliver(slot: Slot, bytes: Vec<u8>, close: bool) {
-    let sent = match send(&slot.connection.stream, &bytes, SendFlags::DONTWAIT) {
+    let sent = match send(&slot.connection().stream, &bytes, SendFlags::DONTWAIT) {
         Ok(sent) if sent == bytes.len() => return slot.finish(close),
         Ok(sent) => sent,
         Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => 0,
         // The client has left; so does the slot.
         Err(_) => return,
     };
-    let core = &slot.connection.core;
+    let core = Arc::clone(&slot.connection().core);
     let Some(permit) = core.responses.take(bytes.len()) else {
         log::warn!("too many response bytes wait for slow clients: one is cut off");
         return;
     };
-    let mut pace = Pace::new(core.limits.write_timeout);
-    let core = std::sync::Arc::clone(core);
-    core.pool.spawn(Box::new(move || {
-        let _permit = permit;
-        // Unfinished, the slot cuts the connection: so it does when no thread is to be had.
-        if pace
-            .write_all(&slot.connection.stream, &bytes[sent..])
-            .is_ok()
-        {
-            slot.finish(close);
-        }
+    // Dropped for want of a thread, the slot ends the connection.
+    let _ = core.pool.spawn(Job::Write(Unsent {
+        slot,
+        bytes,
+        sent,
+        close,
+        _permit: permit,
     }));
 }
 
-/// Writes all of `bytes`, waiting for the client within the deadlines of [`Pace`].
-pub(crate) fn write_all(
-    stream: &TcpStream,
-    bytes: &[u8],
-    write_timeout: Duration,
-) -> io::Result<()> {
-    Pace::new(write_timeout).write_all(stream, bytes)
+/// What a client's socket did not take at once.
+pub(crate) struct Unsent {
+    slot: Slot,
+    bytes: Vec<u8>,
+    sent: usize,
+    close: bool,
+    _permit: Permit,
 }
 
-/// How fast a client takes a response. Only time spent waiting for the client counts, not what the program
-/// takes to make the response.
-struct Pace {
-    write_timeout: Duration,
-    taken: u64,
-    waited: Duration,
-}
-
-impl Pace {
-    fn new(write_timeout: Duration) -> Pace {
-        Pace {
-            write_timeout,
-            taken: 0,
-            waited: Duration::ZERO,
+impl Unsent {
+    /// Sends the rest, waiting for the client. Unfinished, the slot ends the connection.
+    pub(crate) fn write(self) {
+        let connection = self.slot.connection();
+        let rest = &self.bytes[self.sent..];
+        let sent = pace::write_all(
+            &connection.stream,
+            rest,
+            connection.core.limits.write_timeout,
+        );
+        if sent.is_ok() {
+            self.slot.finish(self.close);
         }
-    }
-
-    fn write_all(&mut self, stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
-        let mut stalled = Duration::ZERO;
-        while !bytes.is_empty() {
-            match send(stream, bytes, SendFlags::DONTWAIT) {
-                Ok(sent) => {
-                    bytes = &bytes[sent..];
-                    self.taken += sent as u64;
-                    stalled = Duration::ZERO;
-                }
-                Err(rustix::io::Errno::INTR) => {}
-                Err(rustix::io::Errno::AGAIN) => stalled += self.wait(stream, stalled)?,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits for the socket to take more; how long that was.
-    fn wait(&mut self, stream: &TcpStream, stalled: Duration) -> io::Result<Duration> {
-        // poll reports a socket as writable only once a third of its buffer is free, while send takes what fits:
-        // trying at least once a second is what sees the progress of a slow but honest client.
-        const TRY_AGAIN: Duration = Duration::from_secs(1);
-        let allowed = self.write_timeout + Duration::from_millis(self.taken * 1000 / SLOWEST);
-        let left = allowed
-            .saturating_sub(self.waited)
-            .min(self.write_timeout.saturating_sub(stalled));
-        if left.is_zero() {
-            return Err(ErrorKind::TimedOut.into());
-        }
-        let before = Instant::now();
-        wait_writable(stream, left.min(TRY_AGAIN))?;
-        let waited = before.elapsed();
-        self.waited += waited;
-        Ok(waited)
-    }
-}
-
-fn wait_writable(stream: impl AsFd, timeout: Duration) -> io::Result<()> {
-    let timeout = Timespec::try_from(timeout).map_err(|_| ErrorKind::InvalidInput)?;
-    match poll(&mut [PollFd::new(&stream, PollFlags::OUT)], Some(&timeout)) {
-        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-        Err(error) => Err(error.into()),
     }
 }

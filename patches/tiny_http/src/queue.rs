@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::Request;
 
@@ -10,6 +11,7 @@ use crate::Request;
 pub(crate) struct Queue {
     state: Mutex<State>,
     wake: Condvar,
+    nap_over: Condvar,
 }
 
 #[derive(Default)]
@@ -18,8 +20,13 @@ struct State {
     /// Workers in `pop`'s wait, those woken but not yet running included: as many of the waiting requests are
     /// theirs already. Nobody is woken when nobody sleeps, for a notification is a system call.
     asleep: usize,
+    /// The poller naps until a worker is about to sleep.
+    naps: bool,
     closed: bool,
 }
+
+/// The queue is closed: it is time for a worker to leave.
+pub(crate) struct Closed;
 
 impl Queue {
     /// Hands a request to the next worker; gives it back if the queue is closed.
@@ -39,23 +46,55 @@ impl Queue {
         None
     }
 
-    /// The next request; waits for one. `None` once the queue is closed, for every worker.
-    pub(crate) fn pop(&self) -> Option<Request> {
+    /// The next request; waits for one, at most so long.
+    pub(crate) fn pop(&self, timeout: Option<Duration>) -> Result<Option<Request>, Closed> {
         let mut state = self.lock();
+        let deadline = timeout.map(|timeout| Instant::now() + timeout);
         loop {
             if let Some(request) = state.requests.pop_front() {
-                return Some(request);
+                return Ok(Some(request));
             }
             if state.closed {
-                return None;
+                return Err(Closed);
+            }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Ok(None);
+            }
+            if state.naps {
+                state.naps = false;
+                self.nap_over.notify_one();
             }
             state.asleep += 1;
-            state = self
-                .wake
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = match left {
+                Some(left) => {
+                    let woken = self.wake.wait_timeout(state, left);
+                    woken.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => {
+                    let woken = self.wake.wait(state);
+                    woken.unwrap_or_else(PoisonError::into_inner)
+                }
+            };
             state.asleep -= 1;
         }
+    }
+
+    /// The next request, if there is one.
+    pub(crate) fn try_pop(&self) -> Option<Request> {
+        self.lock().requests.pop_front()
+    }
+
+    /// For the poller: sleeps, unless a worker does, until one is about to. False if it did not sleep.
+    pub(crate) fn nap(&self, most: Duration) -> bool {
+        let mut state = self.lock();
+        state.naps = state.asleep <= state.requests.len();
+        let naps = state.naps;
+        let woken = self
+            .nap_over
+            .wait_timeout_while(state, most, |state| state.naps);
+        woken.unwrap_or_else(PoisonError::into_inner).0.naps = false;
+        naps
     }
 
     /// Lets every worker leave. Requests that still wait are dropped.

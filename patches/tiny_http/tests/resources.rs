@@ -47,7 +47,7 @@ fn fault_1_connections_that_come_together_are_all_served() {
     }
     assert_eq!(clients.len(), 200);
     drop(clients);
-    eventually("an idle server keeps the accepting thread alone", || {
+    eventually("an idle server keeps its own thread alone", || {
         threads() == 1
     });
     server.stop();
@@ -229,11 +229,61 @@ fn fault_7_a_refused_connection_takes_no_thread() {
     let refused: Vec<Client> = (0..300).map(|_| server.connect()).collect();
     let mut last = server.connect();
     assert!(last.rest().starts_with("HTTP/1.1 503 "));
-    // One accepts, one sees off whoever was refused.
-    assert!(threads() <= 5 + 2, "{}", threads());
+    assert_eq!(threads(), 1);
     drop(refused);
     inside
         .iter_mut()
         .for_each(|client| assert_eq!(client.get("/").status, 200));
+    server.stop();
+}
+
+#[test]
+fn idle_connections_take_no_thread() {
+    let _alone = alone();
+    let server = start(Limits::default());
+    let mut clients: Vec<Client> = (0..450).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        assert_eq!(client.get("/").status, 200);
+    }
+    assert_eq!((server.server.connections(), threads()), (450, 1));
+    // Those that are not idle are served meanwhile.
+    server.assert_alive();
+    for client in clients.iter_mut().step_by(7) {
+        assert_eq!(client.get("/again").text(), "GET /again 0 ");
+    }
+    assert_eq!(threads(), 1);
+    server.stop();
+}
+
+#[test]
+fn a_request_in_pieces_takes_a_thread_until_it_is_whole() {
+    let _alone = alone();
+    let server = start(Limits::default());
+    let mut slow: Vec<Client> = (0..50).map(|_| server.connect()).collect();
+    for round in 0..3 {
+        for (number, client) in slow.iter_mut().enumerate() {
+            client.send(match number % 3 {
+                0 => b"G",
+                1 => b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab",
+                _ => b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3",
+            });
+        }
+        eventually("each has a thread", || threads() == 51);
+        server.assert_alive();
+        for (number, client) in slow.iter_mut().enumerate() {
+            client.send(match number % 3 {
+                0 => b"ET / HTTP/1.1\r\nHost: a\r\n\r\n",
+                1 => b"cde",
+                _ => b"\r\nxyz\r\n0\r\n\r\n",
+            });
+            let said = ["GET / 0 ", "POST / 5 abcde", "POST / 3 xyz"][number % 3];
+            assert_eq!(client.reply().text(), said, "round {round}");
+        }
+    }
+    eventually("all threads are given back", || threads() == 1);
+    for client in &mut slow {
+        assert_eq!(client.get("/").status, 200);
+    }
+    assert_eq!(threads(), 1);
     server.stop();
 }

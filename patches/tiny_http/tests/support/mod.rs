@@ -21,6 +21,10 @@ pub struct Refuser;
 
 impl Program for Refuser {
     fn body_limit(&self, request: &Request) -> Option<usize> {
+        assert!(
+            !request.url().starts_with("/panic"),
+            "as the test asked for"
+        );
         request
             .url()
             .starts_with("/large")
@@ -181,11 +185,15 @@ impl Running {
         Client::new(TcpStream::connect(self.address).unwrap())
     }
 
-    /// One request on a connection of its own; everything the server says until it closes.
-    pub fn exchange(&self, bytes: &[u8]) -> String {
+    pub fn connect_and_send(&self, bytes: &[u8]) -> Client {
         let mut client = self.connect();
         client.send(bytes);
-        client.rest()
+        client
+    }
+
+    /// One request on a connection of its own; everything the server says until it closes.
+    pub fn exchange(&self, bytes: &[u8]) -> String {
+        self.connect_and_send(bytes).rest()
     }
 
     /// The server answers a plain request: it lives.
@@ -285,6 +293,14 @@ impl Client {
     /// True if the server closes, without having said a thing.
     pub fn is_closed_silently(&mut self) -> bool {
         self.rest().is_empty()
+    }
+
+    /// Something has arrived that nobody has read.
+    pub fn has_input(&self) -> bool {
+        self.stream.set_nonblocking(true).unwrap();
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false).unwrap();
+        peeked.is_ok()
     }
 
     fn text(&self) -> String {
