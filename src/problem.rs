@@ -16,8 +16,6 @@ pub enum Error {
     /// 401: a password or a refresh token that does not count. It also says so in the members of RFC 6749 §5.2, where
     /// OAuth2 clients look, such as the documentation's page.
     InvalidGrant(&'static str),
-    /// 403: known, and still not allowed.
-    Forbidden(&'static str),
     /// 404: there is no such thing, or it belongs to somebody else.
     NotFound(&'static str),
     /// 405, with the methods that there are.
@@ -67,7 +65,6 @@ pub fn title(status: u16) -> &'static str {
     match status {
         400 => "Bad Request",
         401 => "Unauthorized",
-        403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
         406 => "Not Acceptable",
@@ -130,7 +127,6 @@ impl Error {
                 problem["error_description"] = json!(detail);
                 with_problem(401, &problem).header("WWW-Authenticate", "Bearer")
             }
-            Error::Forbidden(detail) => plain(403, detail),
             Error::NotFound(detail) => plain(404, detail),
             Error::MethodNotAllowed(allow) => {
                 plain(405, &format!("This path takes {allow}.")).header("Allow", allow)

@@ -25,12 +25,8 @@ pub fn app(config: &Config) -> Result<App, Wrong> {
         .jwt_secret_previous
         .as_ref()
         .map(|secret| secret.reveal());
-    let keys = Keys::new(config.jwt_secret.reveal(), previous).map_err(|short| {
-        Wrong(format!(
-            "JWT_SECRET: the {} secret has {} bytes, at least 32 are needed",
-            short.which, short.length
-        ))
-    })?;
+    let keys = Keys::new(config.jwt_secret.reveal(), previous)
+        .map_err(|short| Wrong(format!("JWT_SECRET: {short}")))?;
     // A connection for each worker, so that none waits for another's, and one for housekeeping.
     let size = u32::try_from(config.workers + config.slow_workers + 1).unwrap_or(u32::MAX);
     let routes = routes::routes();

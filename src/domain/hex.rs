@@ -1,4 +1,4 @@
-//! Lower-case hexadecimal digits, for cursors and secrets in addresses: two functions, so no crate for them.
+//! Lower-case hexadecimal digits, for cursors, secrets in addresses and the names of keys: two functions, so no crate for them.
 
 /// Two digits a byte.
 pub fn encode(bytes: &[u8]) -> String {

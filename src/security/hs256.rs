@@ -101,6 +101,7 @@ impl JwtVerifier for Hs256 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::hex;
     use jsonwebtoken::crypto::{sign, verify};
     use jsonwebtoken::{DecodingKey, EncodingKey};
 
@@ -112,11 +113,7 @@ mod tests {
 
     #[test]
     fn it_is_the_hmac_of_the_standard() {
-        let hex: String = mac(KEY, MESSAGE)
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect();
-        assert_eq!(hex, MAC);
+        assert_eq!(hex::encode(&mac(KEY, MESSAGE)), MAC);
     }
 
     #[test]

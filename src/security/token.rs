@@ -18,13 +18,12 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 
 use super::hs256;
+use crate::domain::hex;
 
 /// How long an access token lives.
 pub const ACCESS_LIFETIME: TimeDelta = TimeDelta::minutes(15);
 /// How long a refresh token lives, unless its session ends before.
 pub const REFRESH_LIFETIME: TimeDelta = TimeDelta::days(7);
-/// How long a session can be kept going by refreshing, from its login on.
-pub const SESSION_LIFETIME: TimeDelta = TimeDelta::days(30);
 /// The least number of bytes in a secret: as many as HMAC-SHA-256 gives (RFC 7518, section 3.2).
 pub const SECRET_MIN_BYTES: usize = 32;
 
@@ -241,7 +240,7 @@ impl Key {
         }
         let mac = hs256::mac(secret, b"contactd: key id");
         Ok(Key {
-            kid: mac[..8].iter().map(|byte| format!("{byte:02x}")).collect(),
+            kid: hex::encode(&mac[..8]),
             signing: EncodingKey::from_secret(secret),
             verifying: DecodingKey::from_secret(secret),
         })
