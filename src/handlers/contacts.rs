@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::domain::birthday;
 use crate::domain::contact::{Changes, Contact, Draft, Upcoming};
 use crate::domain::fields::Fields;
-use crate::domain::page::{Cursor, Key, List, UpcomingQuery};
+use crate::domain::page::{Cursor, List, UpcomingQuery};
 use crate::endpoint::{
     Answer, Caller, FieldContext, FromFields, IfMatch, IfNoneMatch, Json, ListOf, MergePatch,
     NoContent, Path, Query, RawQuery, Shape, always,
@@ -213,25 +213,16 @@ pub fn list(
     if page.len() < rows.len()
         && let Some(last) = page.last()
     {
-        let key = if list.sort.key == Key::Id {
-            String::new()
-        } else {
-            last.sort_key().to_owned()
-        };
         let cursor = Cursor {
             sort: list.sort,
-            key,
+            key: last.sort_key().to_owned(),
             id: last.contact().id,
         };
         answer = answer.header("Link", next_link(&query, &cursor));
     }
     if list.count {
-        answer = answer.header(
-            "X-Total-Count",
-            cx.store
-                .count_contacts(caller.user, &list.filter)?
-                .to_string(),
-        );
+        let count = cx.store.count_contacts(caller.user, &list.filter)?;
+        answer = answer.header("X-Total-Count", count.to_string());
     }
     Ok(answer)
 }
