@@ -64,62 +64,55 @@ pub fn finish(
     request: &Request<'_>,
     request_id: &str,
     guarded: bool,
-    mut response: Response,
+    response: Response,
 ) -> Response {
-    response
-        .headers
-        .push(("X-Request-Id", Cow::Owned(request_id.to_owned())));
-    response
-        .headers
-        .push(("X-Content-Type-Options", Cow::Borrowed("nosniff")));
+    let mut response = response
+        .header("X-Request-Id", request_id.to_owned())
+        .header("X-Content-Type-Options", "nosniff");
     if guarded && !response.has("Cache-Control") {
         let value = if response.has("ETag") {
             "private, no-cache"
         } else {
             "no-store"
         };
-        response
-            .headers
-            .push(("Cache-Control", Cow::Borrowed(value)));
+        response = response.header("Cache-Control", value);
     }
-    cors(cx, request, &mut response);
-    response
+    cors(cx, request, response)
 }
 
 /// CORS (the Fetch standard), for the origins of the setting alone; without it, browsers of other origins are kept out.
-fn cors(cx: &Context, request: &Request<'_>, response: &mut Response) {
+fn cors(cx: &Context, request: &Request<'_>, response: Response) -> Response {
     if cx.cors_origins.is_empty() {
-        return;
+        return response;
     }
-    response.headers.push(("Vary", Cow::Borrowed("Origin")));
+    let response = response.header("Vary", "Origin");
     let Some(origin) = request.header("Origin") else {
-        return;
+        return response;
     };
     let Some(allowed) = cx.cors_origins.iter().find(|o| *o == origin || *o == "*") else {
-        return;
+        return response;
     };
-    response
-        .headers
-        .push(("Access-Control-Allow-Origin", Cow::Owned(allowed.clone())));
-    response.headers.push((
-        "Access-Control-Expose-Headers",
-        Cow::Borrowed("ETag, Link, Location, Retry-After, X-Request-Id, X-Total-Count"),
-    ));
-    if request.method == Method::Options
-        && request.header("Access-Control-Request-Method").is_some()
+    let response = response
+        .header("Access-Control-Allow-Origin", allowed.clone())
+        .header(
+            "Access-Control-Expose-Headers",
+            "ETag, Link, Location, Retry-After, X-Request-Id, X-Total-Count",
+        );
+    if request.method != Method::Options
+        || request.header("Access-Control-Request-Method").is_none()
     {
-        response.headers.push((
-            "Access-Control-Allow-Methods",
-            Cow::Borrowed("GET, HEAD, POST, PUT, PATCH, DELETE"),
-        ));
-        let headers = "Authorization, Content-Type, If-Match, If-None-Match, X-Request-Id";
-        response
-            .headers
-            .push(("Access-Control-Allow-Headers", Cow::Borrowed(headers)));
-        response
-            .headers
-            .push(("Access-Control-Max-Age", Cow::Borrowed("600")));
+        return response;
     }
+    response
+        .header(
+            "Access-Control-Allow-Methods",
+            "GET, HEAD, POST, PUT, PATCH, DELETE",
+        )
+        .header(
+            "Access-Control-Allow-Headers",
+            "Authorization, Content-Type, If-Match, If-None-Match, X-Request-Id",
+        )
+        .header("Access-Control-Max-Age", "600")
 }
 
 /// One line a request, at level debug: at info it would be the costliest part of a read. The query is left out, for it
