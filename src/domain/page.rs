@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 
 use super::fields::Fields;
-use super::rules::{Date, Flag, Integer, Needle, OneOf, Opaque};
+use super::rules::{Date, Doc, Flag, Integer, Needle, OneOf, Opaque};
 use super::{fold, hex};
 
 /// What a list is ordered by. Text sorts folded, by code point, the same on every database; an absent value comes before any other.
@@ -62,7 +62,25 @@ const fn down(key: Key) -> Sort {
     }
 }
 
-const SORT: OneOf<Sort> = OneOf {
+const PART: Doc<Needle> = Doc(
+    Needle,
+    "A part of it, in any case and without accents. Contacts must match all filters.",
+);
+const PART_OF_PHONE: Doc<Needle> = Doc(Needle, "Some of its digits in a row, however written.");
+const Q: Doc<Needle> = Doc(
+    Needle,
+    "A part of any of the four: first name, last name, e-mail, phone number.",
+);
+const COUNT: Doc<Flag> = Doc(
+    Flag,
+    "Whether to say in X-Total-Count how many match in all.",
+);
+const CURSOR: Doc<Opaque> = Doc(
+    Opaque { max: 8192 },
+    "Where to go on, from the Link header of the page before; instead of skip.",
+);
+
+const WORDS: OneOf<Sort> = OneOf {
     choices: &[
         ("id", up(Key::Id)),
         ("-id", down(Key::Id)),
@@ -81,15 +99,32 @@ const SORT: OneOf<Sort> = OneOf {
     ],
 };
 
-/// More than anybody has; without a bound, the sum with a limit would not fit into a bigint.
-const SKIP: Integer = Integer {
-    range: 0..=1_000_000_000,
-    default: Some(0),
-};
-const LIMIT: Integer = Integer {
-    range: 1..=1000,
-    default: Some(100),
-};
+const SORT: Doc<OneOf<Sort>> = Doc(
+    WORDS,
+    "The order, by id where none is given; a minus in front turns it.",
+);
+const SKIP: Doc<Integer> = Doc(
+    Integer {
+        // More than anybody has; without a bound, the sum with a limit would not fit into a bigint.
+        range: 0..=1_000_000_000,
+        default: Some(0),
+    },
+    "How many to pass over.",
+);
+const LIMIT: Doc<Integer> = Doc(
+    Integer {
+        range: 1..=1000,
+        default: Some(100),
+    },
+    "How many at most.",
+);
+const DAYS: Doc<Integer> = Doc(
+    Integer {
+        range: 0..=366,
+        default: Some(7),
+    },
+    "How many days to look ahead, beyond today.",
+);
 
 /// The place behind the last contact of a page: its sort key as text (empty when ordered by id) and its id.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +150,7 @@ impl Cursor {
         let plain = String::from_utf8(hex::decode(text)?).ok()?;
         let mut parts = plain.splitn(3, '\n');
         let (word, id, key) = (parts.next()?, parts.next()?.parse().ok()?, parts.next()?);
-        let known = SORT
+        let known = WORDS
             .choices
             .iter()
             .any(|(choice, value)| *choice == word && *value == sort);
@@ -165,15 +200,15 @@ impl Filter {
 impl List {
     /// Reads and checks the query; `None` after a fault.
     pub fn read(fields: &mut Fields<'_>) -> Option<List> {
-        let first_name = fields.optional("first_name", &Needle);
-        let last_name = fields.optional("last_name", &Needle);
-        let email = fields.optional("email", &Needle);
-        let phone_number = fields.optional("phone_number", &Needle);
-        let q = fields.optional("q", &Needle);
+        let first_name = fields.optional("first_name", &PART);
+        let last_name = fields.optional("last_name", &PART);
+        let email = fields.optional("email", &PART);
+        let phone_number = fields.optional("phone_number", &PART_OF_PHONE);
+        let q = fields.optional("q", &Q);
         let sort = fields.optional("sort", &SORT).unwrap_or(up(Key::Id));
         let (skip, limit) = skip_and_limit(fields);
-        let cursor = fields.optional("cursor", &Opaque { max: 8192 });
-        let count = fields.optional("count", &Flag).unwrap_or(false);
+        let cursor = fields.optional("cursor", &CURSOR);
+        let count = fields.optional("count", &COUNT).unwrap_or(false);
 
         let cursor = match cursor {
             None => None,
@@ -233,17 +268,13 @@ pub struct UpcomingQuery {
 impl UpcomingQuery {
     /// Reads and checks the query; `None` after a fault.
     pub fn read(fields: &mut Fields<'_>) -> Option<UpcomingQuery> {
-        let days = fields
-            .optional(
-                "days",
-                &Integer {
-                    range: 0..=366,
-                    default: Some(7),
-                },
-            )
-            .unwrap_or(7);
+        let days = fields.optional("days", &DAYS).unwrap_or(7);
         let (skip, limit) = skip_and_limit(fields);
-        let today = fields.optional("today", &Date::today());
+        let today = Doc(
+            Date::today(),
+            "Your date; the server's where none is given.",
+        );
+        let today = fields.optional("today", &today);
         Some(UpcomingQuery {
             days: u16::try_from(days).ok()?,
             skip,

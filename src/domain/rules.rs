@@ -11,6 +11,23 @@ use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use super::fields::{Given, Rule};
 
+/// Another rule, with a line that says in the documentation what the value does.
+pub struct Doc<R>(pub R, pub &'static str);
+
+impl<R: Rule> Rule for Doc<R> {
+    type Out = R::Out;
+
+    fn read(&self, given: Given<'_>) -> Result<Option<R::Out>, String> {
+        self.0.read(given)
+    }
+
+    fn schema(&self) -> Value {
+        let mut schema = self.0.schema();
+        schema["description"] = json!(self.1);
+        schema
+    }
+}
+
 /// Text of `1..=max` characters; empty counts as absent.
 pub struct Text {
     /// The most characters.
@@ -187,6 +204,8 @@ impl Rule for Password<'_> {
 pub struct Date {
     /// The earliest and the latest date that are taken.
     pub range: RangeInclusive<NaiveDate>,
+    /// An example for the documentation, whose page fills it in; `None` where none stays right.
+    pub example: Option<&'static str>,
 }
 
 const fn ymd(year: i32, month: u32, day: u32) -> NaiveDate {
@@ -201,6 +220,7 @@ impl Date {
     pub fn birthday(today: NaiveDate) -> Date {
         Date {
             range: ymd(1900, 1, 1)..=today.checked_add_days(Days::new(1)).unwrap_or(today),
+            example: Some("1990-05-17"),
         }
     }
 
@@ -208,6 +228,7 @@ impl Date {
     pub fn today() -> Date {
         Date {
             range: ymd(1900, 1, 1)..=ymd(9998, 12, 31),
+            example: None,
         }
     }
 }
@@ -247,7 +268,11 @@ impl Rule for Date {
     }
 
     fn schema(&self) -> Value {
-        json!({ "type": "string", "format": "date", "example": "1990-05-17" })
+        let mut schema = json!({ "type": "string", "format": "date" });
+        if let Some(example) = self.example {
+            schema["example"] = json!(example);
+        }
+        schema
     }
 }
 
@@ -300,7 +325,7 @@ impl Rule for Integer {
     }
 }
 
-/// `true` or `false`.
+/// `true` or `false`; absent, `false`.
 pub struct Flag;
 
 impl Rule for Flag {
@@ -316,13 +341,13 @@ impl Rule for Flag {
     }
 
     fn schema(&self) -> Value {
-        json!({ "type": "boolean" })
+        json!({ "type": "boolean", "default": false })
     }
 }
 
 /// One of a few words, each standing for a value.
 pub struct OneOf<T: 'static> {
-    /// Word and value; the first is the default.
+    /// Word and value.
     pub choices: &'static [(&'static str, T)],
 }
 

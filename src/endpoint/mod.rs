@@ -184,10 +184,19 @@ pub struct Documented {
 
 impl Operation {
     fn add_parameters(&mut self, place: &str, fields: Vec<Described>) {
-        for field in fields {
-            self.parameters.push(json!({
+        for mut field in fields {
+            // Of a parameter, readers of the document show what it says itself, and not its schema.
+            let description = field
+                .schema
+                .as_object_mut()
+                .and_then(|s| s.remove("description"));
+            let mut parameter = json!({
                 "name": field.name, "in": place, "required": field.required || place == "path", "schema": field.schema,
-            }));
+            });
+            if let Some(description) = description {
+                parameter["description"] = description;
+            }
+            self.parameters.push(parameter);
         }
     }
 

@@ -11,7 +11,7 @@ use super::users::UserShape;
 use crate::context::Context;
 use crate::domain::contact::rfc3339;
 use crate::domain::fields::Fields;
-use crate::domain::rules::{Flag, Opaque};
+use crate::domain::rules::{Doc, Flag, Opaque};
 use crate::domain::user::{Login, Signup};
 use crate::endpoint::{
     Answer, BearerToken, Caller, Client, Either, FieldContext, FromFields, Json, JsonOrForm,
@@ -58,6 +58,8 @@ impl FromFields for RefreshBody {
     }
 }
 
+const EVERYWHERE: Doc<Flag> = Doc(Flag, "Whether to end all of your sessions.");
+
 /// The query of `POST /api/auth/logout`.
 pub struct LogoutQuery {
     everywhere: bool,
@@ -66,7 +68,7 @@ pub struct LogoutQuery {
 impl FromFields for LogoutQuery {
     fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<LogoutQuery> {
         Some(LogoutQuery {
-            everywhere: fields.optional("everywhere", &Flag).unwrap_or(false),
+            everywhere: fields.optional("everywhere", &EVERYWHERE).unwrap_or(false),
         })
     }
 }

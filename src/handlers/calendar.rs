@@ -6,7 +6,7 @@ use super::export::{Document, Export, Page};
 use crate::context::Context;
 use crate::domain::contact::Contact;
 use crate::domain::fields::Fields;
-use crate::domain::rules::Opaque;
+use crate::domain::rules::{Doc, Opaque};
 use crate::endpoint::{
     Answer, Caller, Documented, FieldContext, FromFields, IfNoneMatch, NoContent, Operation,
     Origin, Path, Reply, Shape, always,
@@ -55,7 +55,11 @@ pub struct Secret(String);
 
 impl FromFields for Secret {
     fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<Secret> {
-        fields.required("secret", &Opaque { max: 1024 }).map(Secret)
+        let secret = Doc(
+            Opaque { max: 1024 },
+            "The one in the address that the calendar was given.",
+        );
+        fields.required("secret", &secret).map(Secret)
     }
 }
 

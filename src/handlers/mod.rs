@@ -15,7 +15,7 @@ use crate::problem::Error;
 /// Ids in a path.
 mod path {
     use crate::domain::fields::Fields;
-    use crate::domain::rules::Integer;
+    use crate::domain::rules::{Doc, Integer};
     use crate::endpoint::{FieldContext, FromFields};
 
     /// The `{id}` of a path: a positive integer.
@@ -23,15 +23,14 @@ mod path {
 
     impl FromFields for Id {
         fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<Id> {
-            fields
-                .required(
-                    "id",
-                    &Integer {
-                        range: 1..=i64::MAX,
-                        default: None,
-                    },
-                )
-                .map(Id)
+            const ID: Doc<Integer> = Doc(
+                Integer {
+                    range: 1..=i64::MAX,
+                    default: None,
+                },
+                "The id that the list of them has.",
+            );
+            fields.required("id", &ID).map(Id)
         }
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::domain::fields::Fields;
-use crate::domain::rules::Opaque;
+use crate::domain::rules::{Doc, Opaque};
 use crate::endpoint::{
     Answer, Documented, FieldContext, FileHeaders, FromFields, Operation, Path, Reply, Shape,
     always,
@@ -107,7 +107,8 @@ pub struct FileName(String);
 
 impl FromFields for FileName {
     fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<FileName> {
-        fields.required("file", &Opaque { max: 100 }).map(FileName)
+        let file = Doc(Opaque { max: 100 }, "Its name, as the page has it.");
+        fields.required("file", &file).map(FileName)
     }
 }
 

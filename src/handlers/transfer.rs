@@ -7,7 +7,7 @@ use super::export::{Document, Export, Page};
 use crate::context::Context;
 use crate::domain::contact::{Contact, Draft};
 use crate::domain::fields::{Fault, Fields, object_schema};
-use crate::domain::rules::{Flag, OneOf};
+use crate::domain::rules::{Doc, Flag, OneOf};
 use crate::endpoint::{
     Accept, Answer, Call, Caller, Content, Documented, FieldContext, FromFields, Input, ListOf,
     Operation, Query, Reply, Shape, always, want_media_type,
@@ -89,7 +89,8 @@ pub struct Options {
 
 impl FromFields for Options {
     fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<Options> {
-        let dry_run = fields.optional("dry_run", &Flag).unwrap_or(false);
+        let dry_run = Doc(Flag, "Whether only to tell what would be done.");
+        let dry_run = fields.optional("dry_run", &dry_run).unwrap_or(false);
         Some(Options { dry_run })
     }
 }
@@ -145,7 +146,11 @@ impl FromFields for Wanted {
                 ("json", Format::Json),
             ],
         };
-        Some(Wanted(fields.optional("format", &choices)))
+        let wanted = Doc(
+            choices,
+            "The file's format; where none is given, what Accept asks for, or JSON.",
+        );
+        Some(Wanted(fields.optional("format", &wanted)))
     }
 }
 

@@ -105,6 +105,7 @@ fn check_parameters(path: &str, operation: &Value) {
         );
         assert!(seen.insert((name, place)), "{path}: {name} twice");
         assert!(parameter["schema"].is_object(), "{path}: {name}");
+        assert!(!text(parameter, "description").is_empty(), "{path}: {name}");
         if place == "path" {
             assert_eq!(parameter["required"], true, "{path}: {name}");
             in_path.insert(name);
