@@ -64,8 +64,9 @@ create table revocations (
 
 create index revocations_revoked_at_idx on revocations (revoked_at);
 
--- Failed logins of an account, failed logins and sign-ups from an address, within the last quarter of an hour.
-create table attempts (
+-- Failed logins of an account, failed logins and sign-ups from an address, within the last quarter of an hour. Unlogged: each
+-- login writes here twice and need not wait for the disk; what is lost is a quarter of an hour's counts, when Postgres crashes.
+create unlogged table attempts (
   -- a digest of the account's e-mail or of the address: people type passwords where the e-mail belongs
   subject bytea primary key,
   -- the times, oldest first, never more than the limit that was in force

@@ -241,13 +241,13 @@ impl Store {
                     ],
                 )
             })?
-        } else if list.filter.is_empty() {
+        } else if list.filter.is_empty() && list.skip == 0 {
             let query = pick(
                 descending,
                 &queries::CONTACT_PAGE,
                 &queries::CONTACT_PAGE_DESC,
             );
-            self.read(|conn| conn.query(query, &[&user, &after, &limit, &list.skip]))?
+            self.read(|conn| conn.query(query, &[&user, &after, &limit]))?
         } else {
             let query = pick(
                 descending,
@@ -271,12 +271,8 @@ impl Store {
         after: i64,
         limit: i64,
     ) -> Result<Vec<ContactRow>, Error> {
-        let rows = self.read(|conn| {
-            conn.query(
-                &queries::CONTACT_PAGE,
-                &[&user, &Some(after), &limit, &0_i64],
-            )
-        })?;
+        let rows =
+            self.read(|conn| conn.query(&queries::CONTACT_PAGE, &[&user, &Some(after), &limit]))?;
         Ok(rows.into_iter().map(ContactRow).collect())
     }
 

@@ -1,4 +1,5 @@
--- A page of the contacts that match, by id, down. The inner query reads the index alone; rows are fetched for the hits.
+-- A page of the contacts that match, or of all with some passed over, by id, down. The inner query reads the index alone; rows
+-- are fetched for the hits.
 -- $1 user, $2 the id to begin behind, null for the start, $3 limit, $4 skip,
 -- $5 pattern over the fields, $6 pattern over any field, $7 another pattern that will do for $6; null for none.
 -- Index: contacts_pkey.
