@@ -24,6 +24,7 @@ impl Store {
     /// Applies what is missing, and lets the store be used.
     pub fn migrate(&self) -> Result<(), Error> {
         let mut client = self.connect()?;
+        check_encoding(&mut client)?;
         if version(&mut client)? != latest() {
             // Asked again under the lock: another instance may just have done it. The lock goes with the connection.
             client.execute("select pg_advisory_lock($1)", &[&LOCK])?;
@@ -41,6 +42,18 @@ impl Store {
         self.set_migrated();
         Ok(())
     }
+}
+
+/// A database in an encoding such as LATIN1 would refuse most of the world's names, one by one and much later.
+/// SQL_ASCII takes any bytes, and so it does.
+fn check_encoding(client: &mut Client) -> Result<(), Error> {
+    let encoding: String = client.query_one("show server_encoding", &[])?.get(0);
+    if matches!(encoding.as_str(), "UTF8" | "SQL_ASCII") {
+        return Ok(());
+    }
+    Err(Error::Internal(format!(
+        "the database is in the encoding {encoding}, which cannot hold every name: create one with encoding 'UTF8'"
+    )))
 }
 
 fn latest() -> i32 {

@@ -368,3 +368,15 @@ fn an_interrupted_prompt_leaves_the_terminal_as_it_was() {
     );
     assert!(shows_what_is_typed(&terminal));
 }
+
+#[test]
+fn a_database_that_cannot_hold_every_name_is_refused_before_it_holds_any() {
+    let latin = Database::in_encoding("LATIN1");
+    let (code, said) = outcome(&user(&latin, &["add", "ivan@example.com"], "hunter22"));
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("LATIN1") && said.contains("UTF8"), "{said}");
+
+    let bytes = Database::in_encoding("SQL_ASCII");
+    let (code, said) = outcome(&user(&bytes, &["add", "іван@example.com"], "hunter22"));
+    assert_eq!(code, 0, "{said}");
+}

@@ -43,21 +43,26 @@ impl Database {
         static TEMPLATE: OnceLock<String> = OnceLock::new();
         let template = TEMPLATE.get_or_init(|| {
             let name = unused_name();
-            create(&name, "template0");
+            create(&name, "template0", "UTF8");
             migrate(&url_of(&name));
             // A template must have no connections: `migrate` may have left some in a pool.
             close(&name);
             name
         });
         let name = unused_name();
-        create(&name, template);
+        create(&name, template, "UTF8");
         Database { name }
     }
 
     /// A database with nothing in it, for tests of the migrations themselves.
     pub fn empty() -> Database {
+        Database::in_encoding("UTF8")
+    }
+
+    /// The same in another encoding.
+    pub fn in_encoding(encoding: &str) -> Database {
         let name = unused_name();
-        create(&name, "template0");
+        create(&name, "template0", encoding);
         Database { name }
     }
 
@@ -190,9 +195,9 @@ fn sweep() {
 
 /// Creates a database in UTF-8 and in the C locale, whatever the server's own are: tests
 /// must not depend on them. Names are made here, from letters and digits: they need no quotes.
-fn create(name: &str, template: &str) {
+fn create(name: &str, template: &str, encoding: &str) {
     let statement = format!(
-        "CREATE DATABASE {name} TEMPLATE {template} ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
+        "CREATE DATABASE {name} TEMPLATE {template} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'"
     );
     connect(server())
         .batch_execute(&statement)
