@@ -31,8 +31,11 @@ const CHECKOUT: Duration = Duration::from_secs(1);
 /// What every connection is set to, in the round trip that opens it. Statements and locks are bounded, for a worker waits
 /// for each. Plans are made once and never from a scan of a whole table: each statement is keyed by user, so the index is
 /// always right, also while the statistics still tell of an empty table. JIT costs more than any statement here takes.
+/// What a database or a role may set otherwise for its clients, and the statements count on, is set too: each statement
+/// sees what was committed before it, and an escape in U&'…' is read.
 pub const SETTINGS: &str = "set statement_timeout = '10s'; set lock_timeout = '5s'; \
-    set idle_in_transaction_session_timeout = '15s'; set timezone = 'UTC'; set client_min_messages = 'warning'; \
+    set idle_in_transaction_session_timeout = '15s'; set timezone = 'UTC'; \
+    set default_transaction_isolation = 'read committed'; set standard_conforming_strings = on; set client_min_messages = 'warning'; \
     set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set jit = off";
 
 #[derive(Debug)]

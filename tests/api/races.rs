@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::sessions::{at, is_alive, refresh, text, two_instances};
 use crate::support::database::Database;
 use crate::support::eventually;
-use crate::support::server::Server;
+use crate::support::server::{Server, Setup, database};
 
 /// A login that has checked the password holds its session back until a change of that password is through, and then
 /// does not begin it: the change ends what an old password began, so nothing may slip past it.
@@ -178,4 +178,40 @@ fn fifty_refreshes_at_once_leave_one_generation_and_a_living_session() {
     }
     assert_eq!(generation(&database), 3);
     assert!(is_alive(&ivan) && is_alive(&at(&two, &ivan)));
+}
+
+/// A change that waited for another is made after it, whatever the database sets for its clients: with the isolation that
+/// this one has, it would fail, and a login could slip past a change of the password.
+#[test]
+fn a_change_that_meets_another_is_made_whatever_the_database_sets_for_its_clients() {
+    let database = database();
+    let mut behind = database.client();
+    for setting in [
+        "default_transaction_isolation = 'repeatable read'",
+        "standard_conforming_strings = off",
+    ] {
+        let alter = format!("alter database {} set {setting}", database.name());
+        behind.batch_execute(&alter).unwrap();
+    }
+    let server = Setup::on(&database).ready();
+    let ivan = server.client().new_user("ivan@example.com");
+    let id = ivan.new_contact(&json!({ "first_name": "Олена" }));
+
+    let mut other = behind.transaction().unwrap();
+    other
+        .execute("update contacts set version = version + 1", &[])
+        .unwrap();
+    let change = thread::spawn(move || {
+        let body = json!({ "last_name": "Пчілка" });
+        ivan.patch(&format!("/api/contacts/{id}"), &body).send()
+    });
+    let mut look = database.client();
+    eventually("the change waits for the other", || {
+        let waits = "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
+        change.is_finished() || !look.query(waits, &[]).unwrap().is_empty()
+    });
+    other.commit().unwrap();
+    let answer = change.join().unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.header("ETag"), Some("\"3\""));
 }
