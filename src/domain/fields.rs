@@ -28,6 +28,15 @@ impl Fault {
     }
 }
 
+/// What keeps a text from being JSON, and where, in the middle of a sentence.
+pub fn no_json(error: &serde_json::Error) -> String {
+    // serde_json's own text ends with the place, in other words, and leaves it out where there is none.
+    let text = error.to_string();
+    let what = text.split(" at line ").next().unwrap_or(&text);
+    let (line, column) = (error.line(), error.column());
+    format!("{what}, at line {line} column {column}")
+}
+
 /// Where the values come from.
 #[derive(Clone, Copy)]
 pub enum Source<'a> {

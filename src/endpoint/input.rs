@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Call, Documented, Operation};
 use crate::context::Context;
-use crate::domain::fields::{Described, Fault, Fields, Source, object_schema};
+use crate::domain::fields::{Described, Fault, Fields, Source, no_json, object_schema};
 use crate::domain::rules;
 use crate::http;
 use crate::problem::Error;
@@ -243,15 +243,8 @@ fn read_object<T: FromFields>(
     call: &Call<'_>,
     faults: &mut Vec<Fault>,
 ) -> Result<Option<T>, Error> {
-    let value: Value = serde_json::from_slice(call.request.body).map_err(|e| {
-        // serde_json's own text ends with the place, and a client needs no second one.
-        let text = e.to_string();
-        let what = text.split(" at line ").next().unwrap_or(&text);
-        Error::BadRequest(format!(
-            "The body is not JSON: {what}, at line {} column {}.",
-            e.line(),
-            e.column()
-        ))
+    let value: Value = serde_json::from_slice(call.request.body).map_err(|error| {
+        Error::BadRequest(format!("The body is not JSON: {}.", no_json(&error)))
     })?;
     match value {
         Value::Object(members) => Ok(read_fields(cx, Source::Json(&members), faults)),

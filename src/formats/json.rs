@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{Entries, Unreadable, malformed, newlines};
 use crate::domain::contact::Contact;
-use crate::domain::fields::Source;
+use crate::domain::fields::{Source, no_json};
 
 /// The most bytes of one entry: what the body of a `POST` may have, for JSON values take many times their text in memory.
 const ENTRY_LIMIT: usize = 1 << 20;
@@ -28,15 +28,9 @@ pub fn read(text: &str, entries: &mut Entries) -> Result<(), Unreadable> {
     if let Some(unreadable) = walk.refused {
         return Err(unreadable);
     }
-    outcome.and_then(|()| deserializer.end()).map_err(|e| {
-        let text = e.to_string();
-        let what = text.split(" at line ").next().unwrap_or(&text);
-        malformed(format!(
-            "The file is not JSON: {what}, at line {} column {}.",
-            e.line(),
-            e.column()
-        ))
-    })
+    outcome
+        .and_then(|()| deserializer.end())
+        .map_err(|error| malformed(format!("The file is not JSON: {}.", no_json(&error))))
 }
 
 struct Walk<'t, 'e> {
