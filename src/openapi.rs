@@ -60,6 +60,13 @@ fn operation(route: &Route) -> Value {
     }
     if route.is_guarded() {
         operation["security"] = json!([{ "password": [] }, { "bearer": [] }]);
+    } else if route.operation.takes_token {
+        // Not what Authorize gets by a password, which is an access token; and none where the body holds it.
+        operation["security"] = if route.operation.bodies.is_empty() {
+            json!([{ "bearer": [] }])
+        } else {
+            json!([{ "bearer": [] }, {}])
+        };
     }
     operation
 }

@@ -367,7 +367,9 @@ impl Input for BearerToken {
     fn read(_: &Context, call: &Call<'_>, _: &mut Vec<Fault>) -> Result<Option<Self>, Error> {
         Ok(Some(BearerToken(call.request.bearer().map(str::to_owned))))
     }
-    fn describe(_: &mut Operation) {}
+    fn describe(operation: &mut Operation) {
+        operation.takes_token = true;
+    }
 }
 
 /// Who is on the other side, for the list of sessions, the throttle and the log.

@@ -163,6 +163,8 @@ pub struct Operation {
     pub bodies: Vec<(&'static str, Value)>,
     /// Whether the body may be left out.
     pub body_is_optional: bool,
+    /// Whether it reads a token by itself, as a refresh does.
+    pub takes_token: bool,
     /// Each answer but the errors.
     pub replies: Vec<Documented>,
     /// Named schemas that the replies refer to.
