@@ -27,7 +27,8 @@ pub fn app(config: &Config) -> Result<App, Wrong> {
         .map(|secret| secret.reveal());
     let keys = Keys::new(config.jwt_secret.reveal(), previous)
         .map_err(|short| Wrong(format!("JWT_SECRET: {short}")))?;
-    // A connection for each worker, so that none waits for another's, and one for housekeeping.
+    // A connection for each worker, so that none waits for another's, and one for housekeeping. The few downloads that there
+    // are at a time borrow one for each of their pages, and give it back before they send the page.
     let size = u32::try_from(config.workers + config.slow_workers + 1).unwrap_or(u32::MAX);
     let routes = routes::routes();
     let context = Context {
