@@ -313,7 +313,7 @@ impl Values {
             login_attempts: self.number("LOGIN_ATTEMPTS", 0..=1_000_000, None)? as i32,
             address_attempts: self.number("ADDRESS_ATTEMPTS", 0..=1_000_000, None)? as i32,
             trusted_proxies,
-            timezone: self.or_default("TIMEZONE").to_owned(),
+            timezone: self.timezone()?,
             cors_origins: self.cors_origins()?,
             log: self.log()?,
             workers: self.size("WORKERS", 1..=256, Some(2 * cores))?,
@@ -344,6 +344,20 @@ impl Values {
             .filter(|line| !line.is_empty())
             .map(str::to_owned)
             .collect())
+    }
+
+    /// Whether there is such a zone only Postgres knows. But of an offset it would read the sign the other way round, as POSIX
+    /// does: its `UTC+3` is three hours west. Below `Etc/` that is in the names themselves.
+    fn timezone(&self) -> Result<String, Wrong> {
+        let name = self.or_default("TIMEZONE");
+        let is_offset = |pair: &[u8]| matches!(pair[0], b'+' | b'-') && pair[1].is_ascii_digit();
+        if !name.starts_with("Etc/") && name.as_bytes().windows(2).any(is_offset) {
+            return wrong(
+                "TIMEZONE",
+                format_args!("must be the name of a zone such as Europe/Kyiv, not `{name}`"),
+            );
+        }
+        Ok(name.to_owned())
     }
 
     fn cors_origins(&self) -> Result<Vec<String>, Wrong> {

@@ -1,6 +1,7 @@
 //! Upcoming birthdays: which contacts, in which order, told how.
 
 use chrono::{Datelike, Days, NaiveDate};
+use contactd::config::Values;
 use contactd::domain::contact::Draft;
 use serde_json::{Value, json};
 
@@ -456,4 +457,24 @@ fn first_difference<T: PartialEq + std::fmt::Debug>(found: &[T], expected: &[T])
         found.get(at),
         expected.get(at)
     )
+}
+
+#[test]
+fn a_time_zone_is_a_name_for_postgres_reads_the_sign_of_an_offset_the_other_way_round() {
+    let zone = |name: &str| {
+        let secret = "0".repeat(32);
+        let settings = [
+            ("DATABASE_URL", "postgres://u@localhost/d"),
+            ("JWT_SECRET", secret.as_str()),
+            ("TIMEZONE", name),
+        ];
+        Values::new(settings.map(|(name, value)| (name.to_owned(), value.to_owned()))).config()
+    };
+    for name in ["UTC", "America/Port-au-Prince", "Etc/GMT-14", "EST5EDT"] {
+        assert_eq!(zone(name).unwrap().timezone, name);
+    }
+    for offset in ["UTC+3", "GMT-3", "+03", "<+03>-03:00"] {
+        let wrong = zone(offset).unwrap_err();
+        assert!(wrong.0.starts_with("TIMEZONE "), "{wrong}");
+    }
 }
