@@ -39,7 +39,7 @@ pub struct Context {
     /// Origins that browsers may call from.
     pub cors_origins: Vec<String>,
     /// The OpenAPI document.
-    pub openapi: String,
+    pub openapi: &'static str,
     /// Set once the server drains; `/readyz` tells.
     pub draining: AtomicBool,
 }

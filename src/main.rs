@@ -143,7 +143,8 @@ fn serve(config: &Config) -> Result<(), Failure> {
 /// Only Postgres knows whether the time zone is one, so this setting alone is checked once the database is there.
 fn check_time_zone(app: &App) -> Result<(), Wrong> {
     match app.context.today.get(&app.context.store) {
-        Err(store::Error::Internal(cause)) => Err(Wrong(format!(
+        // 22023: invalid parameter value.
+        Err(store::Error::Internal(cause)) if cause.contains("22023") => Err(Wrong(format!(
             "TIMEZONE is no time zone that Postgres knows: {cause}"
         ))),
         _ => Ok(()),
@@ -158,27 +159,31 @@ fn check_time_zone(app: &App) -> Result<(), Wrong> {
 fn keep_house(app: &App) -> Result<(), Wrong> {
     let cx = &app.context;
     let mut away = false;
+    let mut zone_checked = false;
     let mut purged = Instant::now();
     loop {
         let outcome = match () {
-            () if !cx.store.is_migrated() => match cx.store.migrate() {
-                Ok(()) => {
-                    check_time_zone(app)?;
-                    Ok(())
-                }
-                away => away,
-            },
+            () if !cx.store.is_migrated() => cx.store.migrate(),
             () if cx.store.is_away() => cx.store.probe(),
             () => cx.revocations.refresh(&cx.store),
         };
+        if outcome.is_ok() && !zone_checked {
+            check_time_zone(app)?;
+            zone_checked = true;
+        }
         match outcome {
             Ok(()) if away => {
                 away = false;
                 log::info!("the database is back");
             }
+            Err(store::Error::Unavailable(cause)) if !away => {
+                away = true;
+                log::warn!("the database is away, requests get 503 until it is back: {cause}");
+            }
+            // Rights that are missing, a schema of a newer program: it is tried again all the same, for it may be mended.
             Err(error) if !away => {
                 away = true;
-                log::warn!("the database is away, requests get 503 until it is back: {error}");
+                log::error!("the database cannot be used, requests get 503: {error}");
             }
             _ => {}
         }

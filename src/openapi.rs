@@ -3,20 +3,21 @@
 use serde_json::{Map, Value, json};
 
 use crate::domain::fields::Fault;
-use crate::endpoint::Route;
+use crate::endpoint::{Operation, Route};
 use crate::problem::title;
 
 /// Renders the document. Its tests hold it against the routes and against real answers.
-pub fn render(routes: &[Route]) -> String {
+pub fn render(routes: &[Route], password_min: usize) -> String {
     let mut paths = Map::new();
     let mut schemas = Map::new();
     schemas.insert("Problem".to_owned(), problem_schema());
     for route in routes {
-        for (name, schema) in &route.operation.components {
+        let described = route.operation(password_min);
+        for (name, schema) in &described.components {
             schemas.insert((*name).to_owned(), schema.clone());
         }
         let item = paths.entry(route.path).or_insert_with(|| json!({}));
-        item[route.method.as_str().to_ascii_lowercase()] = operation(route);
+        item[route.method.as_str().to_ascii_lowercase()] = operation(route, &described);
     }
     let document = json!({
         "openapi": "3.1.0",
@@ -43,26 +44,26 @@ fn security_schemes() -> Value {
     })
 }
 
-fn operation(route: &Route) -> Value {
+fn operation(route: &Route, described: &Operation) -> Value {
     let mut operation = json!({
         "tags": [route.tag],
         "summary": route.summary,
         "operationId": operation_id(route),
-        "responses": responses(route),
+        "responses": responses(route, described),
     });
-    if !route.operation.parameters.is_empty() {
-        operation["parameters"] = json!(route.operation.parameters);
+    if !described.parameters.is_empty() {
+        operation["parameters"] = json!(described.parameters);
     }
-    if !route.operation.bodies.is_empty() {
-        let content = content(&route.operation.bodies);
+    if !described.bodies.is_empty() {
+        let content = content(&described.bodies);
         operation["requestBody"] =
-            json!({ "required": !route.operation.body_is_optional, "content": content });
+            json!({ "required": !described.body_is_optional, "content": content });
     }
     if route.is_guarded() {
         operation["security"] = json!([{ "password": [] }, { "bearer": [] }]);
-    } else if route.operation.takes_token {
+    } else if described.takes_token {
         // Not what Authorize gets by a password, which is an access token; and none where the body holds it.
-        operation["security"] = if route.operation.bodies.is_empty() {
+        operation["security"] = if described.bodies.is_empty() {
             json!([{ "bearer": [] }])
         } else {
             json!([{ "bearer": [] }, {}])
@@ -97,26 +98,25 @@ fn content(bodies: &[(&'static str, Value)]) -> Value {
 }
 
 /// The replies of the handler, and the errors that follow from what it takes.
-fn responses(route: &Route) -> Value {
+fn responses(route: &Route, described: &Operation) -> Value {
     let mut responses = Map::new();
-    for reply in &route.operation.replies {
+    for reply in &described.replies {
         let mut response = json!({ "description": reply.description });
         if !reply.content.is_empty() {
             response["content"] = content(&reply.content);
         }
         responses.insert(reply.status.to_string(), response);
     }
-    let mut errors = route.operation.errors.clone();
+    let mut errors = described.errors.clone();
     if route.is_guarded() {
         errors.push(401);
     }
     // A header that does not fit counts as absent.
-    let mut parameters = route.operation.parameters.iter();
-    if parameters.any(|parameter| parameter["in"] != "header") || !route.operation.bodies.is_empty()
-    {
+    let mut parameters = described.parameters.iter();
+    if parameters.any(|parameter| parameter["in"] != "header") || !described.bodies.is_empty() {
         errors.push(422);
     }
-    if !route.operation.bodies.is_empty() {
+    if !described.bodies.is_empty() {
         errors.extend([400, 413, 415]);
     }
     errors.push(503);

@@ -89,10 +89,9 @@ impl Router {
         };
         let mut params = Vec::with_capacity(found.params.len());
         for (name, value) in found.params.iter() {
-            match percent_decode(value, false) {
-                Some(value) => params.push((name, value)),
-                None => return Found::NotFound,
-            }
+            // What does not decode is passed on as it came: no id and no name looks like it.
+            let value = percent_decode(value, false).unwrap_or(Cow::Borrowed(value));
+            params.push((name, value));
         }
         Found::Route(&self.routes[*index], params)
     }

@@ -19,6 +19,9 @@ use crate::store::zone::Today;
 use crate::store::{self, Store};
 use crate::{openapi, routes};
 
+/// Connections to the database beyond those of the workers.
+const DOWNLOADS: usize = 3;
+
 /// The program without its server. It does not touch the database yet.
 pub fn app(config: &Config) -> Result<App, Wrong> {
     let previous = config
@@ -27,9 +30,10 @@ pub fn app(config: &Config) -> Result<App, Wrong> {
         .map(|secret| secret.reveal());
     let keys = Keys::new(config.jwt_secret.reveal(), previous)
         .map_err(|short| Wrong(format!("JWT_SECRET: {short}")))?;
-    // A connection for each worker, so that none waits for another's, and one for housekeeping. The few downloads that there
-    // are at a time borrow one for each of their pages, and give it back before they send the page.
-    let size = u32::try_from(config.workers + config.slow_workers + 1).unwrap_or(u32::MAX);
+    // A connection for each worker, so that none waits for another's, one for housekeeping, and a few for downloads, which
+    // borrow one for each of their pages, and give it back before they send the page.
+    let size =
+        u32::try_from(config.workers + config.slow_workers + 1 + DOWNLOADS).unwrap_or(u32::MAX);
     let routes = routes::routes();
     let context = Context {
         store: Arc::new(Store::new(&store::Options {
@@ -47,7 +51,8 @@ pub fn app(config: &Config) -> Result<App, Wrong> {
         address_attempts: config.address_attempts,
         trusted_proxies: config.trusted_proxies.clone(),
         cors_origins: config.cors_origins.clone(),
-        openapi: openapi::render(&routes),
+        // Made once and sent as it is, for as long as the program runs.
+        openapi: openapi::render(&routes, config.password_min).leak(),
         draining: AtomicBool::new(false),
     };
     Ok(App {

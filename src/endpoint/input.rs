@@ -75,14 +75,6 @@ pub struct FieldContext<'a> {
     pub new_password: rules::Password<'a>,
 }
 
-/// The settings' defaults, which the OpenAPI document shows.
-const DESCRIBED: FieldContext<'static> = FieldContext {
-    new_password: rules::Password {
-        min: crate::config::PASSWORD_MIN_LENGTH,
-        refused: &[],
-    },
-};
-
 impl Context {
     fn fields(&self) -> FieldContext<'_> {
         FieldContext {
@@ -105,8 +97,12 @@ fn read_fields<T: FromFields>(
     value
 }
 
-fn describe_fields<T: FromFields>() -> Vec<Described> {
-    Fields::describe(|fields| T::from_fields(fields, &DESCRIBED))
+fn describe_fields<T: FromFields>(operation: &Operation) -> Vec<Described> {
+    let new_password = rules::Password {
+        min: operation.password_min,
+        refused: &[],
+    };
+    Fields::describe(|fields| T::from_fields(fields, &FieldContext { new_password }))
 }
 
 /// The path's parameters.
@@ -122,7 +118,7 @@ impl<T: FromFields> Input for Path<T> {
         Ok(read_fields(cx, Source::Pairs(&pairs), faults).map(Path))
     }
     fn describe(operation: &mut Operation) {
-        operation.add_parameters("path", describe_fields::<T>());
+        operation.add_parameters("path", describe_fields::<T>(operation));
     }
 }
 
@@ -140,7 +136,7 @@ impl<T: FromFields> Input for Query<T> {
         }
     }
     fn describe(operation: &mut Operation) {
-        operation.add_parameters("query", describe_fields::<T>());
+        operation.add_parameters("query", describe_fields::<T>(operation));
     }
 }
 
@@ -153,9 +149,10 @@ impl<T: FromFields> Input for Json<T> {
         Ok(read_object(cx, call, faults)?.map(Json))
     }
     fn describe(operation: &mut Operation) {
-        operation
-            .bodies
-            .push(("application/json", object_schema(&describe_fields::<T>())));
+        operation.bodies.push((
+            "application/json",
+            object_schema(&describe_fields::<T>(operation)),
+        ));
     }
 }
 
@@ -168,7 +165,7 @@ impl<T: FromFields> Input for MergePatch<T> {
         Ok(read_object(cx, call, faults)?.map(MergePatch))
     }
     fn describe(operation: &mut Operation) {
-        let schema = object_schema(&describe_fields::<T>());
+        let schema = object_schema(&describe_fields::<T>(operation));
         operation
             .bodies
             .push(("application/merge-patch+json", schema.clone()));
@@ -205,12 +202,13 @@ impl<J: FromFields, F: FromFields> Input for JsonOrForm<J, F> {
         }
     }
     fn describe(operation: &mut Operation) {
+        operation.bodies.push((
+            "application/json",
+            object_schema(&describe_fields::<J>(operation)),
+        ));
         operation
             .bodies
-            .push(("application/json", object_schema(&describe_fields::<J>())));
-        operation
-            .bodies
-            .push((FORM, object_schema(&describe_fields::<F>())));
+            .push((FORM, object_schema(&describe_fields::<F>(operation))));
     }
 }
 

@@ -73,8 +73,9 @@ pub struct Route {
     pub summary: &'static str,
     /// What runs.
     pub handler: Handler,
-    /// What goes in and comes out, for OpenAPI.
-    pub operation: Operation,
+    /// Error statuses besides those that follow from the input.
+    pub errors: Vec<u16>,
+    describe: fn(&mut Operation),
 }
 
 /// 1 MiB, the limit of every body but an import's.
@@ -95,8 +96,19 @@ impl Route {
 
     /// May answer with these errors, besides those that follow from its input.
     pub fn errors(mut self, statuses: &[u16]) -> Route {
-        self.operation.errors.extend(statuses);
+        self.errors.extend(statuses);
         self
+    }
+
+    /// What goes in and comes out, for OpenAPI, where a new password has at least so many characters.
+    pub fn operation(&self, password_min: usize) -> Operation {
+        let mut operation = Operation {
+            password_min,
+            ..Operation::default()
+        };
+        (self.describe)(&mut operation);
+        operation.errors.extend(&self.errors);
+        operation
     }
 
     /// Whether it needs an access token.
@@ -139,9 +151,6 @@ fn row<I: Input, O: Reply>(
     tag: &'static str,
     summary: &'static str,
 ) -> Route {
-    let mut operation = Operation::default();
-    I::describe(&mut operation);
-    O::describe(&mut operation);
     Route {
         method,
         path,
@@ -150,13 +159,19 @@ fn row<I: Input, O: Reply>(
         tag,
         summary,
         handler,
-        operation,
+        errors: Vec::new(),
+        describe: |operation| {
+            I::describe(operation);
+            O::describe(operation);
+        },
     }
 }
 
 /// What OpenAPI says of one route.
 #[derive(Debug, Default)]
 pub struct Operation {
+    /// The fewest characters of a new password, by the settings.
+    pub password_min: usize,
     /// Parameter objects.
     pub parameters: Vec<Value>,
     /// Media type and schema of each body that is taken.

@@ -74,6 +74,14 @@ impl<const STATUS: u16, S: Content> Answer<STATUS, S> {
         }
     }
 
+    /// JSON that is part of the program.
+    pub fn fixed(bytes: &'static [u8]) -> Self {
+        Answer {
+            response: Response::with_body(STATUS, "application/json", Body::Static(bytes)),
+            shape: PhantomData,
+        }
+    }
+
     /// Serializes the values as an array, each as it comes.
     pub fn array<T: Serialize>(values: impl ExactSizeIterator<Item = T>) -> Self {
         let mut bytes = Vec::with_capacity(2 + 256 * values.len());

@@ -3,13 +3,14 @@
 use serde_json::{Value, json};
 
 use super::export::{Document, Export, Page};
+use super::guard::audit;
 use crate::context::Context;
 use crate::domain::contact::Contact;
 use crate::domain::fields::Fields;
 use crate::domain::rules::{Doc, Opaque};
 use crate::endpoint::{
-    Answer, Caller, Documented, FieldContext, FromFields, IfNoneMatch, NoContent, Operation,
-    Origin, Path, Reply, Shape, always,
+    Answer, Caller, Client, Documented, FieldContext, FromFields, IfNoneMatch, NoContent,
+    Operation, Origin, Path, Reply, Shape, always,
 };
 use crate::formats::ics;
 use crate::http::{Body, Response};
@@ -35,18 +36,20 @@ impl Shape for Address {
 pub fn open(
     cx: &Context,
     caller: &Caller,
-    Origin(origin): Origin,
+    (Origin(origin), client): (Origin, Client),
 ) -> Result<Answer<201, Address>, Error> {
     let secret = secret::new().map_err(|e| Error::Internal(format!("no random bytes: {e}")))?;
     cx.store
         .set_calendar(caller.user, &secret::digest(&secret))?;
+    audit("calendar-opened", Some(caller.user), &client);
     let url = format!("{origin}/api/calendar/{secret}.ics");
     Ok(Answer::json(&json!({ "url": url })))
 }
 
 /// `DELETE /api/contacts/calendar`
-pub fn close(cx: &Context, caller: &Caller, (): ()) -> Result<NoContent, Error> {
+pub fn close(cx: &Context, caller: &Caller, client: Client) -> Result<NoContent, Error> {
     cx.store.delete_calendar(caller.user)?;
+    audit("calendar-closed", Some(caller.user), &client);
     Ok(NoContent)
 }
 

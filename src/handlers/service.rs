@@ -80,7 +80,7 @@ impl Shape for OpenApi {
 
 /// `GET /openapi.json`
 pub fn openapi(cx: &Context, (): ()) -> Result<Answer<200, OpenApi>, Error> {
-    Ok(Answer::bytes(cx.openapi.as_bytes().to_vec()))
+    Ok(Answer::fixed(cx.openapi.as_bytes()))
 }
 
 /// A file of the documentation page.

@@ -237,7 +237,7 @@ impl Document for Contacts {
 /// The format that an `Accept` header (RFC 9110 §12.5.1) likes best. Of a media type the most telling range counts, of two
 /// liked alike the first of [`WRITTEN`].
 fn negotiate(accept: Option<&str>) -> Result<Format, Error> {
-    let Some(accept) = accept else {
+    let Some(accept) = accept.filter(|accept| !accept.trim().is_empty()) else {
         return Ok(WRITTEN[0].1);
     };
     let mut best = (0.0, None);

@@ -122,6 +122,8 @@ impl Store {
         let row = self.write(|conn| {
             conn.transaction(|conn| {
                 conn.query_opt(&queries::USER_LOCK, &[&id])?;
+                // Or an account of some million contacts could never be deleted. It is one worker of the slow lane that waits.
+                conn.without_time_limit()?;
                 conn.query_one(&queries::USER_DELETE, &[&id])
             })
         })?;

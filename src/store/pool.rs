@@ -258,6 +258,11 @@ impl Conn {
         self.0.query_one(&statement, params)
     }
 
+    /// Lets the statements of this transaction take as long as they need.
+    pub fn without_time_limit(&mut self) -> Result<(), postgres::Error> {
+        self.0.batch_execute("set local statement_timeout = 0")
+    }
+
     /// The number of rows changed.
     pub fn execute(&mut self, query: &Query, params: &Params<'_>) -> Result<u64, postgres::Error> {
         let statement = self.statement(query)?;
@@ -270,13 +275,28 @@ impl Conn {
         work: impl FnOnce(&mut Conn) -> Result<T, postgres::Error>,
     ) -> Result<T, postgres::Error> {
         self.0.batch_execute("begin")?;
-        match work(self) {
-            Ok(value) => self.0.batch_execute("commit").map(|()| value),
-            Err(error) => {
-                // On a broken connection this fails too, and the server rolls back by itself.
-                let _ = self.0.batch_execute("rollback");
-                Err(error)
-            }
+        let mut open = Open {
+            conn: self,
+            ended: false,
+        };
+        let value = work(open.conn)?;
+        open.ended = true;
+        open.conn.0.batch_execute("commit").map(|()| value)
+    }
+}
+
+/// An open transaction. It is rolled back unless its end was reached: also after a panic, when the pool would lend the
+/// connection, transaction and all, to the next.
+struct Open<'a> {
+    conn: &'a mut Conn,
+    ended: bool,
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            // On a broken connection this fails too, and the server rolls back by itself.
+            let _ = self.conn.0.batch_execute("rollback");
         }
     }
 }

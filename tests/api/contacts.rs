@@ -594,3 +594,22 @@ fn make_contacts(user: &Client, count: usize) -> Vec<i64> {
     let one = || user.new_contact(&json!({ "first_name": "A" }));
     (0..count).map(|_| one()).collect()
 }
+
+/// An ETag must not die for nothing.
+#[test]
+fn a_patch_that_changes_no_field_leaves_the_version_as_it_is() {
+    let shared = shared();
+    let user = shared.user();
+    let id = user.new_contact(&json!({ "first_name": "A" }));
+    let path = format!("/api/contacts/{id}");
+    for body in [json!({}), json!({ "id": 5, "nonsense": true })] {
+        let answer = user.patch(&path, &body).send();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.header("ETag"), Some("\"1\""));
+    }
+    let stale = user
+        .patch(&path, &json!({}))
+        .header("If-Match", "\"7\"")
+        .send();
+    assert_eq!(stale.status, 412);
+}

@@ -1,6 +1,6 @@
 //! The table of routes, as tests walk through it: what is in it is tested, without a line for each new row.
 
-use contactd::endpoint::Route;
+use contactd::endpoint::{Operation, Route};
 use contactd::http::Method;
 use contactd::routes::routes;
 
@@ -31,6 +31,11 @@ pub fn with_parameter(path: &str, value: &str) -> String {
     }
 }
 
+/// What a route takes and gives, under the default settings.
+pub fn operation(route: &Route) -> Operation {
+    route.operation(contactd::config::PASSWORD_MIN_LENGTH)
+}
+
 /// Whether the path has a parameter.
 pub fn has_parameter(path: &str) -> bool {
     path.contains('{')
@@ -39,7 +44,7 @@ pub fn has_parameter(path: &str) -> bool {
 /// A request of this route with a body that it could be about, if it takes one.
 pub fn request(client: &Client, route: &Route) -> Request {
     let request = client.request(route.method.as_str(), concrete(route.path));
-    match route.operation.bodies.first() {
+    match operation(route).bodies.first() {
         Some((media_type, _)) => request.header("Content-Type", media_type).body("{}"),
         None => request,
     }
@@ -48,8 +53,7 @@ pub fn request(client: &Client, route: &Route) -> Request {
 /// The routes that take a JSON object.
 pub fn json_routes() -> Vec<Route> {
     let takes_object = |route: &Route| {
-        route
-            .operation
+        operation(route)
             .bodies
             .iter()
             .any(|(kind, schema)| *kind == "application/json" && schema["type"] == "object")
