@@ -108,6 +108,7 @@ fn serve(config: &Config) -> Result<(), Failure> {
         .map_err(|error| Failure::Other(format!("signals cannot be handled: {error}")))?;
     let options = Options {
         workers: config.workers,
+        write_workers: config.write_workers,
         slow_workers: config.slow_workers,
         limits: setup::limits(config),
     };

@@ -1,8 +1,8 @@
-//! The listener, the two lanes of workers, and the drain.
+//! The listener, the lanes of workers, and the drain.
 //!
-//! tiny_http reads whole requests on the connections' own threads and queues them; a fast worker takes each one, and either
-//! handles it or passes it on to the slow lane. So logins, imports and exports queue up behind each other, and never before
-//! a read.
+//! tiny_http reads whole requests and queues them. A worker of the fast lane takes each one, and either handles it or passes it
+//! on to another lane: what writes waits for the disk, and many can wait at once; what hashes, imports or exports burns the
+//! processor, and few should. So logins queue up behind each other, and neither they nor writes ever before a read.
 
 use std::collections::VecDeque;
 use std::io;
@@ -32,6 +32,8 @@ const STACK: usize = 512 * 1024;
 pub struct Options {
     /// Threads of the fast lane.
     pub workers: usize,
+    /// Threads for writes, at most; they exist while there is work.
+    pub write_workers: usize,
     /// Threads of the slow lane, at most; they exist while there is work.
     pub slow_workers: usize,
     /// What clients may cost.
@@ -51,21 +53,29 @@ impl Server {
     pub fn start(app: Arc<App>, listener: TcpListener, options: Options) -> io::Result<Server> {
         let address = listener.local_addr()?;
         let program = Arc::new(Hooks(Arc::clone(&app)));
+        let connections = options.limits.connections;
         let inner = Arc::new(tiny_http::Server::hardened(
             listener,
             options.limits,
             program,
         )?);
-        let slow = Arc::new(SlowLane::new(Arc::clone(&app), options.slow_workers));
+        // A connection has one request at a time, so there are never more writes than connections.
+        let write = OnDemand::new("write", &app, options.write_workers, connections);
+        let slow = OnDemand::new("slow", &app, options.slow_workers, SLOW_QUEUE);
+        let lanes = Arc::new(Lanes {
+            app: Arc::clone(&app),
+            write,
+            slow,
+        });
         let mut workers = Vec::new();
         for n in 0..options.workers {
-            let (server, app, slow) = (Arc::clone(&inner), Arc::clone(&app), Arc::clone(&slow));
+            let (server, lanes) = (Arc::clone(&inner), Arc::clone(&lanes));
             let thread = thread::Builder::new()
                 .name(format!("worker-{n}"))
                 .stack_size(STACK);
             workers.push(thread.spawn(move || {
                 while let Ok(request) = server.recv() {
-                    dispatch(&app, &slow, request);
+                    lanes.dispatch(request);
                 }
             })?);
         }
@@ -108,16 +118,28 @@ impl Program for Hooks {
     }
 }
 
-fn dispatch(app: &App, slow: &Arc<SlowLane>, request: tiny_http::Request) {
-    let path = request.url().split('?').next().unwrap_or("");
-    match app.lane(Method::parse(request.method().as_str()), path) {
-        Lane::Fast => answer(app, request),
-        Lane::Slow => {
-            if let Some(request) = slow.submit(request) {
-                let full = Error::Unavailable("the slow lane is full".to_owned());
-                let refusal = app.fail(&edge::request(&request), full);
-                edge::respond(request, refusal);
-            }
+/// Where requests go from the fast lane.
+struct Lanes {
+    app: Arc<App>,
+    write: Arc<OnDemand>,
+    slow: Arc<OnDemand>,
+}
+
+impl Lanes {
+    fn dispatch(&self, request: tiny_http::Request) {
+        let path = request.url().split('?').next().unwrap_or("");
+        let lane = match self
+            .app
+            .lane(Method::parse(request.method().as_str()), path)
+        {
+            Lane::Fast => return answer(&self.app, request),
+            Lane::Write => &self.write,
+            Lane::Slow => &self.slow,
+        };
+        if let Some(request) = lane.submit(request) {
+            let full = Error::Unavailable(format!("the {} lane is full", lane.name));
+            let refusal = self.app.fail(&edge::request(&request), full);
+            edge::respond(request, refusal);
         }
     }
 }
@@ -133,49 +155,53 @@ fn answer(app: &App, request: tiny_http::Request) {
     edge::respond(request, response);
 }
 
-/// The slow lane: at most so many threads, which exist while there is work, and a bounded queue before them.
-struct SlowLane {
+/// A lane of at most so many threads, which exist while there is work, and a bounded queue before them.
+struct OnDemand {
+    name: &'static str,
     app: Arc<App>,
     threads: usize,
-    state: Mutex<SlowState>,
+    queue: usize,
+    state: Mutex<State>,
 }
 
 #[derive(Default)]
-struct SlowState {
+struct State {
     running: usize,
     waiting: VecDeque<tiny_http::Request>,
 }
 
-impl SlowLane {
-    fn new(app: Arc<App>, threads: usize) -> SlowLane {
-        SlowLane {
-            app,
+impl OnDemand {
+    fn new(name: &'static str, app: &Arc<App>, threads: usize, queue: usize) -> Arc<OnDemand> {
+        Arc::new(OnDemand {
+            name,
+            app: Arc::clone(app),
             threads,
+            queue,
             state: Mutex::default(),
-        }
+        })
     }
 
-    fn lock(&self) -> MutexGuard<'_, SlowState> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives the request back when it cannot be taken.
     fn submit(self: &Arc<Self>, request: tiny_http::Request) -> Option<tiny_http::Request> {
         let mut state = self.lock();
-        if state.waiting.len() >= SLOW_QUEUE {
+        if state.waiting.len() >= self.queue {
             return Some(request);
         }
         state.waiting.push_back(request);
         if state.running < self.threads {
             let lane = Arc::clone(self);
             let thread = thread::Builder::new()
-                .name("slow".to_owned())
+                .name(self.name.to_owned())
                 .stack_size(STACK);
             match thread.spawn(move || lane.run()) {
                 Ok(_) => state.running += 1,
                 // Whoever runs takes it in turn. With nobody running, nobody would.
                 Err(error) if state.running == 0 => {
-                    log::error!("no thread for the slow lane: {error}");
+                    log::error!("no thread for the {} lane: {error}", self.name);
                     return state.waiting.pop_back();
                 }
                 Err(_) => {}

@@ -33,7 +33,8 @@ pub fn app(config: &Config) -> Result<App, Wrong> {
     // A connection for each worker, so that none waits for another's, one for housekeeping, and a few for downloads, which
     // borrow one for each of their pages, and give it back before they send the page.
     let size =
-        u32::try_from(config.workers + config.slow_workers + 1 + DOWNLOADS).unwrap_or(u32::MAX);
+        u32::try_from(config.workers + config.write_workers + config.slow_workers + 1 + DOWNLOADS)
+            .unwrap_or(u32::MAX);
     let routes = routes::routes();
     let context = Context {
         store: Arc::new(Store::new(&store::Options {

@@ -21,8 +21,10 @@ use crate::problem::Error;
 /// Which workers run a handler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
-    /// What is done in a query or two.
+    /// Reads: what is done in a query or two.
     Fast,
+    /// Writes: a query or two that wait for the disk.
+    Write,
     /// What burns CPU or takes long: hashing, import, export.
     Slow,
 }
@@ -154,7 +156,11 @@ fn row<I: Input, O: Reply>(
     Route {
         method,
         path,
-        lane: Lane::Fast,
+        lane: if method == Method::Get {
+            Lane::Fast
+        } else {
+            Lane::Write
+        },
         body_limit: BODY_LIMIT,
         tag,
         summary,

@@ -68,6 +68,7 @@ fn each_setting_is_checked_before_anything_else_happens() {
         ("LOG", "loud"),
         ("WORKERS", "0"),
         ("SLOW_WORKERS", "1000"),
+        ("WRITE_WORKERS", "0"),
         ("MAX_CONNECTIONS", "0"),
         ("HEAD_TIMEOUT", "0"),
         ("BODY_TIMEOUT", "x"),
