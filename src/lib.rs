@@ -25,6 +25,8 @@
 //! | [`store`] | the pool, the statements, the migrations |
 //! | [`domain`] | contacts, users, pages, birthdays: parsed once, valid after |
 //! | [`config`] | the settings |
+//! | [`descriptors`] | how many connections the system allows |
+//! | [`memory`] | what is freed goes back to the system |
 //! | [`logger`] | the log |
 //!
 //! # One request's walk
@@ -45,6 +47,7 @@
 pub mod app;
 pub mod config;
 pub mod context;
+pub mod descriptors;
 pub mod domain;
 pub mod edge;
 pub mod endpoint;
@@ -52,6 +55,7 @@ pub mod formats;
 pub mod handlers;
 pub mod http;
 pub mod logger;
+pub mod memory;
 pub mod middleware;
 pub mod openapi;
 pub mod problem;

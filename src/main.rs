@@ -12,10 +12,9 @@ use std::time::{Duration, Instant};
 use contactd::app::App;
 use contactd::config::{Config, SETTINGS, Values, Wrong};
 use contactd::domain::rules;
-use contactd::security::password;
 use contactd::server::{Options, Server};
 use contactd::store::{self, Store};
-use contactd::{logger, setup};
+use contactd::{logger, memory, setup};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level;
@@ -24,11 +23,13 @@ use command::{Command, Parsed};
 
 /// How often the list of ended sessions is brought up to date, and a database that is away is tried again.
 const TICK: Duration = Duration::from_millis(500);
+/// How often memory that is free is given back.
+const GIVE_BACK: Duration = Duration::from_secs(5);
 /// How often what has no more use is forgotten.
 const PURGE: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
-    password::return_large_blocks();
+    memory::return_large_blocks();
     let outcome = match command::parse(std::env::vars_os(), std::env::args_os()) {
         Ok(Parsed::Help) => {
             print!("{}", command::help(SETTINGS));
@@ -162,6 +163,7 @@ fn keep_house(app: &App) -> Result<(), Wrong> {
     let mut away = false;
     let mut zone_checked = false;
     let mut purged = Instant::now();
+    let (mut keeper, mut looked) = (memory::Keeper::at_start(), Instant::now());
     loop {
         let outcome = match () {
             () if !cx.store.is_migrated() => cx.store.migrate(),
@@ -193,6 +195,10 @@ fn keep_house(app: &App) -> Result<(), Wrong> {
             if let Err(error) = cx.store.purge() {
                 log::warn!("old sessions and attempts could not be forgotten: {error}");
             }
+        }
+        if looked.elapsed() >= GIVE_BACK {
+            looked = Instant::now();
+            keeper.look();
         }
         thread::sleep(TICK);
     }

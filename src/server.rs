@@ -27,6 +27,10 @@ const SLOW_QUEUE: usize = 64;
 /// Stack of a worker's thread; measured use is below a quarter of it.
 const STACK: usize = 512 * 1024;
 
+/// Connections that may wait to be accepted; the kernel takes fewer where its own limit is lower. The standard library asks
+/// for 128: when more come at once, the next client's first packet is dropped, and sent again only a second later.
+const BACKLOG: i32 = 4096;
+
 /// How the server is made.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -52,6 +56,8 @@ impl Server {
     /// Serves on a bound listener until [`Server::stop`].
     pub fn start(app: Arc<App>, listener: TcpListener, options: Options) -> io::Result<Server> {
         let address = listener.local_addr()?;
+        // On a socket that listens already, it only sets the number.
+        rustix::net::listen(&listener, BACKLOG)?;
         let program = Arc::new(Hooks(Arc::clone(&app)));
         let connections = options.limits.connections;
         let inner = Arc::new(tiny_http::Server::hardened(

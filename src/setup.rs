@@ -17,9 +17,10 @@ use crate::security::token::Keys;
 use crate::store::revocations::Revocations;
 use crate::store::zone::Today;
 use crate::store::{self, Store};
-use crate::{openapi, routes};
+use crate::{descriptors, openapi, routes};
 
-/// Connections to the database beyond those of the workers.
+/// Connections to the database beyond those of the workers, for downloads: each borrows one for each of its pages, and gives it
+/// back before it sends the page.
 const DOWNLOADS: usize = 3;
 
 /// The program without its server. It does not touch the database yet.
@@ -30,16 +31,11 @@ pub fn app(config: &Config) -> Result<App, Wrong> {
         .map(|secret| secret.reveal());
     let keys = Keys::new(config.jwt_secret.reveal(), previous)
         .map_err(|short| Wrong(format!("JWT_SECRET: {short}")))?;
-    // A connection for each worker, so that none waits for another's, one for housekeeping, and a few for downloads, which
-    // borrow one for each of their pages, and give it back before they send the page.
-    let size =
-        u32::try_from(config.workers + config.write_workers + config.slow_workers + 1 + DOWNLOADS)
-            .unwrap_or(u32::MAX);
     let routes = routes::routes();
     let context = Context {
         store: Arc::new(Store::new(&store::Options {
             database: config.database.clone(),
-            size,
+            size: u32::try_from(pool(config)).unwrap_or(u32::MAX),
         })),
         keys,
         revocations: Arc::new(Revocations::default()),
@@ -62,6 +58,11 @@ pub fn app(config: &Config) -> Result<App, Wrong> {
     })
 }
 
+/// Connections to the database: one for each worker, so that none waits for another's, one for housekeeping, some for downloads.
+fn pool(config: &Config) -> usize {
+    config.workers + config.write_workers + config.slow_workers + 1 + DOWNLOADS
+}
+
 /// What clients may cost the server.
 pub fn limits(config: &Config) -> Limits {
     Limits {
@@ -72,7 +73,7 @@ pub fn limits(config: &Config) -> Limits {
         body_timeout: Duration::from_secs(config.body_timeout),
         idle_timeout: Duration::from_secs(config.idle_timeout),
         write_timeout: Duration::from_secs(config.write_timeout),
-        connections: config.max_connections,
+        connections: descriptors::connections(config.max_connections, pool(config)),
         ..Limits::default()
     }
 }

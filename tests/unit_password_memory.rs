@@ -2,6 +2,7 @@
 //! has one peak.
 #![cfg(target_os = "linux")]
 
+use contactd::memory;
 use contactd::security::password;
 
 /// The most memory that this process ever had in use, in KiB.
@@ -13,7 +14,7 @@ fn peak() -> u64 {
 
 #[test]
 fn a_hash_takes_19_mib_and_gives_them_back() {
-    password::return_large_blocks();
+    memory::return_large_blocks();
     let before = peak();
     let phc = password::hash("123456");
     let one = peak() - before;

@@ -2,7 +2,7 @@
 //!
 //! A call costs about 25 ms of CPU and one block of 19 MiB, on the caller's own thread
 //! (rust-argon2's threads are a feature that is off): it belongs on the slow lane, with no database
-//! connection held. See [`return_large_blocks`] for what becomes of the block.
+//! connection held. See [`crate::memory`] for what becomes of the block.
 
 use std::hint::black_box;
 
@@ -77,27 +77,6 @@ pub fn needs_rehash(phc: &str) -> bool {
             .is_some_and(|value| value >= least)
     };
     !(at_least("m=", MEMORY_KIB) && at_least("t=", PASSES) && at_least("p=", LANES))
-}
-
-/// Makes glibc give each block of 1 MiB or more back to the system when it is freed. To be called
-/// first in `main`, while there is one thread.
-///
-/// Without it, glibc stops doing so after the first such block, and then finds no use for a freed
-/// block that was aligned to more than 16 bytes, as argon2's are (glibc bug 14581, seen in 2.36): a
-/// thread that hashed 15 passwords held 290 MB, four threads a gigabyte. With it, a thread holds 19
-/// MiB while it hashes and nothing after, at the same speed. Another allocator would mend this too,
-/// at some 100 kB of C.
-pub fn return_large_blocks() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: both calls only store a number in the allocator's settings. There is no safe way to
-    // them, and no other way from inside a program.
-    #[allow(unsafe_code)]
-    unsafe {
-        libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 20);
-        // What is below that size stays: glibc's own rule is twice the other, which it no longer
-        // applies once the other is set.
-        libc::mallopt(libc::M_TRIM_THRESHOLD, 2 << 20);
-    }
 }
 
 /// The bytes that are hashed: NFKC, and never cut.

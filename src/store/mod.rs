@@ -7,6 +7,7 @@ pub mod accounts;
 pub mod attempts;
 pub mod calendars;
 pub mod contacts;
+mod manager;
 pub mod migrations;
 mod pool;
 pub mod queries;

@@ -10,10 +10,10 @@ use r2d2::{CustomizeConnection, Pool, PooledConnection};
 use r2d2_postgres::PostgresConnectionManager;
 use scheduled_thread_pool::ScheduledThreadPool;
 
+use super::manager::{Connection, Manager};
 use super::queries::{self, Query};
 use super::{Error, is_connection_lost};
 
-type Manager = PostgresConnectionManager<NoTls>;
 type Params<'a> = [&'a (dyn ToSql + Sync)];
 
 /// How the pool is made.
@@ -41,9 +41,9 @@ pub const SETTINGS: &str = "set statement_timeout = '10s'; set lock_timeout = '5
 #[derive(Debug)]
 struct Setup;
 
-impl CustomizeConnection<Client, postgres::Error> for Setup {
-    fn on_acquire(&self, client: &mut Client) -> Result<(), postgres::Error> {
-        client.batch_execute(SETTINGS)
+impl CustomizeConnection<Connection, postgres::Error> for Setup {
+    fn on_acquire(&self, connection: &mut Connection) -> Result<(), postgres::Error> {
+        connection.client.batch_execute(SETTINGS)
     }
 }
 
@@ -97,7 +97,10 @@ impl Store {
             ))
             .error_handler(Box::new(LogAtDebug))
             .connection_customizer(Box::new(Setup))
-            .build_unchecked(PostgresConnectionManager::new(database.clone(), NoTls));
+            .build_unchecked(Manager(PostgresConnectionManager::new(
+                database.clone(),
+                NoTls,
+            )));
         Store {
             pool,
             database,
@@ -196,7 +199,7 @@ impl Store {
                 return Ok(conn);
             }
             // A dead one is dropped by the pool, so this loop ends after as many turns as there are connections.
-            if conn.0.batch_execute("").is_ok() {
+            if conn.0.client.batch_execute("").is_ok() {
                 conn.prepared().epoch = Some(now);
                 return Ok(conn);
             }
@@ -223,7 +226,7 @@ impl Conn {
         if let Some(statement) = &self.prepared().statements[query.slot] {
             return Ok(statement.clone());
         }
-        let statement = self.0.prepare(query.sql)?;
+        let statement = self.0.client.prepare(query.sql)?;
         self.prepared().statements[query.slot] = Some(statement.clone());
         Ok(statement)
     }
@@ -235,7 +238,9 @@ impl Conn {
         params: &Params<'_>,
     ) -> Result<Vec<Row>, postgres::Error> {
         let statement = self.statement(query)?;
-        self.0.query(&statement, params)
+        let rows = self.0.client.query(&statement, params)?;
+        self.0.note(&rows);
+        Ok(rows)
     }
 
     /// The one row, if there is one.
@@ -245,7 +250,7 @@ impl Conn {
         params: &Params<'_>,
     ) -> Result<Option<Row>, postgres::Error> {
         let statement = self.statement(query)?;
-        self.0.query_opt(&statement, params)
+        self.0.client.query_opt(&statement, params)
     }
 
     /// The one row that there is.
@@ -255,18 +260,20 @@ impl Conn {
         params: &Params<'_>,
     ) -> Result<Row, postgres::Error> {
         let statement = self.statement(query)?;
-        self.0.query_one(&statement, params)
+        self.0.client.query_one(&statement, params)
     }
 
     /// Lets the statements of this transaction take as long as they need.
     pub fn without_time_limit(&mut self) -> Result<(), postgres::Error> {
-        self.0.batch_execute("set local statement_timeout = 0")
+        self.0
+            .client
+            .batch_execute("set local statement_timeout = 0")
     }
 
     /// The number of rows changed.
     pub fn execute(&mut self, query: &Query, params: &Params<'_>) -> Result<u64, postgres::Error> {
         let statement = self.statement(query)?;
-        self.0.execute(&statement, params)
+        self.0.client.execute(&statement, params)
     }
 
     /// Runs `work` within one transaction, rolled back when it fails.
@@ -274,14 +281,14 @@ impl Conn {
         &mut self,
         work: impl FnOnce(&mut Conn) -> Result<T, postgres::Error>,
     ) -> Result<T, postgres::Error> {
-        self.0.batch_execute("begin")?;
+        self.0.client.batch_execute("begin")?;
         let mut open = Open {
             conn: self,
             ended: false,
         };
         let value = work(open.conn)?;
         open.ended = true;
-        open.conn.0.batch_execute("commit").map(|()| value)
+        open.conn.0.client.batch_execute("commit").map(|()| value)
     }
 }
 
@@ -296,7 +303,7 @@ impl Drop for Open<'_> {
     fn drop(&mut self) {
         if !self.ended {
             // On a broken connection this fails too, and the server rolls back by itself.
-            let _ = self.conn.0.batch_execute("rollback");
+            let _ = self.conn.0.client.batch_execute("rollback");
         }
     }
 }
