@@ -4,5 +4,12 @@
 mod support;
 
 mod database;
+mod floods;
+mod framing;
+mod lanes;
 mod settings;
+mod siege;
+mod sizes;
+mod slow;
 mod stop;
+mod wire;
