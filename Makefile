@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run serve test check budget bench fmt psql stop clean rust
+.PHONY: help run serve test check patches patch-diff budget bench fmt psql stop clean rust
 
 LISTEN ?= 127.0.0.1:8000
 export LISTEN
@@ -17,7 +17,7 @@ data := .data/postgres
 site := http://$(patsubst 0.0.0.0:%,127.0.0.1:%,$(patsubst [::]:%,[::1]:%,$(LISTEN)))
 
 help: ## say what there is
-	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 	@echo "Settings come from the environment: LISTEN=[::1]:8080 make run; DATABASE_URL=… make test."
 
 run: rust ## build and serve on LISTEN (127.0.0.1:8000), with a database that stays in .data
@@ -50,9 +50,21 @@ check: rust ## what CI runs: format, clippy, documentation, tests
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
-	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory patches test
 	tests/readers/setup.sh
 	@$(cluster) throwaway -- cargo test --test readers
+	@tests/support/need.sh chromium=chromium chromedriver=chromium-driver
+	@$(cluster) throwaway -- cargo test --test browser
+	@$(MAKE) --no-print-directory budget
+
+patches: rust ## check the crates in patches/ by themselves
+	@for crate in patches/*/Cargo.toml; do set -x; \
+	cargo fmt --check --manifest-path $$crate; \
+	cargo clippy --manifest-path $$crate --target-dir target/patches --all-targets -- -D warnings; \
+	cargo test --manifest-path $$crate --target-dir target/patches; done
+
+patch-diff: rust ## show how the patched tiny_http differs from the published one
+	@cargo run --quiet --manifest-path patches/tiny_http/Cargo.toml --target-dir target/patches --example diff
 
 budget: rust ## counts and sizes against their limits: round trips, system calls, instructions, memory
 	@tests/support/need.sh strace=strace valgrind=valgrind

@@ -1,9 +1,11 @@
 //! `/docs` in a real browser, against the real program on a real Postgres: Chromium, headless, with no way to any
 //! host but the server's, so that what works here works with no internet.
 //!
-//! `make check` runs it, `make test` does not, for it needs the packages that `setup.sh` beside this file installs.
+//! `make check` runs it, `make test` does not, for it needs Chromium and ChromeDriver.
 
 mod server;
+#[path = "../support/mod.rs"]
+mod support;
 mod webdriver;
 
 use std::collections::BTreeSet;
