@@ -1,5 +1,6 @@
 //! One request from plain values to a plain response. Everything that happens to a request is called here, in its order.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use crate::context::Context;
@@ -47,8 +48,7 @@ impl App {
     pub fn fail(&self, request: &Request<'_>, error: Error) -> Response {
         let started = Instant::now();
         let id = middleware::request_id(request);
-        let found = self.router.find(request.method, request.path);
-        let guarded = matches!(found, Found::Route(route, _) if route.is_guarded());
+        let guarded = self.is_guarded(request);
         self.finish(request, &id, guarded, error.into_response(&id), started)
     }
 
@@ -104,18 +104,31 @@ impl App {
             .is_some_and(|token| self.context.keys.verify_access(token, now).is_ok())
     }
 
-    /// The answer to what the server refuses before there is a request.
-    pub fn refuse(&self, status: u16, detail: &str) -> Response {
-        let id = middleware::new_request_id();
+    /// The answer to what the server refuses by itself; the request is given where its head is known.
+    pub fn refuse(&self, status: u16, detail: &str, request: Option<&Request<'_>>) -> Response {
+        let started = Instant::now();
+        let id = request.map_or_else(
+            || Cow::Owned(middleware::new_request_id()),
+            middleware::request_id,
+        );
         log::debug!("{id} refused: {status} {detail}");
-        let response = problem::document(status, detail, &id, &[]);
-        let response = response
-            .header("X-Request-Id", id)
-            .header("X-Content-Type-Options", "nosniff");
+        let mut response = problem::document(status, detail, &id, &[]);
         if status == 503 {
-            response.header("Retry-After", problem::RETRY_AFTER)
-        } else {
-            response
+            response = response.header("Retry-After", problem::RETRY_AFTER);
         }
+        match request {
+            Some(request) => {
+                let guarded = self.is_guarded(request);
+                self.finish(request, &id, guarded, response, started)
+            }
+            None => response
+                .header("X-Request-Id", id.into_owned())
+                .header("X-Content-Type-Options", "nosniff"),
+        }
+    }
+
+    fn is_guarded(&self, request: &Request<'_>) -> bool {
+        let found = self.router.find(request.method, request.path);
+        matches!(found, Found::Route(route, _) if route.is_guarded())
     }
 }

@@ -119,8 +119,16 @@ impl Program for Hooks {
         Some(self.0.body_limit(&edge::request(request)))
     }
 
-    fn refuse(&self, status: u16, detail: &str) -> ResponseBox {
-        edge::boxed(self.0.refuse(status, detail))
+    fn refuse(
+        &self,
+        status: u16,
+        detail: &str,
+        request: Option<&tiny_http::Request>,
+    ) -> ResponseBox {
+        edge::boxed(
+            self.0
+                .refuse(status, detail, request.map(edge::request).as_ref()),
+        )
     }
 }
 

@@ -390,11 +390,14 @@ fn a_body_over_the_limit_is_413_and_one_at_it_is_read() {
         let send = |bytes: usize| {
             let request = user.request(route.method.as_str(), concrete(route.path));
             let request = request.header("Content-Type", "application/json");
+            let request = request.header("X-Request-Id", "large.1");
             request.body(vec![b' '; bytes]).send()
         };
         let what = format!("{} {}", route.method.as_str(), route.path);
         let over = send(MIB + 1);
         assert_problem(&over, 413);
+        // Refused before the body is read, and still an answer to this request.
+        assert_eq!(over.header("X-Request-Id"), Some("large.1"), "{over:?}");
         assert_common_headers(&over, &what);
         let at = send(MIB);
         assert_eq!(at.status, 400, "{what}: blanks are no JSON: {}", at.text());

@@ -188,7 +188,7 @@ use crate::{HTTPVersion, Header, Method, Response, ResponseBox, outgoing};
         until: Until::Before("/// Dummy trait"),
         replace: r#"if let Some(slot) = self.slot.take() {
             const FAILED: head::Refusal = head::refusal(500, "The server failed on this request.");
-            outgoing::refuse(slot, FAILED);
+            outgoing::refuse(slot, FAILED, None);
         }
     }
 }

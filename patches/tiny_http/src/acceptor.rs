@@ -107,7 +107,7 @@ impl Acceptor {
 
     /// Says why, and closes at once, which makes the kernel drop that again if the client has sent something.
     fn turn_away(&self, stream: &TcpStream) {
-        if let Ok(bytes) = outgoing::render_refusal(&self.core, &FULL, false) {
+        if let Ok(bytes) = outgoing::render_refusal(&self.core, &FULL, None, false) {
             let _ = send(stream, &bytes, SendFlags::DONTWAIT);
         }
     }

@@ -61,8 +61,8 @@ pub(crate) enum Found {
     /// A part of a request.
     Part,
     Request(Request),
-    /// With whether the request was HEAD.
-    Refused(Refusal, bool),
+    /// With the request, as far as its head was read.
+    Refused(Refusal, Option<Box<Request>>),
     /// The client left.
     End,
 }
@@ -117,7 +117,7 @@ impl Connection {
         };
         let (head, length) = match head {
             Ok(whole) => whole,
-            Err(refusal) => return Found::Refused(refusal, false),
+            Err(refusal) => return Found::Refused(refusal, None),
         };
         let is_whole = match head.framing {
             Framing::Empty => true,
@@ -215,10 +215,12 @@ impl Turn {
                 self.hand_over(request);
                 None
             }
-            Found::Refused(refusal, head_only) => {
+            Found::Refused(refusal, request) => {
                 let mut slot = Slot::new(self);
-                slot.head_only = head_only;
-                outgoing::refuse(slot, refusal);
+                slot.head_only = request
+                    .as_ref()
+                    .is_some_and(|r| *r.method() == Method::Head);
+                outgoing::refuse(slot, refusal, request.as_deref());
                 None
             }
             Found::End => None,
@@ -227,7 +229,7 @@ impl Turn {
 
     /// Answers what is no request, as the connection's last.
     pub(crate) fn refuse(self, refusal: Refusal) {
-        outgoing::refuse(Slot::new(self), refusal);
+        outgoing::refuse(Slot::new(self), refusal, None);
     }
 
     /// Gives the turn back to the poll, until the idle timeout.
@@ -255,7 +257,7 @@ impl Turn {
         if let Some(mut refused) = core.queue.push(request)
             && let Some(slot) = refused.slot.take()
         {
-            outgoing::refuse(slot, STOPPING);
+            outgoing::refuse(slot, STOPPING, None);
         }
     }
 }

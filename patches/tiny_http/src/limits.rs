@@ -65,7 +65,8 @@ pub trait Program: Send + Sync + 'static {
     fn body_limit(&self, request: &Request) -> Option<usize>;
 
     /// The answer to what the server refuses by itself: 400, 408, 413, 417, 431, 501, 503, 505, and 500 for a
-    /// request that the program dropped unanswered. `detail` is a sentence for a person.
+    /// request that the program dropped unanswered. `detail` is a sentence for a person, `request` what was
+    /// refused, without its body, where its head is known.
     /// Returns the complete response; the server adds `Connection: close`.
-    fn refuse(&self, status: u16, detail: &str) -> ResponseBox;
+    fn refuse(&self, status: u16, detail: &str, request: Option<&Request>) -> ResponseBox;
 }

@@ -16,7 +16,7 @@ use crate::connection::Slot;
 use crate::core::{Core, Job};
 use crate::head::Refusal;
 use crate::pace::{self, Pace};
-use crate::{Header, Response, ResponseBox, StatusCode};
+use crate::{Header, Request, Response, ResponseBox, StatusCode};
 
 /// What a head takes, with some room.
 const HEAD: usize = 512;
@@ -52,7 +52,7 @@ pub(crate) fn respond<R: Read>(slot: Slot, response: Response<R>) -> io::Result<
     let mut bytes = head(announced.unwrap_or(0));
     let head_length = bytes.len();
     if let Err(error) = reader.read_to_end(&mut bytes) {
-        refuse(slot, UNFINISHED);
+        refuse(slot, UNFINISHED, None);
         return Err(error);
     }
     let length = bytes.len() - head_length;
@@ -74,9 +74,9 @@ pub(crate) fn respond<R: Read>(slot: Slot, response: Response<R>) -> io::Result<
 
 const UNFINISHED: Refusal = crate::head::refusal(500, "The answer could not be completed.");
 
-/// Answers with what the program makes of a refusal, and closes.
-pub(crate) fn refuse(slot: Slot, refusal: Refusal) {
-    match render_refusal(&slot.connection().core, &refusal, slot.head_only) {
+/// Answers with what the program makes of a refusal, and closes. The request is given where its head is known.
+pub(crate) fn refuse(slot: Slot, refusal: Refusal, request: Option<&Request>) {
+    match render_refusal(&slot.connection().core, &refusal, request, slot.head_only) {
         Ok(bytes) => deliver(slot, bytes, true),
         // Dropping the slot cuts the connection: there is nothing sensible left to say.
         Err(error) => log::error!("the answer {} could not be made: {error}", refusal.status),
@@ -87,10 +87,11 @@ pub(crate) fn refuse(slot: Slot, refusal: Refusal) {
 pub(crate) fn render_refusal(
     core: &Core,
     refusal: &Refusal,
+    request: Option<&Request>,
     head_only: bool,
 ) -> io::Result<Vec<u8>> {
     let render = || {
-        let response = core.program.refuse(refusal.status, refusal.detail);
+        let response = core.program.refuse(refusal.status, refusal.detail, request);
         let (status, headers, mut reader, ..) = response.into_parts();
         let mut body = Vec::new();
         reader.read_to_end(&mut body)?;
@@ -116,7 +117,7 @@ pub(crate) fn respond_streaming(slot: Slot, response: ResponseBox) {
         "The server is busy with other downloads; try again in a moment.",
     );
     let Some(permit) = slot.connection().core.streams.take(1) else {
-        return refuse(slot, BUSY);
+        return refuse(slot, BUSY, None);
     };
     // Started first and given its work after: a thread that cannot be had must not take the work with it.
     let (sender, receiver) = mpsc::sync_channel::<(Slot, ResponseBox, Permit)>(1);
@@ -131,7 +132,7 @@ pub(crate) fn respond_streaming(slot: Slot, response: ResponseBox) {
         Ok(_) => drop(sender.send((slot, response, permit))),
         Err(error) => {
             log::warn!("no thread for a streamed response: {error}");
-            refuse(slot, BUSY);
+            refuse(slot, BUSY, None);
         }
     }
 }
@@ -158,7 +159,7 @@ fn stream(slot: Slot, response: ResponseBox) {
         Ok(count) => count,
         Err(error) => {
             log::error!("a streamed response failed before its first byte: {error}");
-            return refuse(slot, UNFINISHED);
+            return refuse(slot, UNFINISHED, None);
         }
     };
     write_head(&mut bytes, status, &headers, &framing, close, slot.chunks);

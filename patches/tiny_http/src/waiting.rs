@@ -10,7 +10,7 @@ use crate::connection::{Connection, Found, STOPPING};
 use crate::head::{self, Framing, Head, Refusal, Scanner, refusal};
 use crate::input::Input;
 use crate::turn::Turn;
-use crate::{Method, Request, body, pace};
+use crate::{Request, body, pace};
 
 /// Why no request was read.
 pub(crate) enum Stop {
@@ -38,11 +38,12 @@ impl Stop {
         }
     }
 
-    fn found(self, connection: &Connection, head_only: bool) -> Found {
+    fn found(self, connection: &Connection, request: Option<Request>) -> Found {
+        let request = request.map(Box::new);
         match self {
-            Stop::Refuse(refusal) => Found::Refused(refusal, head_only),
+            Stop::Refuse(refusal) => Found::Refused(refusal, request),
             // Somebody who has begun a request when the server stops deserves to know that it was not run.
-            Stop::Gone if connection.core.is_draining() => Found::Refused(STOPPING, head_only),
+            Stop::Gone if connection.core.is_draining() => Found::Refused(STOPPING, request),
             Stop::Gone => Found::End,
         }
     }
@@ -57,7 +58,7 @@ pub(crate) fn read(turn: Turn) {
     turn.awaits_head.store(false, Ordering::SeqCst);
     let found = match head {
         Ok(head) => complete(&turn, head, input),
-        Err(stop) => stop.found(&turn, false),
+        Err(stop) => stop.found(&turn, None),
     };
     drop(state);
     if let Some(turn) = turn.act(found) {
@@ -84,23 +85,28 @@ fn read_head(connection: &Connection, input: &mut Input) -> Result<Head, Stop> {
 
 /// The request of a head, with its body, which is waited for unless all of it is in `input`.
 pub(crate) fn complete(connection: &Arc<Connection>, head: Head, input: &mut Input) -> Found {
-    let head_only = head.method == Method::Head;
-    match with_body(connection, head, input) {
-        Ok(request) => Found::Request(request),
-        Err(stop) => stop.found(connection, head_only),
+    let (framing, expects_continue) = (head.framing, head.expects_continue);
+    let mut request = Request::from_head(head, connection.peer);
+    match read_body(connection, &mut request, framing, expects_continue, input) {
+        Ok(()) => Found::Request(request),
+        Err(stop) => stop.found(connection, Some(request)),
     }
 }
 
-fn with_body(connection: &Connection, head: Head, input: &mut Input) -> Result<Request, Stop> {
-    let (framing, expects_continue) = (head.framing, head.expects_continue);
-    let mut request = Request::from_head(head, connection.peer);
+fn read_body(
+    connection: &Connection,
+    request: &mut Request,
+    framing: Framing,
+    expects_continue: bool,
+    input: &mut Input,
+) -> Result<(), Stop> {
     if framing == Framing::Empty {
-        return Ok(request);
+        return Ok(());
     }
     let core = &connection.core;
     let limit = core
         .program
-        .body_limit(&request)
+        .body_limit(request)
         .unwrap_or(core.limits.body_bytes);
     if matches!(framing, Framing::Length(length) if length > limit) {
         return Err(refusal(413, "The body is larger than this address takes.").into());
@@ -114,5 +120,5 @@ fn with_body(connection: &Connection, head: Head, input: &mut Input) -> Result<R
     let stream = &connection.stream;
     let body = body::read(stream, input, framing, limit, &core.bodies, deadline)?;
     request.set_body(body);
-    Ok(request)
+    Ok(())
 }

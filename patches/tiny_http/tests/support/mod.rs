@@ -31,7 +31,7 @@ impl Program for Refuser {
             .then_some(16 * 1024 * 1024)
     }
 
-    fn refuse(&self, status: u16, detail: &str) -> ResponseBox {
+    fn refuse(&self, status: u16, detail: &str, _: Option<&Request>) -> ResponseBox {
         Response::from_string(format!("refused: {detail}"))
             .with_status_code(StatusCode(status))
             .boxed()
