@@ -64,7 +64,7 @@ struct Running {
     acceptor: Option<Acceptor>,
     sweep_due: Instant,
     core: Arc<Core>,
-    /// Readable once the server drains.
+    /// Readable from when the server drains.
     woken: UnixStream,
 }
 
@@ -103,12 +103,13 @@ impl Running {
     /// Waits for something to arrive, and takes new connections.
     fn wait(&mut self, timeout: Option<Duration>) {
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
-        let mut awaited = vec![
-            PollFd::new(&self.core.poll, PollFlags::IN),
-            PollFd::new(&self.woken, PollFlags::IN),
-        ];
-        let acceptor = self.acceptor.as_ref().filter(|acceptor| acceptor.is_due());
-        awaited.extend(acceptor.map(|acceptor| PollFd::new(&acceptor.listener, PollFlags::IN)));
+        let mut awaited = vec![PollFd::new(&self.core.poll, PollFlags::IN)];
+        if let Some(acceptor) = &self.acceptor {
+            awaited.push(PollFd::new(&self.woken, PollFlags::IN));
+            if acceptor.is_due() {
+                awaited.push(PollFd::new(&acceptor.listener, PollFlags::IN));
+            }
+        }
         match poll(&mut awaited, timeout.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => {
