@@ -95,7 +95,7 @@ impl App {
         }
     }
 
-    /// Whether a request has a valid access token. It is asked on a connection's own thread, so it never waits for the database:
+    /// Whether a request has a valid access token. It is asked on the thread that watches all connections, so it never waits for the database:
     /// whether the session has ended is found out before the handler runs.
     fn is_known(&self, request: &Request<'_>) -> bool {
         let now = self.context.now();
