@@ -55,6 +55,8 @@ check: rust ## what CI runs: format, clippy, documentation, tests
 	@$(cluster) throwaway -- cargo test --test readers
 	@tests/support/need.sh chromium=chromium chromedriver=chromium-driver
 	@$(cluster) throwaway -- cargo test --test browser
+	@tests/support/need.sh nginx=nginx-light curl=curl openssl=openssl
+	@$(cluster) throwaway -- cargo test --test proxy
 	@$(MAKE) --no-print-directory budget
 
 patches: rust ## check the crates in patches/ by themselves
