@@ -97,9 +97,7 @@ pub struct Server {
         find: "match self.messages.pop() {",
         until: Until::Before("    /// Same as `recv()` but doesn't block longer"),
         replace: r#"self.core
-            .next_request(None)
-            .ok()
-            .flatten()
+            .next_request()
             .ok_or_else(|| IoError::other("the server was drained"))
     }
 
@@ -110,17 +108,7 @@ pub struct Server {
         file: FILE,
         find: "    /// Same as `recv()` but doesn't block longer",
         until: Until::Before("impl Drop for Server"),
-        replace: r#"    /// Same as `recv()`, but gives up after the timeout: `None`.
-    ///
-    /// # Errors
-    /// As of `recv()`.
-    pub fn recv_timeout(&self, timeout: Duration) -> IoResult<Option<Request>> {
-        self.core
-            .next_request(Some(timeout))
-            .map_err(|_| IoError::other("the server was drained"))
-    }
-
-    /// Stops accepting, closes the connections without a request, and waits until the others have been
+        replace: r#"    /// Stops accepting, closes the connections without a request, and waits until the others have been
     /// answered, with `Connection: close`. Those that are not done `within` this time are cut off.
     /// Then [`Server::recv`] fails for every worker.
     ///

@@ -14,7 +14,7 @@ use crate::budget::Budget;
 use crate::connection::Connection;
 use crate::outgoing::Unsent;
 use crate::pool::{Pool, Task};
-use crate::queue::{Closed, Queue};
+use crate::queue::Queue;
 use crate::turn::Turn;
 use crate::{Limits, Program, Request, waiting};
 
@@ -100,17 +100,14 @@ impl Core {
         reports.len()
     }
 
-    /// A request for a worker, which looks for one by itself before it sleeps.
-    pub(crate) fn next_request(
-        &self,
-        timeout: Option<Duration>,
-    ) -> Result<Option<Request>, Closed> {
+    /// A request for a worker, which looks for one by itself before it sleeps. `None` once the queue is closed.
+    pub(crate) fn next_request(&self) -> Option<Request> {
         loop {
             if let Some(request) = self.queue.try_pop() {
-                return Ok(Some(request));
+                return Some(request);
             }
             if self.look(REPORTS) == 0 {
-                return self.queue.pop(timeout);
+                return self.queue.pop();
             }
         }
     }

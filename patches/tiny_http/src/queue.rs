@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::Request;
 
@@ -25,9 +25,6 @@ struct State {
     closed: bool,
 }
 
-/// The queue is closed: it is time for a worker to leave.
-pub(crate) struct Closed;
-
 impl Queue {
     /// Hands a request to the next worker; gives it back if the queue is closed.
     #[must_use]
@@ -46,36 +43,25 @@ impl Queue {
         None
     }
 
-    /// The next request; waits for one, at most so long.
-    pub(crate) fn pop(&self, timeout: Option<Duration>) -> Result<Option<Request>, Closed> {
+    /// The next request; waits for one. `None` once the queue is closed, for every worker.
+    pub(crate) fn pop(&self) -> Option<Request> {
         let mut state = self.lock();
-        let deadline = timeout.map(|timeout| Instant::now() + timeout);
         loop {
             if let Some(request) = state.requests.pop_front() {
-                return Ok(Some(request));
+                return Some(request);
             }
             if state.closed {
-                return Err(Closed);
-            }
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if left.is_some_and(|left| left.is_zero()) {
-                return Ok(None);
+                return None;
             }
             if state.naps {
                 state.naps = false;
                 self.nap_over.notify_one();
             }
             state.asleep += 1;
-            state = match left {
-                Some(left) => {
-                    let woken = self.wake.wait_timeout(state, left);
-                    woken.unwrap_or_else(PoisonError::into_inner).0
-                }
-                None => {
-                    let woken = self.wake.wait(state);
-                    woken.unwrap_or_else(PoisonError::into_inner)
-                }
-            };
+            state = self
+                .wake
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
             state.asleep -= 1;
         }
     }
