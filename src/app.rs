@@ -26,19 +26,10 @@ impl App {
         let found = self.router.find(request.method, request.path);
         let guarded = matches!(&found, Found::Route(route, _) if route.is_guarded());
         let outcome = match found {
-            Found::Route(route, params) => self.run(
-                route,
-                &Call {
-                    request,
-                    params,
-                    id: &id,
-                },
-            ),
+            Found::Route(route, params) => self.run(route, &Call { request, params, id: &id }),
             Found::Options(allow) => Ok(Response::new(204).header("Allow", allow.to_owned())),
             Found::WrongMethod(allow) => Err(Error::MethodNotAllowed(allow.to_owned())),
-            Found::NotFound => Err(Error::NotFound(
-                "There is nothing at this path: see /docs for what there is.",
-            )),
+            Found::NotFound => Err(Error::NotFound("There is nothing at this path: see /docs for what there is.")),
         };
         let response = outcome.unwrap_or_else(|error| error.into_response(&id));
         self.finish(request, &id, guarded, response, started)
@@ -52,14 +43,7 @@ impl App {
         self.finish(request, &id, guarded, error.into_response(&id), started)
     }
 
-    fn finish(
-        &self,
-        request: &Request<'_>,
-        id: &str,
-        guarded: bool,
-        response: Response,
-        started: Instant,
-    ) -> Response {
+    fn finish(&self, request: &Request<'_>, id: &str, guarded: bool, response: Response, started: Instant) -> Response {
         let response = middleware::finish(&self.context, request, id, guarded, response);
         middleware::access_log(request, id, &response, started);
         response
@@ -99,18 +83,13 @@ impl App {
     /// whether the session has ended is found out before the handler runs.
     fn is_known(&self, request: &Request<'_>) -> bool {
         let now = self.context.now();
-        request
-            .bearer()
-            .is_some_and(|token| self.context.keys.verify_access(token, now).is_ok())
+        request.bearer().is_some_and(|token| self.context.keys.verify_access(token, now).is_ok())
     }
 
     /// The answer to what the server refuses by itself; the request is given where its head is known.
     pub fn refuse(&self, status: u16, detail: &str, request: Option<&Request<'_>>) -> Response {
         let started = Instant::now();
-        let id = request.map_or_else(
-            || Cow::Owned(middleware::new_request_id()),
-            middleware::request_id,
-        );
+        let id = request.map_or_else(|| Cow::Owned(middleware::new_request_id()), middleware::request_id);
         log::debug!("{id} refused: {status} {detail}");
         let mut response = problem::document(status, detail, &id, &[]);
         if status == 503 {
@@ -121,9 +100,7 @@ impl App {
                 let guarded = self.is_guarded(request);
                 self.finish(request, &id, guarded, response, started)
             }
-            None => response
-                .header("X-Request-Id", id.into_owned())
-                .header("X-Content-Type-Options", "nosniff"),
+            None => response.header("X-Request-Id", id.into_owned()).header("X-Content-Type-Options", "nosniff"),
         }
     }
 

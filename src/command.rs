@@ -70,11 +70,7 @@ Settings, from the environment or as flags (LISTEN is --listen):
 pub fn help(settings: &[Setting]) -> String {
     let mut text = USAGE.to_owned();
     for setting in settings {
-        let default = if setting.default.is_empty() {
-            String::new()
-        } else {
-            format!(" ({})", setting.default)
-        };
+        let default = if setting.default.is_empty() { String::new() } else { format!(" ({})", setting.default) };
         let _ = writeln!(text, "  {:26}{}{default}", setting.name, setting.help);
     }
     text
@@ -114,12 +110,7 @@ pub fn parse(
                     return wrong(format!("--{flag} is no setting: see contactd --help"));
                 }
                 let value = parser.value().map_err(|error| Wrong(error.to_string()))?;
-                given.push((
-                    name.clone(),
-                    value
-                        .into_string()
-                        .map_err(|_| Wrong(format!("{name} is not UTF-8")))?,
-                ));
+                given.push((name.clone(), value.into_string().map_err(|_| Wrong(format!("{name} is not UTF-8")))?));
             }
             Arg::Short(letter) => {
                 return wrong(format!("-{letter} is no flag: see contactd --help"));
@@ -137,15 +128,10 @@ pub fn parse(
         ["user", "enable", email] => Command::User(UserAction::Enable, address(email)?),
         // What follows may be a password: it is not repeated.
         ["user", "add" | "passwd", _, ..] => {
-            return wrong(
-                "`user add` and `user passwd` take an e-mail address and ask for the password",
-            );
+            return wrong("`user add` and `user passwd` take an e-mail address and ask for the password");
         }
         other => {
-            return wrong(format!(
-                "`{}` is no command: see contactd --help",
-                other.join(" ")
-            ));
+            return wrong(format!("`{}` is no command: see contactd --help", other.join(" ")));
         }
     };
     Ok(Parsed::Run(command, Values::new(given)))
@@ -159,12 +145,7 @@ fn address(text: &str) -> Result<String, Wrong> {
 }
 
 /// Does something with a user, straight in the database: running instances notice within a second.
-pub fn user(
-    store: &Store,
-    action: UserAction,
-    email: &str,
-    rule: &rules::Password<'_>,
-) -> Result<(), String> {
+pub fn user(store: &Store, action: UserAction, email: &str, rule: &rules::Password<'_>) -> Result<(), String> {
     store.migrate().map_err(|error| error.to_string())?;
     let unknown = |error| match error {
         store::Error::NotFound => format!("there is no user {email}"),
@@ -173,19 +154,11 @@ pub fn user(
     match action {
         UserAction::Add => {
             let hash = new_password_hash(rule)?;
-            let name: String = email
-                .split('@')
-                .next()
-                .unwrap_or(email)
-                .chars()
-                .take(50)
-                .collect();
-            let user = store
-                .insert_user(&name, email, &hash)
-                .map_err(|error| match error {
-                    store::Error::Conflict(_) => format!("there is a user {email} already"),
-                    error => error.to_string(),
-                })?;
+            let name: String = email.split('@').next().unwrap_or(email).chars().take(50).collect();
+            let user = store.insert_user(&name, email, &hash).map_err(|error| match error {
+                store::Error::Conflict(_) => format!("there is a user {email} already"),
+                error => error.to_string(),
+            })?;
             println!("user {} {email} made", user.id);
         }
         UserAction::Passwd => {
@@ -196,9 +169,7 @@ pub fn user(
                 .user;
             let hash = new_password_hash(rule)?;
             let changed = store.change_password(user, &hash, None, Which::All);
-            changed
-                .map_err(unknown)?
-                .ok_or_else(|| format!("there is no user {email}"))?;
+            changed.map_err(unknown)?.ok_or_else(|| format!("there is no user {email}"))?;
             forget_failures(store, email)?;
             println!("password of user {user} {email} set, their sessions ended");
         }
@@ -218,9 +189,7 @@ pub fn user(
 /// Whoever has a new password, or is let in again, is not held up by the failures before.
 fn forget_failures(store: &Store, email: &str) -> Result<(), String> {
     let subject = Subject::Account(email).digest();
-    store
-        .forget_attempts(&subject)
-        .map_err(|error| error.to_string())
+    store.forget_attempts(&subject).map_err(|error| error.to_string())
 }
 
 /// Asks for a password, or reads a line of standard input; never an argument, which everybody on the machine could see.

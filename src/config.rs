@@ -38,11 +38,7 @@ pub struct Setting {
 }
 
 const fn setting(name: &'static str, default: &'static str, help: &'static str) -> Setting {
-    Setting {
-        name,
-        default,
-        help,
-    }
+    Setting { name, default, help }
 }
 
 /// All settings. A flag wins over the environment.
@@ -142,9 +138,7 @@ impl Values {
     }
 
     fn or_default(&self, name: &'static str) -> &str {
-        self.get(name)
-            .or_else(|| SETTINGS.iter().find(|s| s.name == name).map(|s| s.default))
-            .unwrap_or("")
+        self.get(name).or_else(|| SETTINGS.iter().find(|s| s.name == name).map(|s| s.default)).unwrap_or("")
     }
 
     fn number(
@@ -160,11 +154,7 @@ impl Values {
                 Ok(number) if range.contains(&number) => Ok(number),
                 _ => wrong(
                     name,
-                    format_args!(
-                        "must be a number from {} to {}, not `{text}`",
-                        range.start(),
-                        range.end()
-                    ),
+                    format_args!("must be a number from {} to {}, not `{text}`", range.start(), range.end()),
                 ),
             },
         }
@@ -176,25 +166,17 @@ impl Values {
         range: std::ops::RangeInclusive<u64>,
         computed: Option<u64>,
     ) -> Result<usize, Wrong> {
-        self.number(name, range, computed)
-            .map(|n| usize::try_from(n).unwrap_or(usize::MAX))
+        self.number(name, range, computed).map(|n| usize::try_from(n).unwrap_or(usize::MAX))
     }
 
     fn list(&self, name: &'static str) -> Vec<&str> {
-        self.or_default(name)
-            .split(',')
-            .map(str::trim)
-            .filter(|s| !s.is_empty())
-            .collect()
+        self.or_default(name).split(',').map(str::trim).filter(|s| !s.is_empty()).collect()
     }
 
     fn secret(&self, name: &'static str, file_name: &'static str) -> Result<Option<Secret>, Wrong> {
         let (named, bytes) = match (self.get(name), self.get(file_name)) {
             (Some(_), Some(_)) => {
-                return wrong(
-                    name,
-                    format_args!("and {file_name} are both set: give one of them"),
-                );
+                return wrong(name, format_args!("and {file_name} are both set: give one of them"));
             }
             (Some(text), None) => (name, text.as_bytes().to_vec()),
             (None, Some(path)) => (file_name, read_file(file_name, path)?.trim_ascii().to_vec()),
@@ -203,10 +185,7 @@ impl Values {
         if bytes.len() < 32 {
             return wrong(
                 named,
-                format_args!(
-                    "must hold at least 32 bytes, not {}: try `openssl rand -hex 32`",
-                    bytes.len()
-                ),
+                format_args!("must hold at least 32 bytes, not {}: try `openssl rand -hex 32`", bytes.len()),
             );
         }
         Ok(Some(Secret(bytes)))
@@ -214,15 +193,9 @@ impl Values {
 
     /// Where the database is, alone: all that `contactd migrate` needs.
     pub fn database(&self) -> Result<postgres::Config, Wrong> {
-        let text = self.get("DATABASE_URL").map_or_else(
-            || {
-                wrong(
-                    "DATABASE_URL",
-                    "is not set: give postgres://user@host/database",
-                )
-            },
-            Ok,
-        )?;
+        let text = self
+            .get("DATABASE_URL")
+            .map_or_else(|| wrong("DATABASE_URL", "is not set: give postgres://user@host/database"), Ok)?;
         // The parser's own error may repeat the password.
         let Ok(config) = text.parse::<postgres::Config>() else {
             return wrong(
@@ -257,21 +230,13 @@ impl Values {
 
     /// What a new password must be, for whoever makes users by command.
     pub fn new_password(&self) -> Result<(usize, Vec<String>), Wrong> {
-        Ok((
-            self.size("PASSWORD_MIN_LENGTH", 1..=128, None)?,
-            self.refused_passwords()?,
-        ))
+        Ok((self.size("PASSWORD_MIN_LENGTH", 1..=128, None)?, self.refused_passwords()?))
     }
 
     /// The level of the log.
     pub fn log(&self) -> Result<log::LevelFilter, Wrong> {
         let text = self.or_default("LOG");
-        text.parse().or_else(|_| {
-            wrong(
-                "LOG",
-                format_args!("must be error, warn, info, debug or off, not `{text}`"),
-            )
-        })
+        text.parse().or_else(|_| wrong("LOG", format_args!("must be error, warn, info, debug or off, not `{text}`")))
     }
 
     /// All settings.
@@ -280,26 +245,18 @@ impl Values {
         let Some(listen) = listen.to_socket_addrs().ok().and_then(|mut all| all.next()) else {
             return wrong(
                 "LISTEN",
-                format_args!(
-                    "must be an address and a port such as 127.0.0.1:8000, not `{listen}`"
-                ),
+                format_args!("must be an address and a port such as 127.0.0.1:8000, not `{listen}`"),
             );
         };
         let Some(jwt_secret) = self.secret("JWT_SECRET", "JWT_SECRET_FILE")? else {
-            return wrong(
-                "JWT_SECRET",
-                "is not set, nor JWT_SECRET_FILE: try `openssl rand -hex 32`",
-            );
+            return wrong("JWT_SECRET", "is not set, nor JWT_SECRET_FILE: try `openssl rand -hex 32`");
         };
         let mut trusted_proxies = Vec::new();
         for text in self.list("TRUSTED_PROXIES") {
             match text.parse::<IpAddr>() {
                 Ok(address) => trusted_proxies.push(address.to_canonical()),
                 Err(_) => {
-                    return wrong(
-                        "TRUSTED_PROXIES",
-                        format_args!("must be IP addresses by commas, not `{text}`"),
-                    );
+                    return wrong("TRUSTED_PROXIES", format_args!("must be IP addresses by commas, not `{text}`"));
                 }
             }
         }
@@ -343,10 +300,7 @@ impl Values {
         };
         // Some editors begin a file with a byte order mark.
         let lines = text.trim_start_matches('\u{feff}').lines();
-        Ok(lines
-            .filter(|line| !line.is_empty())
-            .map(str::to_owned)
-            .collect())
+        Ok(lines.filter(|line| !line.is_empty()).map(str::to_owned).collect())
     }
 
     /// Whether there is such a zone only Postgres knows. But of an offset it would read the sign the other way round, as POSIX
@@ -355,10 +309,7 @@ impl Values {
         let name = self.or_default("TIMEZONE");
         let is_offset = |pair: &[u8]| matches!(pair[0], b'+' | b'-') && pair[1].is_ascii_digit();
         if !name.starts_with("Etc/") && name.as_bytes().windows(2).any(is_offset) {
-            return wrong(
-                "TIMEZONE",
-                format_args!("must be the name of a zone such as Europe/Kyiv, not `{name}`"),
-            );
+            return wrong("TIMEZONE", format_args!("must be the name of a zone such as Europe/Kyiv, not `{name}`"));
         }
         Ok(name.to_owned())
     }
@@ -367,17 +318,11 @@ impl Values {
         let name = "CORS_ORIGINS";
         let list = self.list(name);
         match list.iter().find(|o| {
-            **o != "*"
-                && (!o.contains("://")
-                    || o.ends_with('/')
-                    || o.bytes().any(|b| !b.is_ascii_graphic()))
+            **o != "*" && (!o.contains("://") || o.ends_with('/') || o.bytes().any(|b| !b.is_ascii_graphic()))
         }) {
-            Some(odd) => wrong(
-                name,
-                format_args!(
-                    "must be origins such as https://app.example.com by commas, not `{odd}`"
-                ),
-            ),
+            Some(odd) => {
+                wrong(name, format_args!("must be origins such as https://app.example.com by commas, not `{odd}`"))
+            }
             None => Ok(list.into_iter().map(str::to_owned).collect()),
         }
     }
@@ -386,17 +331,10 @@ impl Values {
 fn is_local(host: &Host) -> bool {
     match host {
         Host::Unix(_) => true,
-        Host::Tcp(name) => {
-            name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-        }
+        Host::Tcp(name) => name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()),
     }
 }
 
 fn read_file(name: &str, path: &str) -> Result<Vec<u8>, Wrong> {
-    std::fs::read(path).or_else(|error| {
-        wrong(
-            name,
-            format_args!("names {path}, which cannot be read: {error}"),
-        )
-    })
+    std::fs::read(path).or_else(|error| wrong(name, format_args!("names {path}, which cannot be read: {error}")))
 }

@@ -84,10 +84,7 @@ impl<'a> Request<'a> {
 
     /// All values of a header.
     pub fn headers_named(&self, name: &str) -> impl Iterator<Item = &'a str> {
-        self.headers
-            .iter()
-            .filter(move |(n, _)| n.eq_ignore_ascii_case(name))
-            .map(|(_, value)| *value)
+        self.headers.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| *value)
     }
 
     /// The token of `Authorization: Bearer …`; the scheme is read in any case (RFC 9110 §11.1).
@@ -100,10 +97,7 @@ impl<'a> Request<'a> {
     /// each proxy adds the address it was called from, up to the first that is not one of them.
     pub fn client_address(&self, trusted: &[IpAddr]) -> Option<IpAddr> {
         let mut address = self.peer?.to_canonical();
-        let forwarded: Vec<_> = self
-            .headers_named("X-Forwarded-For")
-            .flat_map(|value| value.split(','))
-            .collect();
+        let forwarded: Vec<_> = self.headers_named("X-Forwarded-For").flat_map(|value| value.split(',')).collect();
         for hop in forwarded.into_iter().rev() {
             if !trusted.contains(&address) {
                 break;
@@ -120,16 +114,13 @@ impl<'a> Request<'a> {
     /// elsewhere. We speak plain HTTP; that a proxy speaks TLS before us is believed only of a trusted one. `None` without a
     /// usable host, which only HTTP/1.0 allows.
     pub fn origin(&self, trusted: &[IpAddr]) -> Option<String> {
-        let is_trusted = self
-            .peer
-            .is_some_and(|peer| trusted.contains(&peer.to_canonical()));
+        let is_trusted = self.peer.is_some_and(|peer| trusted.contains(&peer.to_canonical()));
         // Of several proxies the last one wrote the last value.
         let forwarded = |name| {
             let value = self.headers_named(name).last().filter(|_| is_trusted)?;
             value.rsplit(',').next().map(str::trim)
         };
-        let is_tls =
-            forwarded("X-Forwarded-Proto").is_some_and(|p| p.eq_ignore_ascii_case("https"));
+        let is_tls = forwarded("X-Forwarded-Proto").is_some_and(|p| p.eq_ignore_ascii_case("https"));
         let host = forwarded("X-Forwarded-Host").or_else(|| self.header("Host"))?;
         let is_host = |b: u8| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b);
         let is_usable = (1..=255).contains(&host.len()) && host.bytes().all(is_host);
@@ -140,14 +131,7 @@ impl<'a> Request<'a> {
     /// The media type of the body, in lower case, without parameters (RFC 9110 §8.3.1).
     pub fn media_type(&self) -> Option<String> {
         let value = self.header("Content-Type")?;
-        Some(
-            value
-                .split(';')
-                .next()
-                .unwrap_or("")
-                .trim()
-                .to_ascii_lowercase(),
-        )
+        Some(value.split(';').next().unwrap_or("").trim().to_ascii_lowercase())
     }
 }
 
@@ -188,19 +172,12 @@ pub struct Response {
 impl Response {
     /// A response without a body.
     pub fn new(status: u16) -> Response {
-        Response {
-            status,
-            headers: Vec::with_capacity(8),
-            body: Body::Empty,
-        }
+        Response { status, headers: Vec::with_capacity(8), body: Body::Empty }
     }
 
     /// A response with a body of this media type.
     pub fn with_body(status: u16, content_type: &'static str, body: Body) -> Response {
-        Response {
-            body,
-            ..Response::new(status).header("Content-Type", content_type)
-        }
+        Response { body, ..Response::new(status).header("Content-Type", content_type) }
     }
 
     /// Adds a header.
@@ -211,18 +188,13 @@ impl Response {
 
     /// Whether it has this header.
     pub fn has(&self, name: &str) -> bool {
-        self.headers
-            .iter()
-            .any(|(n, _)| n.eq_ignore_ascii_case(name))
+        self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name))
     }
 }
 
 /// Decodes `%XX` strictly into UTF-8 (RFC 3986 §2.1); in forms `+` is a space. `None` for a broken escape or broken UTF-8.
 pub fn percent_decode(text: &str, plus_is_space: bool) -> Option<Cow<'_, str>> {
-    if !text
-        .bytes()
-        .any(|b| b == b'%' || b == b'+' && plus_is_space)
-    {
+    if !text.bytes().any(|b| b == b'%' || b == b'+' && plus_is_space) {
         return Some(Cow::Borrowed(text));
     }
     let mut bytes = Vec::with_capacity(text.len());
@@ -243,21 +215,18 @@ pub fn percent_decode(text: &str, plus_is_space: bool) -> Option<Cow<'_, str>> {
 /// Encodes all but the unreserved characters (RFC 3986 §2.3).
 pub fn percent_encode(text: &str) -> String {
     use std::fmt::Write;
-    text.bytes()
-        .fold(String::with_capacity(text.len()), |mut encoded, b| {
-            if b.is_ascii_alphanumeric() || b"-._~".contains(&b) {
-                encoded.push(char::from(b));
-            } else {
-                let _ = write!(encoded, "%{b:02X}");
-            }
-            encoded
-        })
+    text.bytes().fold(String::with_capacity(text.len()), |mut encoded, b| {
+        if b.is_ascii_alphanumeric() || b"-._~".contains(&b) {
+            encoded.push(char::from(b));
+        } else {
+            let _ = write!(encoded, "%{b:02X}");
+        }
+        encoded
+    })
 }
 
 fn hex(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|d| u8::try_from(d).ok())
+    char::from(digit).to_digit(16).and_then(|d| u8::try_from(d).ok())
 }
 
 /// A decoded name and its decoded value.

@@ -14,17 +14,13 @@ impl Log for Stderr {
 
     fn log(&self, record: &Record<'_>) {
         // tokio-postgres tells every statement at debug, with the people's data in it.
-        let theirs = record.target().starts_with("tokio_postgres")
-            || record.target().starts_with("postgres");
+        let theirs = record.target().starts_with("tokio_postgres") || record.target().starts_with("postgres");
         if !self.enabled(record.metadata()) || theirs && record.level() > log::Level::Info {
             return;
         }
         let time = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
         // Whatever a client sent stays on its line.
-        let text = record
-            .args()
-            .to_string()
-            .replace(|c: char| c.is_control(), " ");
+        let text = record.args().to_string().replace(|c: char| c.is_control(), " ");
         let line = format!("{time} {:5} {text}\n", record.level());
         let _ = std::io::stderr().lock().write_all(line.as_bytes());
     }

@@ -79,22 +79,13 @@ fn run(command: Command, values: &Values) -> Result<(), Failure> {
     match command {
         Command::Serve => serve(&values.config()?),
         Command::Migrate => {
-            let options = store::Options {
-                database: values.database()?,
-                size: 1,
-            };
+            let options = store::Options { database: values.database()?, size: 1 };
             Ok(Store::new(&options).migrate()?)
         }
         Command::User(action, email) => {
-            let options = store::Options {
-                database: values.database()?,
-                size: 1,
-            };
+            let options = store::Options { database: values.database()?, size: 1 };
             let (min, refused) = values.new_password()?;
-            let rule = rules::Password {
-                min,
-                refused: &rules::Password::refusals(&refused),
-            };
+            let rule = rules::Password { min, refused: &rules::Password::refusals(&refused) };
             command::user(&Store::new(&options), action, &email, &rule).map_err(Failure::Other)
         }
     }
@@ -113,8 +104,8 @@ fn serve(config: &Config) -> Result<(), Failure> {
         slow_workers: config.slow_workers,
         limits: setup::limits(config),
     };
-    let server = Server::start(Arc::clone(&app), listener, options)
-        .map_err(|error| Failure::Other(error.to_string()))?;
+    let server =
+        Server::start(Arc::clone(&app), listener, options).map_err(|error| Failure::Other(error.to_string()))?;
     log::info!("serving on http://{}", server.address());
 
     let wrong = Arc::new(OnceLock::new());
@@ -146,9 +137,9 @@ fn serve(config: &Config) -> Result<(), Failure> {
 fn check_time_zone(app: &App) -> Result<(), Wrong> {
     match app.context.today.get(&app.context.store) {
         // 22023: invalid parameter value.
-        Err(store::Error::Internal(cause)) if cause.contains("22023") => Err(Wrong(format!(
-            "TIMEZONE is no time zone that Postgres knows: {cause}"
-        ))),
+        Err(store::Error::Internal(cause)) if cause.contains("22023") => {
+            Err(Wrong(format!("TIMEZONE is no time zone that Postgres knows: {cause}")))
+        }
         _ => Ok(()),
     }
 }

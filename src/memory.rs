@@ -38,9 +38,7 @@ const WORTH: u64 = 4 << 20;
 impl Keeper {
     /// To be made before the first request.
     pub fn at_start() -> Keeper {
-        Keeper {
-            least: resident().unwrap_or(0),
-        }
+        Keeper { least: resident().unwrap_or(0) }
     }
 
     /// Looks how much there is; to be called every few seconds.

@@ -18,10 +18,7 @@ pub fn request_id<'a>(request: &Request<'a>) -> Cow<'a, str> {
 }
 
 fn is_request_id(id: &str) -> bool {
-    (1..=64).contains(&id.len())
-        && id
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+    (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 
 /// Unique within a process by a counter, over restarts by where the counter starts.
@@ -39,42 +36,24 @@ pub fn new_request_id() -> String {
 /// Who calls, by the access token. One check without I/O: signature, claims, and the list of sessions that ended lately.
 pub fn authenticate(cx: &Context, call: &Call<'_>) -> Result<Caller, Error> {
     let Some(token) = call.request.bearer() else {
-        return Err(Error::Unauthorized(
-            "Send an access token: Authorization: Bearer …",
-        ));
+        return Err(Error::Unauthorized("Send an access token: Authorization: Bearer …"));
     };
     let access = cx.keys.verify_access(token, cx.now()).map_err(|error| {
         log::debug!("{} access token refused: {error}", call.id);
-        Error::Unauthorized(
-            "The access token does not count (any more): refresh it, or log in again.",
-        )
+        Error::Unauthorized("The access token does not count (any more): refresh it, or log in again.")
     })?;
     if cx.revocations.holds(&cx.store, access.session)? {
         return Err(Error::Unauthorized("The session has ended: log in again."));
     }
-    Ok(Caller {
-        user: access.user,
-        session: access.session,
-    })
+    Ok(Caller { user: access.user, session: access.session })
 }
 
 /// Headers that every answer carries.
-pub fn finish(
-    cx: &Context,
-    request: &Request<'_>,
-    request_id: &str,
-    guarded: bool,
-    response: Response,
-) -> Response {
-    let mut response = response
-        .header("X-Request-Id", request_id.to_owned())
-        .header("X-Content-Type-Options", "nosniff");
+pub fn finish(cx: &Context, request: &Request<'_>, request_id: &str, guarded: bool, response: Response) -> Response {
+    let mut response =
+        response.header("X-Request-Id", request_id.to_owned()).header("X-Content-Type-Options", "nosniff");
     if guarded && !response.has("Cache-Control") {
-        let value = if response.has("ETag") {
-            "private, no-cache"
-        } else {
-            "no-store"
-        };
+        let value = if response.has("ETag") { "private, no-cache" } else { "no-store" };
         response = response.header("Cache-Control", value);
     }
     cors(cx, request, response)
@@ -94,24 +73,13 @@ fn cors(cx: &Context, request: &Request<'_>, response: Response) -> Response {
     };
     let response = response
         .header("Access-Control-Allow-Origin", allowed.clone())
-        .header(
-            "Access-Control-Expose-Headers",
-            "ETag, Link, Location, Retry-After, X-Request-Id, X-Total-Count",
-        );
-    if request.method != Method::Options
-        || request.header("Access-Control-Request-Method").is_none()
-    {
+        .header("Access-Control-Expose-Headers", "ETag, Link, Location, Retry-After, X-Request-Id, X-Total-Count");
+    if request.method != Method::Options || request.header("Access-Control-Request-Method").is_none() {
         return response;
     }
     response
-        .header(
-            "Access-Control-Allow-Methods",
-            "GET, HEAD, POST, PUT, PATCH, DELETE",
-        )
-        .header(
-            "Access-Control-Allow-Headers",
-            "Authorization, Content-Type, If-Match, If-None-Match, X-Request-Id",
-        )
+        .header("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE")
+        .header("Access-Control-Allow-Headers", "Authorization, Content-Type, If-Match, If-None-Match, X-Request-Id")
         .header("Access-Control-Max-Age", "600")
 }
 
@@ -129,9 +97,5 @@ pub fn access_log(request: &Request<'_>, request_id: &str, response: &Response, 
 
 fn masked(path: &str) -> &str {
     const SECRET: &str = "/api/calendar/";
-    if path.starts_with(SECRET) {
-        "/api/calendar/…"
-    } else {
-        path
-    }
+    if path.starts_with(SECRET) { "/api/calendar/…" } else { path }
 }

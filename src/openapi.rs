@@ -56,18 +56,14 @@ fn operation(route: &Route, described: &Operation) -> Value {
     }
     if !described.bodies.is_empty() {
         let content = content(&described.bodies);
-        operation["requestBody"] =
-            json!({ "required": !described.body_is_optional, "content": content });
+        operation["requestBody"] = json!({ "required": !described.body_is_optional, "content": content });
     }
     if route.is_guarded() {
         operation["security"] = json!([{ "password": [] }, { "bearer": [] }]);
     } else if described.takes_token {
         // Not what Authorize gets by a password, which is an access token; and none where the body holds it.
-        operation["security"] = if described.bodies.is_empty() {
-            json!([{ "bearer": [] }])
-        } else {
-            json!([{ "bearer": [] }, {}])
-        };
+        operation["security"] =
+            if described.bodies.is_empty() { json!([{ "bearer": [] }]) } else { json!([{ "bearer": [] }, {}]) };
     }
     operation
 }
@@ -82,18 +78,12 @@ fn operation_id(route: &Route) -> String {
     for word in words {
         id = format!("{id}_{word}");
     }
-    if route.path == "/api/healthchecker" {
-        id + "_api"
-    } else {
-        id
-    }
+    if route.path == "/api/healthchecker" { id + "_api" } else { id }
 }
 
 fn content(bodies: &[(&'static str, Value)]) -> Value {
-    let content: Map<_, _> = bodies
-        .iter()
-        .map(|(media_type, schema)| ((*media_type).to_owned(), json!({ "schema": schema })))
-        .collect();
+    let content: Map<_, _> =
+        bodies.iter().map(|(media_type, schema)| ((*media_type).to_owned(), json!({ "schema": schema }))).collect();
     Value::Object(content)
 }
 
@@ -124,10 +114,7 @@ fn responses(route: &Route, described: &Operation) -> Value {
     errors.dedup();
     for status in errors {
         let problem = json!({ "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } });
-        responses.insert(
-            status.to_string(),
-            json!({ "description": title(status), "content": problem }),
-        );
+        responses.insert(status.to_string(), json!({ "description": title(status), "content": problem }));
     }
     Value::Object(responses)
 }

@@ -51,9 +51,7 @@ impl From<store::Error> for Error {
             store::Error::Conflict(constraint) if constraint.ends_with("_user_id_fkey") => {
                 Error::Unauthorized("This account is gone.")
             }
-            store::Error::Conflict(constraint) => {
-                Error::Internal(format!("constraint {constraint} was violated"))
-            }
+            store::Error::Conflict(constraint) => Error::Internal(format!("constraint {constraint} was violated")),
             store::Error::Unavailable(cause) => Error::Unavailable(cause),
             store::Error::Internal(cause) => Error::Internal(cause),
         }
@@ -104,11 +102,7 @@ pub fn document(status: u16, detail: &str, request_id: &str, faults: &[Fault]) -
 }
 
 fn with_problem(status: u16, problem: &Value) -> Response {
-    Response::with_body(
-        status,
-        "application/problem+json",
-        Body::Bytes(problem.to_string().into_bytes()),
-    )
+    Response::with_body(status, "application/problem+json", Body::Bytes(problem.to_string().into_bytes()))
 }
 
 /// Seconds after which it is worth to come back when the server is short of something.
@@ -128,24 +122,17 @@ impl Error {
                 with_problem(401, &problem).header("WWW-Authenticate", "Bearer")
             }
             Error::NotFound(detail) => plain(404, detail),
-            Error::MethodNotAllowed(allow) => {
-                plain(405, &format!("This path takes {allow}.")).header("Allow", allow)
-            }
+            Error::MethodNotAllowed(allow) => plain(405, &format!("This path takes {allow}.")).header("Allow", allow),
             Error::NotAcceptable(detail) => plain(406, &detail),
             Error::Conflict(detail) => plain(409, detail),
-            Error::PreconditionFailed => plain(
-                412,
-                "The contact was changed meanwhile: read it again, then repeat the change.",
-            ),
-            Error::PayloadTooLarge(limit) => plain(
-                413,
-                &format!("The body may have at most {limit} bytes here."),
-            ),
-            Error::UnsupportedMediaType(takes) => plain(
-                415,
-                &format!("Send the body with Content-Type {}.", takes.join(" or ")),
-            )
-            .header("Accept", takes.join(", ")),
+            Error::PreconditionFailed => {
+                plain(412, "The contact was changed meanwhile: read it again, then repeat the change.")
+            }
+            Error::PayloadTooLarge(limit) => plain(413, &format!("The body may have at most {limit} bytes here.")),
+            Error::UnsupportedMediaType(takes) => {
+                plain(415, &format!("Send the body with Content-Type {}.", takes.join(" or ")))
+                    .header("Accept", takes.join(", "))
+            }
             Error::Invalid(faults) => {
                 let detail = match faults.as_slice() {
                     [one] if one.field.is_empty() => one.detail.clone(),
@@ -154,25 +141,18 @@ impl Error {
                 };
                 document(422, &detail, request_id, &faults)
             }
-            Error::TooManyRequests(seconds) => plain(
-                429,
-                &format!("Too many attempts: try again in {seconds} seconds."),
-            )
-            .header("Retry-After", seconds.to_string()),
+            Error::TooManyRequests(seconds) => {
+                plain(429, &format!("Too many attempts: try again in {seconds} seconds."))
+                    .header("Retry-After", seconds.to_string())
+            }
             Error::Unavailable(cause) => {
                 log::warn!("{request_id} unavailable: {cause}");
-                plain(
-                    503,
-                    "The service cannot answer right now: try again in a moment.",
-                )
-                .header("Retry-After", RETRY_AFTER)
+                plain(503, "The service cannot answer right now: try again in a moment.")
+                    .header("Retry-After", RETRY_AFTER)
             }
             Error::Internal(cause) => {
                 log::error!("{request_id} failed: {cause}");
-                plain(
-                    500,
-                    "Something went wrong here; the request id leads to the cause in the server's log.",
-                )
+                plain(500, "Something went wrong here; the request id leads to the cause in the server's log.")
             }
         }
     }

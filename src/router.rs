@@ -49,15 +49,7 @@ impl Router {
                 names.push("HEAD");
             }
             names.push("OPTIONS");
-            paths
-                .insert(
-                    path,
-                    Methods {
-                        routes,
-                        allow: names.join(", "),
-                    },
-                )
-                .expect("routes do not collide");
+            paths.insert(path, Methods { routes, allow: names.join(", ") }).expect("routes do not collide");
         }
         Router { routes, paths }
     }
@@ -69,18 +61,11 @@ impl Router {
 
     /// Finds what a request asks for. One slash at the end makes no difference.
     pub fn find<'r, 'p>(&'r self, method: Method, path: &'p str) -> Found<'r, 'p> {
-        let path = path
-            .strip_suffix('/')
-            .filter(|p| !p.is_empty())
-            .unwrap_or(path);
+        let path = path.strip_suffix('/').filter(|p| !p.is_empty()).unwrap_or(path);
         let Ok(found) = self.paths.at(path) else {
             return Found::NotFound;
         };
-        let wanted = if method == Method::Head {
-            Method::Get
-        } else {
-            method
-        };
+        let wanted = if method == Method::Head { Method::Get } else { method };
         let Some((_, index)) = found.value.routes.iter().find(|(m, _)| *m == wanted) else {
             return match method {
                 Method::Options => Found::Options(&found.value.allow),

@@ -60,37 +60,22 @@ impl Server {
         rustix::net::listen(&listener, BACKLOG)?;
         let program = Arc::new(Hooks(Arc::clone(&app)));
         let connections = options.limits.connections;
-        let inner = Arc::new(tiny_http::Server::hardened(
-            listener,
-            options.limits,
-            program,
-        )?);
+        let inner = Arc::new(tiny_http::Server::hardened(listener, options.limits, program)?);
         // A connection has one request at a time, so there are never more writes than connections.
         let write = OnDemand::new("write", &app, options.write_workers, connections);
         let slow = OnDemand::new("slow", &app, options.slow_workers, SLOW_QUEUE);
-        let lanes = Arc::new(Lanes {
-            app: Arc::clone(&app),
-            write,
-            slow,
-        });
+        let lanes = Arc::new(Lanes { app: Arc::clone(&app), write, slow });
         let mut workers = Vec::new();
         for n in 0..options.workers {
             let (server, lanes) = (Arc::clone(&inner), Arc::clone(&lanes));
-            let thread = thread::Builder::new()
-                .name(format!("worker-{n}"))
-                .stack_size(STACK);
+            let thread = thread::Builder::new().name(format!("worker-{n}")).stack_size(STACK);
             workers.push(thread.spawn(move || {
                 while let Ok(request) = server.recv() {
                     lanes.dispatch(request);
                 }
             })?);
         }
-        Ok(Server {
-            inner,
-            app,
-            address,
-            workers,
-        })
+        Ok(Server { inner, app, address, workers })
     }
 
     /// Where it listens.
@@ -119,16 +104,8 @@ impl Program for Hooks {
         Some(self.0.body_limit(&edge::request(request)))
     }
 
-    fn refuse(
-        &self,
-        status: u16,
-        detail: &str,
-        request: Option<&tiny_http::Request>,
-    ) -> ResponseBox {
-        edge::boxed(
-            self.0
-                .refuse(status, detail, request.map(edge::request).as_ref()),
-        )
+    fn refuse(&self, status: u16, detail: &str, request: Option<&tiny_http::Request>) -> ResponseBox {
+        edge::boxed(self.0.refuse(status, detail, request.map(edge::request).as_ref()))
     }
 }
 
@@ -142,10 +119,7 @@ struct Lanes {
 impl Lanes {
     fn dispatch(&self, request: tiny_http::Request) {
         let path = request.url().split('?').next().unwrap_or("");
-        let lane = match self
-            .app
-            .lane(Method::parse(request.method().as_str()), path)
-        {
+        let lane = match self.app.lane(Method::parse(request.method().as_str()), path) {
             Lane::Fast => return answer(&self.app, request),
             Lane::Write => &self.write,
             Lane::Slow => &self.slow,
@@ -186,13 +160,7 @@ struct State {
 
 impl OnDemand {
     fn new(name: &'static str, app: &Arc<App>, threads: usize, queue: usize) -> Arc<OnDemand> {
-        Arc::new(OnDemand {
-            name,
-            app: Arc::clone(app),
-            threads,
-            queue,
-            state: Mutex::default(),
-        })
+        Arc::new(OnDemand { name, app: Arc::clone(app), threads, queue, state: Mutex::default() })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -208,9 +176,7 @@ impl OnDemand {
         state.waiting.push_back(request);
         if state.running < self.threads {
             let lane = Arc::clone(self);
-            let thread = thread::Builder::new()
-                .name(self.name.to_owned())
-                .stack_size(STACK);
+            let thread = thread::Builder::new().name(self.name.to_owned()).stack_size(STACK);
             match thread.spawn(move || lane.run()) {
                 Ok(_) => state.running += 1,
                 // Whoever runs takes it in turn. With nobody running, nobody would.

@@ -25,12 +25,9 @@ const DOWNLOADS: usize = 3;
 
 /// The program without its server. It does not touch the database yet.
 pub fn app(config: &Config) -> Result<App, Wrong> {
-    let previous = config
-        .jwt_secret_previous
-        .as_ref()
-        .map(|secret| secret.reveal());
-    let keys = Keys::new(config.jwt_secret.reveal(), previous)
-        .map_err(|short| Wrong(format!("JWT_SECRET: {short}")))?;
+    let previous = config.jwt_secret_previous.as_ref().map(|secret| secret.reveal());
+    let keys =
+        Keys::new(config.jwt_secret.reveal(), previous).map_err(|short| Wrong(format!("JWT_SECRET: {short}")))?;
     let routes = routes::routes();
     let context = Context {
         store: Arc::new(Store::new(&store::Options {
@@ -52,10 +49,7 @@ pub fn app(config: &Config) -> Result<App, Wrong> {
         openapi: openapi::render(&routes, config.password_min).leak(),
         draining: AtomicBool::new(false),
     };
-    Ok(App {
-        context,
-        router: Router::new(routes),
-    })
+    Ok(App { context, router: Router::new(routes) })
 }
 
 /// Connections to the database: one for each worker, so that none waits for another's, one for housekeeping, some for downloads.

@@ -46,14 +46,10 @@ enum Edit {
 }
 
 fn edit() -> impl Strategy<Value = Edit> {
-    let byte = prop_oneof![
-        any::<u8>(),
-        prop::sample::select(b"\r\n :,;\0\t%\x7f\xff0".to_vec())
-    ];
+    let byte = prop_oneof![any::<u8>(), prop::sample::select(b"\r\n :,;\0\t%\x7f\xff0".to_vec())];
     prop_oneof![
         (any::<prop::sample::Index>(), byte.clone()).prop_map(|(at, byte)| Edit::Set(at, byte)),
-        (any::<prop::sample::Index>(), vec(byte, 1..8))
-            .prop_map(|(at, bytes)| Edit::Insert(at, bytes)),
+        (any::<prop::sample::Index>(), vec(byte, 1..8)).prop_map(|(at, bytes)| Edit::Insert(at, bytes)),
         any::<prop::sample::Index>().prop_map(Edit::Cut),
         any::<prop::sample::Index>().prop_map(Edit::Repeat),
     ]
@@ -83,9 +79,7 @@ fn edited(head: &[u8], edits: &[Edit]) -> Vec<u8> {
 /// Everything that the server says to these bytes, until it closes.
 fn answers(server: &Server, bytes: &[u8]) -> Vec<u8> {
     let mut socket = TcpStream::connect(server.address).expect("it listens");
-    socket
-        .set_read_timeout(Some(Duration::from_secs(20)))
-        .expect("a timeout");
+    socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
     // It may have refused and closed before it was sent everything.
     let _ = socket.write_all(bytes);
     let _ = socket.shutdown(Shutdown::Write);
@@ -101,13 +95,9 @@ fn answers(server: &Server, bytes: &[u8]) -> Vec<u8> {
 #[test]
 fn whatever_bytes_arrive_the_answer_is_http_and_no_fault_of_ours() {
     let (server, _database) = Server::with_database();
-    let runner = ProptestConfig {
-        cases: 1_500,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    };
-    let heads = (prop::sample::select(HEADS.to_vec()), vec(edit(), 0..6))
-        .prop_map(|(head, edits)| edited(head, &edits));
+    let runner = ProptestConfig { cases: 1_500, failure_persistence: None, ..ProptestConfig::default() };
+    let heads =
+        (prop::sample::select(HEADS.to_vec()), vec(edit(), 0..6)).prop_map(|(head, edits)| edited(head, &edits));
     let input = prop_oneof![8 => heads, 1 => vec(any::<u8>(), 0..2_000)];
     proptest!(runner, |(bytes in input)| {
         let said = answers(&server, &bytes);
@@ -117,30 +107,14 @@ fn whatever_bytes_arrive_the_answer_is_http_and_no_fault_of_ours() {
             prop_assert!((100..500).contains(&status) || matches!(status, 501 | 505), "{}", String::from_utf8_lossy(&said));
         }
     });
-    assert_eq!(
-        server.client().get("/livez").send().status,
-        200,
-        "the same process lives"
-    );
+    assert_eq!(server.client().get("/livez").send().status, 200, "the same process lives");
     assert!(!server.log().contains("panicked"), "{}", server.log());
 }
 
 // ----------------------------------------------------------------------------------------------------------- query strings
 
-const QUERIES: &[&str] = &[
-    "",
-    "&",
-    "=",
-    "a",
-    "a=%",
-    "a=%f",
-    "a=%ff",
-    "a=%00",
-    "%=b",
-    "a=+b&&=c",
-    "a=%D0%86&a=2",
-    "first_name=%zz",
-];
+const QUERIES: &[&str] =
+    &["", "&", "=", "a", "a=%", "a=%f", "a=%ff", "a=%00", "%=b", "a=+b&&=c", "a=%D0%86&a=2", "first_name=%zz"];
 
 fn read_all(source: Source<'_>) {
     let today = NaiveDate::from_ymd_opt(2026, 2, 28).expect("a date");
@@ -153,10 +127,7 @@ fn read_all(source: Source<'_>) {
     for read in reads {
         let mut fields = Fields::new(source, today);
         let read = read(&mut fields);
-        assert!(
-            read || !fields.into_faults().is_empty(),
-            "nothing was read and nothing said"
-        );
+        assert!(read || !fields.into_faults().is_empty(), "nothing was read and nothing said");
     }
 }
 
@@ -226,10 +197,6 @@ fn object() -> impl Strategy<Value = Map<String, Value>> {
         ("\\PC", 0..400_usize).prop_map(|(text, times)| Value::from(text.repeat(times))),
     ];
     let value = leaf.prop_recursive(3, 12, 4, |inner| vec(inner, 0..4).prop_map(Value::Array));
-    vec((prop::sample::select(names.to_vec()), value), 0..8).prop_map(|members| {
-        members
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect()
-    })
+    vec((prop::sample::select(names.to_vec()), value), 0..8)
+        .prop_map(|members| members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }

@@ -32,12 +32,7 @@ fn fail(server: &Server, email: &str) -> Duration {
 fn faults(server: &Server) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", server.pid())).expect("Linux");
     let after_name = stat.rsplit_once(") ").expect("a name in parentheses").1;
-    after_name
-        .split(' ')
-        .nth(7)
-        .expect("minflt")
-        .parse()
-        .expect("a number")
+    after_name.split(' ').nth(7).expect("minflt").parse().expect("a number")
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -74,18 +69,12 @@ fn an_unknown_address_takes_as_long_as_a_wrong_password() {
         (faults(&server) - before) / 20
     };
     let (unknown, wrong) = (touched(UNKNOWN), touched(WRONG));
-    assert!(
-        unknown.abs_diff(wrong) * 10 <= wrong,
-        "{unknown} and {wrong} pages"
-    );
+    assert!(unknown.abs_diff(wrong) * 10 <= wrong, "{unknown} and {wrong} pages");
     let huge = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled");
     if !huge.is_ok_and(|mode| mode.contains("[always]")) {
         let one_hash = 19_456 * 1024 / rustix::param::page_size() as u64;
         let about_one = one_hash..one_hash * 3 / 2;
-        assert!(
-            about_one.contains(&unknown) && about_one.contains(&wrong),
-            "{unknown} and {wrong} pages"
-        );
+        assert!(about_one.contains(&unknown) && about_one.contains(&wrong), "{unknown} and {wrong} pages");
     }
 
     let mut seen = Vec::new();
@@ -102,18 +91,11 @@ fn an_unknown_address_takes_as_long_as_a_wrong_password() {
             }
         }
         let (unknown, wrong) = (median(unknown), median(wrong));
-        seen.push(format!(
-            "{:.2} ms unknown, {:.2} ms wrong",
-            unknown * 1e3,
-            wrong * 1e3
-        ));
+        seen.push(format!("{:.2} ms unknown, {:.2} ms wrong", unknown * 1e3, wrong * 1e3));
         if (unknown / wrong - 1.0).abs() <= 0.05 {
             println!("medians: {}", seen.join("; "));
             return;
         }
     }
-    panic!(
-        "medians differ by more than 5 % each time: {}",
-        seen.join("; ")
-    );
+    panic!("medians differ by more than 5 % each time: {}", seen.join("; "));
 }

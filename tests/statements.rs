@@ -34,61 +34,31 @@ fn every_file_is_a_statement_of_the_program_and_says_what_it_is() {
     for folder in std::fs::read_dir(&root).unwrap() {
         for file in std::fs::read_dir(folder.unwrap().path()).unwrap() {
             let path = file.unwrap().path();
-            files.insert(
-                path.strip_prefix(&root)
-                    .unwrap()
-                    .to_str()
-                    .unwrap()
-                    .to_owned(),
-            );
+            files.insert(path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned());
         }
     }
-    let used: BTreeSet<_> = queries::ALL
-        .iter()
-        .map(|query| query.file.to_owned())
-        .collect();
+    let used: BTreeSet<_> = queries::ALL.iter().map(|query| query.file.to_owned()).collect();
     assert_eq!(used, files);
     assert_eq!(used.len(), queries::ALL.len(), "none is there twice");
     for query in queries::ALL {
         assert!(query.sql.starts_with("-- "), "{} has no header", query.file);
-        let body: Vec<_> = query
-            .sql
-            .lines()
-            .filter(|line| !line.starts_with("--"))
-            .collect();
+        let body: Vec<_> = query.sql.lines().filter(|line| !line.starts_with("--")).collect();
         let statement = body.join("\n");
-        assert!(
-            !statement.contains(';'),
-            "{}: one statement, without an end",
-            query.file
-        );
+        assert!(!statement.contains(';'), "{}: one statement, without an end", query.file);
         // The header names every parameter that there is, and no other.
         for n in 1..=20 {
             let parameter = format!("${n}");
             let names = |text: &str| {
-                text.match_indices(&parameter).any(|(at, found)| {
-                    !text[at + found.len()..].starts_with(|c: char| c.is_ascii_digit())
-                })
+                text.match_indices(&parameter)
+                    .any(|(at, found)| !text[at + found.len()..].starts_with(|c: char| c.is_ascii_digit()))
             };
-            let header: Vec<_> = query
-                .sql
-                .lines()
-                .filter(|line| line.starts_with("--"))
-                .collect();
+            let header: Vec<_> = query.sql.lines().filter(|line| line.starts_with("--")).collect();
             let header = header.join("\n");
             if names(&statement) && !header.contains('…') {
-                assert!(
-                    names(&header),
-                    "{}: {parameter} is not explained",
-                    query.file
-                );
+                assert!(names(&header), "{}: {parameter} is not explained", query.file);
             }
             if names(&header) {
-                assert!(
-                    names(&statement),
-                    "{}: {parameter} is not there",
-                    query.file
-                );
+                assert!(names(&statement), "{}: {parameter} is not there", query.file);
             }
         }
     }
@@ -145,17 +115,11 @@ struct Node {
 /// The nodes of the plan that the program's connections use: the generic one, made without a look at the values.
 fn plan(client: &mut Client, query: &Query) -> Vec<Node> {
     client.batch_execute("deallocate all").unwrap();
-    client
-        .batch_execute(&format!("prepare it as {}", query.sql))
-        .unwrap();
+    client.batch_execute(&format!("prepare it as {}", query.sql)).unwrap();
     let count = "select cardinality(parameter_types) from pg_prepared_statements where name = 'it'";
     let parameters: i32 = client.query_one(count, &[]).unwrap().get(0);
     let nulls = vec!["null"; parameters.try_into().unwrap()].join(", ");
-    let arguments = if nulls.is_empty() {
-        String::new()
-    } else {
-        format!("({nulls})")
-    };
+    let arguments = if nulls.is_empty() { String::new() } else { format!("({nulls})") };
     let explain = format!("explain (format json) execute it{arguments}");
     // As text, for the crate's JSON support would be one more feature for a test alone.
     let rows = client.simple_query(&explain).unwrap();
@@ -177,9 +141,7 @@ fn collect(plan: &Value, nodes: &mut Vec<Node>) {
     nodes.push(Node {
         kind: text("Node Type").unwrap_or_default(),
         // Of an upsert, the index that finds who is there already.
-        index: text("Index Name").or(plan["Conflict Arbiter Indexes"][0]
-            .as_str()
-            .map(str::to_owned)),
+        index: text("Index Name").or(plan["Conflict Arbiter Indexes"][0].as_str().map(str::to_owned)),
         condition: text("Index Cond").unwrap_or_default(),
         relation: text("Relation Name"),
     });
@@ -192,10 +154,7 @@ fn shown(nodes: &[Node]) -> String {
     let lines = nodes.iter().map(|node| {
         let index = node.index.as_deref().unwrap_or("no index");
         let relation = node.relation.as_deref().unwrap_or("");
-        format!(
-            "\n  {} {relation} by {index}: {}",
-            node.kind, node.condition
-        )
+        format!("\n  {} {relation} by {index}: {}", node.kind, node.condition)
     });
     lines.collect()
 }
@@ -205,17 +164,12 @@ fn promised(query: &Query) -> Vec<String> {
     let header = query.sql.lines().filter(|line| line.starts_with("--"));
     let header: Vec<_> = header.map(|line| line.trim_start_matches("--")).collect();
     let header = header.concat();
-    let named = header
-        .split_once("Index: ")
-        .or(header.split_once("Indexes: "));
+    let named = header.split_once("Index: ").or(header.split_once("Indexes: "));
     let Some((_, names)) = named else {
         return Vec::new();
     };
     let names = names.split('.').next().unwrap_or_default();
-    names
-        .split(", ")
-        .map(|name| name.trim().to_owned())
-        .collect()
+    names.split(", ").map(|name| name.trim().to_owned()).collect()
 }
 
 /// Housekeeping, once a minute and without anybody waiting: it reads what it cleans.
@@ -228,44 +182,17 @@ fn every_statement_goes_by_the_index_that_it_names() {
         let nodes = plan(&mut client, query);
         let used: BTreeSet<_> = nodes.iter().filter_map(|node| node.index.clone()).collect();
         for index in promised(query) {
-            assert!(
-                used.contains(&index),
-                "{} does not use {index}:{}",
-                query.file,
-                shown(&nodes)
-            );
+            assert!(used.contains(&index), "{} does not use {index}:{}", query.file, shown(&nodes));
         }
-        let reads_table = nodes
-            .iter()
-            .any(|node| node.relation.is_some() && node.kind != "ModifyTable");
+        let reads_table = nodes.iter().any(|node| node.relation.is_some() && node.kind != "ModifyTable");
         if reads_table && !SCANS.contains(&query.file) {
-            assert!(
-                !promised(query).is_empty(),
-                "{} names no index:{}",
-                query.file,
-                shown(&nodes)
-            );
+            assert!(!promised(query).is_empty(), "{} names no index:{}", query.file, shown(&nodes));
         }
         let scans = nodes.iter().any(|node| node.kind == "Seq Scan");
-        assert_eq!(
-            scans,
-            SCANS.contains(&query.file),
-            "{}:{}",
-            query.file,
-            shown(&nodes)
-        );
+        assert_eq!(scans, SCANS.contains(&query.file), "{}:{}", query.file, shown(&nodes));
         // Every index of contacts begins with the user: without it in the condition, all users' entries would be read.
-        for node in nodes.iter().filter(|node| {
-            node.index
-                .as_deref()
-                .is_some_and(|i| i.starts_with("contacts_"))
-        }) {
-            assert!(
-                node.condition.contains("user_id = "),
-                "{}:{}",
-                query.file,
-                shown(&nodes)
-            );
+        for node in nodes.iter().filter(|node| node.index.as_deref().is_some_and(|i| i.starts_with("contacts_"))) {
+            assert!(node.condition.contains("user_id = "), "{}:{}", query.file, shown(&nodes));
         }
     }
     hot_statements_read_no_more_than_they_need(&mut client);
@@ -278,95 +205,38 @@ fn hot_statements_read_no_more_than_they_need(client: &mut Client) {
         let fits = |node: &&Node| {
             node.kind == kind
                 && node.index.as_deref() == Some(index)
-                && conditions
-                    .iter()
-                    .all(|condition| node.condition.contains(condition))
+                && conditions.iter().all(|condition| node.condition.contains(condition))
         };
         let found = nodes.iter().filter(fits).count();
-        assert!(
-            found > 0,
-            "{} has no {kind} of {index} by {conditions:?}:{}",
-            query.file,
-            shown(&nodes)
-        );
+        assert!(found > 0, "{} has no {kind} of {index} by {conditions:?}:{}", query.file, shown(&nodes));
         found
     };
     let key = "contacts_pkey";
     check(&queries::CONTACT_BY_ID, "Index Scan", key, &["(id = $2)"]);
-    check(
-        &queries::CONTACT_PAGE,
-        "Index Scan",
-        key,
-        &["(id > COALESCE($2"],
-    );
-    check(
-        &queries::CONTACT_PAGE_DESC,
-        "Index Scan",
-        key,
-        &["(id < COALESCE($2"],
-    );
+    check(&queries::CONTACT_PAGE, "Index Scan", key, &["(id > COALESCE($2"]);
+    check(&queries::CONTACT_PAGE_DESC, "Index Scan", key, &["(id < COALESCE($2"]);
     // A search reads the index alone, from the cursor on; rows are fetched for the hits, by their ids.
-    check(
-        &queries::CONTACT_SEARCH,
-        "Index Only Scan",
-        key,
-        &["(id > COALESCE($2"],
-    );
-    check(
-        &queries::CONTACT_SEARCH_DESC,
-        "Index Only Scan",
-        key,
-        &["(id < COALESCE($2"],
-    );
+    check(&queries::CONTACT_SEARCH, "Index Only Scan", key, &["(id > COALESCE($2"]);
+    check(&queries::CONTACT_SEARCH_DESC, "Index Only Scan", key, &["(id < COALESCE($2"]);
     for query in [&queries::CONTACT_SEARCH, &queries::CONTACT_SEARCH_DESC] {
         check(query, "Index Scan", key, &["user_id", "id = "]);
     }
-    check(
-        &queries::CONTACT_COUNT,
-        "Index Only Scan",
-        key,
-        &["user_id"],
-    );
+    check(&queries::CONTACT_COUNT, "Index Only Scan", key, &["user_id"]);
     let birthdays = "contacts_birthday_idx";
     let window = ["(user_id = $1)", "(birthday_md >= $", "(birthday_md <= $"];
-    for query in [
-        &queries::CONTACT_UPCOMING,
-        &queries::CONTACT_UPCOMING_LEAP_DAY,
-    ] {
+    for query in [&queries::CONTACT_UPCOMING, &queries::CONTACT_UPCOMING_LEAP_DAY] {
         let windows = check(query, "Index Scan", birthdays, &window);
         assert_eq!(windows, 2, "{}: a range for each window", query.file);
     }
-    for query in [
-        &queries::CONTACT_REPLACE,
-        &queries::CONTACT_PATCH,
-        &queries::CONTACT_DELETE,
-    ] {
+    for query in [&queries::CONTACT_REPLACE, &queries::CONTACT_PATCH, &queries::CONTACT_DELETE] {
         check(query, "Index Scan", key, &["(id = $2)"]);
     }
-    check(
-        &queries::SESSION_ROTATE,
-        "Index Scan",
-        "sessions_pkey",
-        &["(id = $2)"],
-    );
-    check(
-        &queries::USER_CREDENTIALS_BY_EMAIL,
-        "Index Scan",
-        "users_email_key",
-        &["(email = $1)"],
-    );
-    check(
-        &queries::SESSION_REVOKED,
-        "Index Scan",
-        "revocations_revoked_at_idx",
-        &["revoked_at > "],
-    );
+    check(&queries::SESSION_ROTATE, "Index Scan", "sessions_pkey", &["(id = $2)"]);
+    check(&queries::USER_CREDENTIALS_BY_EMAIL, "Index Scan", "users_email_key", &["(email = $1)"]);
+    check(&queries::SESSION_REVOKED, "Index Scan", "revocations_revoked_at_idx", &["revoked_at > "]);
 
     // The index gives the order of days, so only the names of one day are sorted, and a page ends the reading.
     let upcoming = plan(client, &queries::CONTACT_UPCOMING);
-    let sorts = upcoming
-        .iter()
-        .filter(|node| node.kind == "Incremental Sort")
-        .count();
+    let sorts = upcoming.iter().filter(|node| node.kind == "Incremental Sort").count();
     assert!(sorts >= 2, "{}", shown(&upcoming));
 }

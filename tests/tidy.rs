@@ -15,55 +15,27 @@ const TOGETHER: usize = 3;
 
 /// What a module may not touch, beyond what stands above it in the map. `*` stands for every module but those named after it.
 const FORBIDDEN: &[(&str, &str, &str)] = &[
-    (
-        "tiny_http::",
-        "* edge server setup",
-        "the server is known where requests come in, and nowhere else",
-    ),
-    (
-        "postgres::",
-        "* store config",
-        "SQL and its types stay in the store",
-    ),
+    ("tiny_http::", "* edge server setup", "the server is known where requests come in, and nowhere else"),
+    ("postgres::", "* store config", "SQL and its types stay in the store"),
     ("r2d2", "* store", "the pool is the store's"),
     ("serde_json", "store", "the store knows nothing of JSON"),
     ("std::env", "* main", "the environment is read in one place"),
     ("env::var", "* main", "the environment is read in one place"),
     ("process::exit", "*", "main returns an exit code"),
-    (
-        "crate::http",
-        "security",
-        "keys and now are arguments, not requests",
-    ),
-    (
-        "crate::http",
-        "context",
-        "what handlers share is no request",
-    ),
+    ("crate::http", "security", "keys and now are arguments, not requests"),
+    ("crate::http", "context", "what handlers share is no request"),
     ("std::net", "domain", "no I/O"),
     ("std::fs", "domain", "no I/O"),
     ("std::io", "domain", "no I/O"),
     ("Utc::now", "* setup logger", "the clock is an argument"),
     ("SystemTime", "*", "the clock is an argument"),
-    (
-        "println!",
-        "* main",
-        "the log is the only voice of a server",
-    ),
+    ("println!", "* main", "the log is the only voice of a server"),
     ("dbg!", "*", "left behind"),
-    (
-        "crate::routes",
-        "server",
-        "the server serves whatever the table says",
-    ),
+    ("crate::routes", "server", "the server serves whatever the table says"),
     ("crate::app", "edge", "edge is below the program"),
     ("crate::domain", "edge", "edge knows HTTP alone"),
     ("crate::store", "endpoint", "input and output, no SQL"),
-    (
-        "crate::problem",
-        "store",
-        "no status codes below the one place for them",
-    ),
+    ("crate::problem", "store", "no status codes below the one place for them"),
 ];
 
 struct Source {
@@ -105,12 +77,7 @@ fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
 fn sources(folder: &str) -> Vec<Source> {
     let read = |path: PathBuf| {
         let text = fs::read_to_string(&path).unwrap();
-        let path = path
-            .strip_prefix(root())
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .to_owned();
+        let path = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
         let module = path.split('/').nth(1).unwrap_or_default();
         let module = module.trim_end_matches(".rs").to_owned();
         let mut code: Vec<&str> = text.lines().map(without_comment).collect();
@@ -118,12 +85,7 @@ fn sources(folder: &str) -> Vec<Source> {
             code.truncate(tests);
         }
         let code = code.join("\n");
-        Source {
-            path,
-            module,
-            text,
-            code,
-        }
+        Source { path, module, text, code }
     };
     files(folder, "rs").into_iter().map(read).collect()
 }
@@ -148,22 +110,15 @@ fn nothing_of(faults: Vec<String>) {
 /// The modules as the map in lib.rs lists them, from above.
 fn map() -> Vec<String> {
     let text = fs::read_to_string(root().join("src/lib.rs")).unwrap();
-    let rows = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("//! | [`"));
-    rows.map(|row| row.split('`').next().unwrap().to_owned())
-        .collect()
+    let rows = text.lines().filter_map(|line| line.strip_prefix("//! | [`"));
+    rows.map(|row| row.split('`').next().unwrap().to_owned()).collect()
 }
 
 #[test]
 fn the_map_lists_every_module() {
     let text = fs::read_to_string(root().join("src/lib.rs")).unwrap();
-    let declared = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("pub mod "));
-    let declared: BTreeSet<_> = declared
-        .map(|line| line.trim_end_matches(';').to_owned())
-        .collect();
+    let declared = text.lines().filter_map(|line| line.strip_prefix("pub mod "));
+    let declared: BTreeSet<_> = declared.map(|line| line.trim_end_matches(';').to_owned()).collect();
     assert_eq!(map().into_iter().collect::<BTreeSet<_>>(), declared);
 }
 
@@ -177,9 +132,7 @@ fn used(code: &str, root: &str) -> BTreeSet<String> {
             None => vec![rest],
         };
         for name in names {
-            let end = name
-                .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-                .unwrap_or(name.len());
+            let end = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len());
             modules.insert(name[..end].to_owned());
         }
     }
@@ -229,10 +182,7 @@ fn a_module_uses_only_modules_below_it() {
             match place(&module) {
                 Some(other) if other >= own => {}
                 Some(_) => faults.push(format!("{} uses {module}, which is above it", source.path)),
-                None => faults.push(format!(
-                    "{} uses crate::{module}, which is no module of the map",
-                    source.path
-                )),
+                None => faults.push(format!("{} uses crate::{module}, which is no module of the map", source.path)),
             }
         }
         // config stands alone.
@@ -248,18 +198,10 @@ fn a_module_touches_only_what_it_may() {
     let mut faults = Vec::new();
     for source in sources("src") {
         // The command line is main's other half.
-        let module = if source.module == "command" {
-            "main"
-        } else {
-            &source.module
-        };
+        let module = if source.module == "command" { "main" } else { &source.module };
         for (word, modules, why) in FORBIDDEN {
             let listed = modules.split(' ').any(|name| name == module);
-            let forbidden = if modules.starts_with('*') {
-                !listed
-            } else {
-                listed
-            };
+            let forbidden = if modules.starts_with('*') { !listed } else { listed };
             if forbidden && mentions(&source.code, word) {
                 faults.push(format!("{} mentions {word}: {why}", source.path));
             }
@@ -308,15 +250,9 @@ fn sql_stands_in_files_of_its_own_and_is_never_put_together() {
         for text in texts(&source.code) {
             let lower = text.trim_start().to_lowercase();
             let begins = VERBS.iter().any(|verb| lower.starts_with(verb));
-            let holds = [
-                "where user_id",
-                "from contacts",
-                "from users",
-                "from sessions",
-                " returning ",
-            ];
-            let is_sql = (begins && text.starts_with(char::is_lowercase))
-                || holds.iter().any(|part| lower.contains(part));
+            let holds = ["where user_id", "from contacts", "from users", "from sessions", " returning "];
+            let is_sql =
+                (begins && text.starts_with(char::is_lowercase)) || holds.iter().any(|part| lower.contains(part));
             if is_sql && !SQL_ALLOWED.contains(&source.path.as_str()) {
                 faults.push(format!("{}: {text:?} looks like SQL", source.path));
             }
@@ -324,15 +260,8 @@ fn sql_stands_in_files_of_its_own_and_is_never_put_together() {
         if source.module == "store" {
             for line in source.code.lines().filter(|line| line.contains("format!(")) {
                 let lower = line.to_lowercase();
-                if VERBS
-                    .iter()
-                    .any(|verb| lower.contains(&format!("\"{verb}")))
-                {
-                    faults.push(format!(
-                        "{}: SQL is not put together: {}",
-                        source.path,
-                        line.trim()
-                    ));
+                if VERBS.iter().any(|verb| lower.contains(&format!("\"{verb}"))) {
+                    faults.push(format!("{}: SQL is not put together: {}", source.path, line.trim()));
                 }
             }
         }
@@ -367,17 +296,11 @@ fn files_and_functions_are_short_enough_to_be_read() {
     for source in sources("src") {
         let lines = source.text.lines().count();
         if lines > FILE {
-            faults.push(format!(
-                "{} has {lines} lines, more than {FILE}",
-                source.path
-            ));
+            faults.push(format!("{} has {lines} lines, more than {FILE}", source.path));
         }
         for (name, lines) in functions(&source.text) {
             if lines > FUNCTION {
-                faults.push(format!(
-                    "{}: {name} has {lines} lines, more than {FUNCTION}",
-                    source.path
-                ));
+                faults.push(format!("{}: {name} has {lines} lines, more than {FUNCTION}", source.path));
             }
         }
     }
@@ -401,10 +324,7 @@ fn functions(text: &str) -> Vec<(&str, usize)> {
         let end = format!("{}}}", &line[..indent]);
         let length = lines[from..].iter().position(|line| *line == end);
         let name = words.get(at + 1).copied().unwrap_or_default();
-        found.push((
-            name.split(['(', '<']).next().unwrap_or_default(),
-            length.map_or(1, |n| n + 1),
-        ));
+        found.push((name.split(['(', '<']).next().unwrap_or_default(), length.map_or(1, |n| n + 1)));
     }
     found
 }
@@ -438,18 +358,14 @@ fn nothing_is_left_undone_or_skipped() {
 #[test]
 fn every_dependency_says_why_it_is_there() {
     let mut faults = Vec::new();
-    let manifests = files("patches", "toml")
-        .into_iter()
-        .chain([root().join("Cargo.toml")]);
+    let manifests = files("patches", "toml").into_iter().chain([root().join("Cargo.toml")]);
     for manifest in manifests {
         let text = fs::read_to_string(&manifest).unwrap();
         // What comes together is told together; a comment at the line's end tells of that line.
         let (mut listed, mut told) = (false, 0);
         for line in text.lines() {
             match line {
-                _ if line.starts_with('[') => {
-                    listed = line.trim_matches(['[', ']']).ends_with("dependencies")
-                }
+                _ if line.starts_with('[') => listed = line.trim_matches(['[', ']']).ends_with("dependencies"),
                 _ if line.starts_with('#') => told = TOGETHER,
                 _ if !listed || !line.contains(" = ") || line.contains(" # ") => {}
                 _ if told > 0 => told -= 1,
@@ -467,9 +383,7 @@ fn unsafe_code_is_explained() {
         let lines: Vec<_> = source.text.lines().collect();
         for (n, line) in lines.iter().enumerate() {
             if mentions(without_comment(line), "unsafe ")
-                && !lines[n.saturating_sub(6)..n]
-                    .iter()
-                    .any(|l| l.contains("SAFETY"))
+                && !lines[n.saturating_sub(6)..n].iter().any(|l| l.contains("SAFETY"))
             {
                 faults.push(format!("{}:{}: unsafe without SAFETY", source.path, n + 1));
             }

@@ -2,9 +2,7 @@
 //! signing, so that it can break each rule alone.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use contactd::security::token::{
-    ACCESS_LIFETIME, Access, Keys, REFRESH_LIFETIME, Refresh, TokenError, TooShort,
-};
+use contactd::security::token::{ACCESS_LIFETIME, Access, Keys, REFRESH_LIFETIME, Refresh, TokenError, TooShort};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::{Sha256, Sha384};
@@ -45,11 +43,7 @@ fn base64url(bytes: &[u8]) -> String {
 
 /// A token with any header and claims, signed with HMAC-SHA-256 under `secret`.
 fn forge(secret: &[u8], header: &str, claims: &str) -> String {
-    let message = format!(
-        "{}.{}",
-        base64url(header.as_bytes()),
-        base64url(claims.as_bytes())
-    );
+    let message = format!("{}.{}", base64url(header.as_bytes()), base64url(claims.as_bytes()));
     let mut mac = Hmac::<Sha256>::new_from_slice(secret).unwrap();
     mac.update(message.as_bytes());
     format!("{message}.{}", base64url(&mac.finalize().into_bytes()))
@@ -87,10 +81,7 @@ fn refused(error: TokenError, token: &str) {
 #[test]
 fn the_forger_can_make_a_valid_token() {
     let token = forge(SECRET, &header().to_string(), &claims().to_string());
-    let seven = Access {
-        user: 7,
-        session: 9,
-    };
+    let seven = Access { user: 7, session: 9 };
     assert_eq!(verify(&token), Ok(seven));
 }
 
@@ -99,17 +90,10 @@ fn what_is_issued_is_what_is_read() {
     let keys = keys();
     for (user, session, generation) in [(1, 2, 0), (i64::MAX, i64::MAX, i32::MAX)] {
         let access = keys.issue_access(user, session, now());
-        assert_eq!(
-            keys.verify_access(&access, now()),
-            Ok(Access { user, session })
-        );
+        assert_eq!(keys.verify_access(&access, now()), Ok(Access { user, session }));
         let end = now() + TimeDelta::days(30);
         let refresh = keys.issue_refresh(user, session, generation, now(), end);
-        let expected = Refresh {
-            user,
-            session,
-            generation,
-        };
+        let expected = Refresh { user, session, generation };
         assert_eq!(keys.verify_refresh(&refresh, now()), Ok(expected));
         assert!(access.len() < 350 && refresh.len() < 350);
     }
@@ -168,10 +152,7 @@ fn one_kind_is_never_taken_for_the_other() {
     assert!(keys.verify_refresh(&access, now()).is_err());
     let typ = with(header(), "typ", json!("rt+jwt"));
     let refresh = forge(SECRET, &typ, &claims().to_string());
-    assert_eq!(
-        keys.verify_refresh(&refresh, now()),
-        Err(TokenError::Claims)
-    );
+    assert_eq!(keys.verify_refresh(&refresh, now()), Err(TokenError::Claims));
 }
 
 #[test]
@@ -183,22 +164,10 @@ fn another_header_is_refused_though_well_signed() {
     for alg in ["HS384", "HS512", "RS256", "ES256", "PS256", "EdDSA"] {
         refused(TokenError::Algorithm, &token("alg", json!(alg)));
     }
-    for alg in [
-        json!("none"),
-        json!("None"),
-        json!("hs256"),
-        json!(""),
-        json!(1),
-        Value::Null,
-    ] {
+    for alg in [json!("none"), json!("None"), json!("hs256"), json!(""), json!(1), Value::Null] {
         refused(TokenError::Malformed, &token("alg", alg));
     }
-    for kid in [
-        json!("0123456789abcdef"),
-        json!(""),
-        json!("../../etc/passwd"),
-        Value::Null,
-    ] {
+    for kid in [json!("0123456789abcdef"), json!(""), json!("../../etc/passwd"), Value::Null] {
         refused(TokenError::UnknownKey, &token("kid", kid));
     }
     for (name, value) in [
@@ -320,10 +289,7 @@ fn mangled_tokens_are_refused() {
     }
     refused(TokenError::TooLong, &"a".repeat(1_025));
     refused(TokenError::TooLong, &"a.".repeat(500_000));
-    refused(
-        TokenError::TooLong,
-        &format!("{good}{}", "A".repeat(1 << 20)),
-    );
+    refused(TokenError::TooLong, &format!("{good}{}", "A".repeat(1 << 20)));
 }
 
 #[test]
@@ -353,19 +319,13 @@ fn secrets_rotate_without_logging_anyone_out() {
     // The older secret verifies and does not sign.
     let new = after.issue_access(7, 9, now());
     assert!(after.verify_access(&new, now()).is_ok());
-    assert_eq!(
-        before.verify_access(&new, now()),
-        Err(TokenError::UnknownKey)
-    );
+    assert_eq!(before.verify_access(&new, now()), Err(TokenError::UnknownKey));
     // Once it is gone, so is what it signed.
     refused(TokenError::UnknownKey, &old);
     // A key's name does not open another key's lock.
     let older_kid = with(header(), "kid", json!(kid(OLDER)));
     let crossed = forge(SECRET, &older_kid, &claims().to_string());
-    assert_eq!(
-        after.verify_access(&crossed, now()),
-        Err(TokenError::Signature)
-    );
+    assert_eq!(after.verify_access(&crossed, now()), Err(TokenError::Signature));
     // The same secret twice is no fault.
     let same = Keys::new(SECRET, Some(SECRET)).unwrap();
     assert!(same.verify_access(&new, now()).is_ok());
@@ -376,16 +336,10 @@ fn short_secrets_are_refused() {
     let short = |which, length| Some(TooShort { which, length });
     assert_eq!(Keys::new(&[1; 31], None).err(), short("current", 31));
     assert_eq!(Keys::new(b"", Some(SECRET)).err(), short("current", 0));
-    assert_eq!(
-        Keys::new(SECRET, Some(&[1; 31])).err(),
-        short("previous", 31)
-    );
+    assert_eq!(Keys::new(SECRET, Some(&[1; 31])).err(), short("previous", 31));
     assert!(Keys::new(&[1; 32], Some(&[2; 32])).is_ok());
     let said = Keys::new(&[1; 31], None).unwrap_err().to_string();
-    assert_eq!(
-        said,
-        "the current secret has 31 bytes, and needs 32 or more"
-    );
+    assert_eq!(said, "the current secret has 31 bytes, and needs 32 or more");
 }
 
 #[test]

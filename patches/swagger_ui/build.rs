@@ -16,10 +16,7 @@ const ROOT: &str = "swagger-ui-5.32.6";
 /// From the archive: path below [`ROOT`], media type. The licence travels with what it covers (Apache-2.0, section 4).
 const THEIRS: [(&str, &str); 5] = [
     ("dist/swagger-ui.css", "text/css; charset=utf-8"),
-    (
-        "dist/swagger-ui-bundle.js",
-        "text/javascript; charset=utf-8",
-    ),
+    ("dist/swagger-ui-bundle.js", "text/javascript; charset=utf-8"),
     ("dist/favicon-32x32.png", "image/png"),
     ("LICENSE", "text/plain; charset=utf-8"),
     ("NOTICE", "text/plain; charset=utf-8"),
@@ -100,8 +97,7 @@ fn find(path: &str) -> Entry {
         if &ZIP[at + 46..at + 46 + lengths[0]] == path.as_bytes() {
             // The local header repeats the name and has an extra field of its own, of another length.
             let local = u32_at(at + 42) as usize;
-            let start =
-                local + 30 + usize::from(u16_at(local + 26)) + usize::from(u16_at(local + 28));
+            let start = local + 30 + usize::from(u16_at(local + 26)) + usize::from(u16_at(local + 28));
             return Entry {
                 method: u16_at(at + 10),
                 crc32: u32_at(at + 16),
@@ -124,9 +120,7 @@ fn u32_at(at: usize) -> u32 {
 
 /// The CRC-32 of zip and gzip, bit by bit: it only meets the few kilobytes of `page/`.
 fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
-            (crc >> 1) ^ (0xedb8_8320 * (crc & 1))
-        })
-    })
+    !bytes
+        .iter()
+        .fold(!0, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 * (crc & 1))))
 }

@@ -21,10 +21,7 @@ fn main() {
     println!("cargo::rerun-if-changed=edits");
     let published = find_published();
     println!("cargo::rerun-if-changed={}", published.display());
-    println!(
-        "cargo::rustc-env=TINY_HTTP_PUBLISHED={}",
-        published.display()
-    );
+    println!("cargo::rustc-env=TINY_HTTP_PUBLISHED={}", published.display());
 
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("tiny_http");
     // Files that an older list of edits wrote must not linger in the printed difference.
@@ -43,10 +40,7 @@ fn main() {
         fs::write(out.join(file), text).expect("OUT_DIR is writable");
     }
     if let Some(stray) = edits.iter().find(|e| !edits::FILES.contains(&e.file)) {
-        panic!(
-            "edit of {:?} names a file that is not in FILES: {}",
-            stray.file, stray.why
-        );
+        panic!("edit of {:?} names a file that is not in FILES: {}", stray.file, stray.why);
     }
 }
 
@@ -65,12 +59,7 @@ fn apply(source: &str, edits: &[&Edit]) -> String {
     let mut text = String::with_capacity(source.len());
     let mut at = 0;
     for (start, end, edit) in spans {
-        assert!(
-            start >= at,
-            "edit of {} overlaps the one before it: {:?}",
-            edit.file,
-            edit.find
-        );
+        assert!(start >= at, "edit of {} overlaps the one before it: {:?}", edit.file, edit.find);
         text.push_str(&source[at..start]);
         text.push_str(edit.replace);
         at = end;
@@ -119,9 +108,7 @@ fn without_inner_attributes(source: &str) -> String {
 
 /// The folder cargo unpacked the published package into.
 fn find_published() -> PathBuf {
-    let home = env::var_os("CARGO_HOME")
-        .map(PathBuf::from)
-        .or_else(|| env::home_dir().map(|home| home.join(".cargo")));
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| env::home_dir().map(|home| home.join(".cargo")));
     if let Some(found) = home.and_then(|home| in_registry(&home)) {
         return found;
     }
@@ -136,38 +123,23 @@ fn find_published() -> PathBuf {
 
 fn in_registry(cargo_home: &Path) -> Option<PathBuf> {
     let registries = fs::read_dir(cargo_home.join("registry/src")).ok()?;
-    registries
-        .filter_map(|entry| Some(entry.ok()?.path().join(PACKAGE)))
-        .find(|path| path.join("src/lib.rs").is_file())
+    registries.filter_map(|entry| Some(entry.ok()?.path().join(PACKAGE))).find(|path| path.join("src/lib.rs").is_file())
 }
 
 fn in_metadata() -> Option<PathBuf> {
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR")?);
     // The package that depends on this one has the lock file that the build follows.
     let outer = here.join("../../Cargo.toml");
-    let manifest = if outer.is_file() {
-        outer
-    } else {
-        here.join("Cargo.toml")
-    };
+    let manifest = if outer.is_file() { outer } else { here.join("Cargo.toml") };
     let output = Command::new(env::var_os("CARGO")?)
-        .args([
-            "metadata",
-            "--offline",
-            "--format-version",
-            "1",
-            "--filter-platform",
-        ])
+        .args(["metadata", "--offline", "--format-version", "1", "--filter-platform"])
         .arg(env::var_os("HOST")?)
         .arg("--manifest-path")
         .arg(manifest)
         .output()
         .ok()?;
     if !output.status.success() {
-        println!(
-            "cargo::warning=cargo metadata: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        println!("cargo::warning=cargo metadata: {}", String::from_utf8_lossy(&output.stderr).trim());
         return None;
     }
     // The document is one line of JSON without spaces, and a package's `manifest_path` comes after its name:

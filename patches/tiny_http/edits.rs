@@ -32,13 +32,5 @@ pub enum Until {
 pub const FILES: &[&str] = &["lib.rs", "common.rs", "request.rs", "response.rs"];
 
 pub fn all() -> Vec<&'static Edit> {
-    [
-        server::EDITS,
-        header::EDITS,
-        request::EDITS,
-        response::EDITS,
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    [server::EDITS, header::EDITS, request::EDITS, response::EDITS].into_iter().flatten().collect()
 }

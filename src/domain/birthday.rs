@@ -29,11 +29,7 @@ pub fn in_year(birthday: NaiveDate, year: i32) -> NaiveDate {
 /// The first day on which `birthday` falls that is `today` or later.
 pub fn next(birthday: NaiveDate, today: NaiveDate) -> NaiveDate {
     let this_year = in_year(birthday, today.year());
-    if this_year >= today {
-        this_year
-    } else {
-        in_year(birthday, today.year() + 1)
-    }
+    if this_year >= today { this_year } else { in_year(birthday, today.year() + 1) }
 }
 
 /// The days from `today` to the next birthday: 0 to 366.
@@ -61,11 +57,7 @@ pub struct Window {
 
 impl Window {
     /// The window with no day in it: none is between 1 and 0.
-    pub const EMPTY: Window = Window {
-        from: 1,
-        to: 0,
-        leap_day_on_28: false,
-    };
+    pub const EMPTY: Window = Window { from: 1, to: 0, leap_day_on_28: false };
 }
 
 /// The birthdays that fall on `today` … `today + days`, both included, as two ranges of
@@ -104,11 +96,7 @@ fn window(year: i32, from: i16, to: i16) -> Window {
     if from > to {
         return Window::EMPTY;
     }
-    Window {
-        from,
-        to,
-        leap_day_on_28: NaiveDate::from_ymd_opt(year, 2, 29).is_none(),
-    }
+    Window { from, to, leap_day_on_28: NaiveDate::from_ymd_opt(year, 2, 29).is_none() }
 }
 
 #[cfg(test)]
@@ -264,36 +252,16 @@ mod tests {
 
     #[test]
     fn windows_as_numbers() {
-        let window = |from, to, leap_day_on_28| Window {
-            from,
-            to,
-            leap_day_on_28,
-        };
+        let window = |from, to, leap_day_on_28| Window { from, to, leap_day_on_28 };
         let check = |today, days, expected| assert_eq!(windows(date(today), days), expected);
         check("2024-06-10", 7, [window(610, 617, false), Window::EMPTY]);
-        check(
-            "2023-12-28",
-            7,
-            [window(1228, 1231, true), window(101, 104, false)],
-        );
+        check("2023-12-28", 7, [window(1228, 1231, true), window(101, 104, false)]);
         check("2023-02-25", 3, [window(225, 229, true), Window::EMPTY]);
         check("2024-02-25", 3, [window(225, 228, false), Window::EMPTY]);
-        check(
-            "2024-02-29",
-            366,
-            [window(229, 1231, false), window(101, 228, true)],
-        );
+        check("2024-02-29", 366, [window(229, 1231, false), window(101, 228, true)]);
         check("2023-01-01", 366, [window(101, 1231, true), Window::EMPTY]);
-        check(
-            "2024-12-31",
-            366,
-            [window(1231, 1231, false), window(101, 1230, true)],
-        );
-        check(
-            "2024-12-31",
-            u16::MAX,
-            [window(1231, 1231, false), window(101, 1230, true)],
-        );
+        check("2024-12-31", 366, [window(1231, 1231, false), window(101, 1230, true)]);
+        check("2024-12-31", u16::MAX, [window(1231, 1231, false), window(101, 1230, true)]);
     }
 
     #[test]

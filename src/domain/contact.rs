@@ -9,11 +9,7 @@ use super::rules::{Date, Email, Text};
 const FIRST_NAME: Text = Text::line(100, "Іван");
 const LAST_NAME: Text = Text::line(100, "Франко");
 const PHONE_NUMBER: Text = Text::line(40, "+38 (050) 123-45-67");
-const ADDITIONAL_INFO: Text = Text {
-    max: 5000,
-    lines: true,
-    example: "Met at the spring conference",
-};
+const ADDITIONAL_INFO: Text = Text { max: 5000, lines: true, example: "Met at the spring conference" };
 
 /// A whole contact as a client writes it: trimmed, NFC, every optional field either a value or `None`, never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,14 +38,7 @@ impl Draft {
         let phone_number = fields.optional("phone_number", &PHONE_NUMBER);
         let birthday = fields.optional("birthday", &birthday);
         let additional_info = fields.optional("additional_info", &ADDITIONAL_INFO);
-        Some(Draft {
-            first_name: first_name?,
-            last_name,
-            email,
-            phone_number,
-            birthday,
-            additional_info,
-        })
+        Some(Draft { first_name: first_name?, last_name, email, phone_number, birthday, additional_info })
     }
 }
 

@@ -21,10 +21,7 @@ pub struct Fault {
 impl Fault {
     /// A fault of one field.
     pub fn new(field: impl Into<String>, detail: impl Into<String>) -> Fault {
-        Fault {
-            field: field.into(),
-            detail: detail.into(),
-        }
+        Fault { field: field.into(), detail: detail.into() }
     }
 }
 
@@ -119,12 +116,7 @@ enum Found<T> {
 impl<'a> Fields<'a> {
     /// A reader over `source`; `today` is the server's date, for rules that depend on it.
     pub fn new(source: Source<'a>, today: NaiveDate) -> Fields<'a> {
-        Fields {
-            source,
-            today,
-            faults: Vec::new(),
-            described: Vec::new(),
-        }
+        Fields { source, today, faults: Vec::new(), described: Vec::new() }
     }
 
     /// Runs `read` over nothing and returns the fields that it asked for.
@@ -192,21 +184,10 @@ impl<'a> Fields<'a> {
         self.faults
     }
 
-    fn find<R: Rule>(
-        &mut self,
-        name: &'static str,
-        rule: &R,
-        required: bool,
-        nullable: bool,
-    ) -> Found<R::Out> {
+    fn find<R: Rule>(&mut self, name: &'static str, rule: &R, required: bool, nullable: bool) -> Found<R::Out> {
         let given = match self.source {
             Source::Describe => {
-                self.described.push(Described {
-                    name,
-                    required,
-                    nullable,
-                    schema: rule.schema(),
-                });
+                self.described.push(Described { name, required, nullable, schema: rule.schema() });
                 return Found::Absent;
             }
             Source::Json(members) => match members.get(name) {
@@ -242,10 +223,6 @@ pub fn object_schema(described: &[Described]) -> Value {
         }
         properties.insert(field.name.to_owned(), schema);
     }
-    let required: Vec<_> = described
-        .iter()
-        .filter(|f| f.required)
-        .map(|f| f.name)
-        .collect();
+    let required: Vec<_> = described.iter().filter(|f| f.required).map(|f| f.name).collect();
     json!({ "type": "object", "properties": properties, "required": required })
 }

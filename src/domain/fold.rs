@@ -63,9 +63,8 @@ pub fn digits(text: &str) -> String {
 fn digit(c: char) -> Option<char> {
     /// Each script's zero; its one to nine follow (Unicode's stability policy).
     const ZEROS: [char; 19] = [
-        '0', '\u{660}', '\u{6f0}', '\u{966}', '\u{9e6}', '\u{a66}', '\u{ae6}', '\u{b66}',
-        '\u{be6}', '\u{c66}', '\u{ce6}', '\u{d66}', '\u{e50}', '\u{ed0}', '\u{f20}', '\u{1040}',
-        '\u{17e0}', '\u{1810}', '\u{ff10}',
+        '0', '\u{660}', '\u{6f0}', '\u{966}', '\u{9e6}', '\u{a66}', '\u{ae6}', '\u{b66}', '\u{be6}', '\u{c66}',
+        '\u{ce6}', '\u{d66}', '\u{e50}', '\u{ed0}', '\u{f20}', '\u{1040}', '\u{17e0}', '\u{1810}', '\u{ff10}',
     ];
     ZEROS.iter().find_map(|zero| {
         let value = u32::from(c).checked_sub(u32::from(*zero))?;
@@ -75,12 +74,7 @@ fn digit(c: char) -> Option<char> {
 
 /// What a contact is found by: first name, last name, email and the digits of the phone number,
 /// folded, with exactly three [`SEPARATOR`]s between them and at most [`KEY_MAX_BYTES`] in all.
-pub fn search_key(
-    first_name: &str,
-    last_name: Option<&str>,
-    email: Option<&str>,
-    phone: Option<&str>,
-) -> String {
+pub fn search_key(first_name: &str, last_name: Option<&str>, email: Option<&str>, phone: Option<&str>) -> String {
     let name = |name| cut(fold(name), NAME_MAX_BYTES);
     [
         name(first_name),
@@ -114,12 +108,7 @@ pub fn pattern(
         return None;
     }
     let [first_name, last_name, email, phone] = filters;
-    let folded = [
-        fold(first_name),
-        fold(last_name),
-        fold(email),
-        digits(phone),
-    ];
+    let folded = [fold(first_name), fold(last_name), fold(email), digits(phone)];
     let mut pattern = String::new();
     for (at, (filter, folded)) in filters.iter().zip(&folded).enumerate() {
         if folded.is_empty() && !filter.is_empty() {
@@ -146,9 +135,7 @@ pub fn any_pattern(q: &str) -> (String, Option<String>) {
     } else {
         push_containing(&mut anywhere, &folded);
     }
-    let is_phone = q
-        .chars()
-        .all(|c| digit(c).is_some() || " +-()./\u{a0}".contains(c));
+    let is_phone = q.chars().all(|c| digit(c).is_some() || " +-()./\u{a0}".contains(c));
     let digits = digits(q);
     // When it is digits only, the first pattern finds them in the phone number too.
     if !is_phone || digits.is_empty() || digits == folded {
@@ -179,9 +166,7 @@ mod tests {
     fn all_characters() -> impl Iterator<Item = char> {
         // Beyond these planes nothing is assigned but ideographs and private use, which fold to
         // themselves.
-        let characters = (0..0x1_ffff)
-            .chain(0x2_f800..0x2_fa1e)
-            .chain(0xe_0000..0xe_01f0);
+        let characters = (0..0x1_ffff).chain(0x2_f800..0x2_fa1e).chain(0xe_0000..0xe_01f0);
         characters.filter_map(char::from_u32)
     }
 
@@ -343,14 +328,8 @@ mod tests {
         assert_eq!(pattern(None, None, None, None), None);
         assert_eq!(pattern(Some(""), None, Some(""), None), None);
         let is = |got: Option<String>, expected: String| assert_eq!(got, Some(expected));
-        is(
-            pattern(Some("Іван"), None, None, None),
-            format!("%іван%{s}%{s}%{s}%"),
-        );
-        is(
-            pattern(None, None, Some("50%_\\"), Some("+38 (050)")),
-            format!("%{s}%{s}%50\\%\\_\\\\%{s}%38050%"),
-        );
+        is(pattern(Some("Іван"), None, None, None), format!("%іван%{s}%{s}%{s}%"));
+        is(pattern(None, None, Some("50%_\\"), Some("+38 (050)")), format!("%{s}%{s}%50\\%\\_\\\\%{s}%38050%"));
         for nothing_left in [
             pattern(Some("\u{301}"), None, None, None),
             pattern(Some("a"), None, None, Some("abc")),
@@ -363,10 +342,7 @@ mod tests {
         assert_eq!(any_pattern(""), ("%".to_owned(), None));
         assert_eq!(any_pattern("0501234"), ("%0501234%".to_owned(), None));
         let phone = format!("%{s}%{s}%{s}%050123%");
-        assert_eq!(
-            any_pattern("(050) 12-3"),
-            ("%(050) 12-3%".to_owned(), Some(phone))
-        );
+        assert_eq!(any_pattern("(050) 12-3"), ("%(050) 12-3%".to_owned(), Some(phone)));
         assert_eq!(any_pattern("+"), ("%+%".to_owned(), None));
         assert_eq!(any_pattern("a1"), ("%a1%".to_owned(), None));
     }
@@ -388,10 +364,7 @@ mod tests {
         assert!(longest("\u{fdfa}").len() > KEY_MAX_BYTES - 10);
         for c in ["한", "😀", "ж", "a", "ẞ"] {
             let name = fold(&c.repeat(100));
-            assert!(
-                longest(c).starts_with(&format!("{name}\u{1f}{name}\u{1f}")),
-                "{c}"
-            );
+            assert!(longest(c).starts_with(&format!("{name}\u{1f}{name}\u{1f}")), "{c}");
         }
         let email = "a".repeat(242) + "@example.com";
         assert!(search_key("", None, Some(&email), None).contains(&email));

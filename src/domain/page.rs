@@ -50,35 +50,19 @@ pub struct Sort {
 }
 
 const fn up(key: Key) -> Sort {
-    Sort {
-        key,
-        descending: false,
-    }
+    Sort { key, descending: false }
 }
 const fn down(key: Key) -> Sort {
-    Sort {
-        key,
-        descending: true,
-    }
+    Sort { key, descending: true }
 }
 
-const PART: Doc<Needle> = Doc(
-    Needle,
-    "A part of it, in any case and without accents. Contacts must match all filters.",
-);
+const PART: Doc<Needle> =
+    Doc(Needle, "A part of it, in any case and without accents. Contacts must match all filters.");
 const PART_OF_PHONE: Doc<Needle> = Doc(Needle, "Some of its digits in a row, however written.");
-const Q: Doc<Needle> = Doc(
-    Needle,
-    "A part of any of the four: first name, last name, e-mail, phone number.",
-);
-const COUNT: Doc<Flag> = Doc(
-    Flag,
-    "Whether to say in X-Total-Count how many match in all.",
-);
-const CURSOR: Doc<Opaque> = Doc(
-    Opaque { max: 8192 },
-    "Where to go on, from the Link header of the page before; instead of skip.",
-);
+const Q: Doc<Needle> = Doc(Needle, "A part of any of the four: first name, last name, e-mail, phone number.");
+const COUNT: Doc<Flag> = Doc(Flag, "Whether to say in X-Total-Count how many match in all.");
+const CURSOR: Doc<Opaque> =
+    Doc(Opaque { max: 8192 }, "Where to go on, from the Link header of the page before; instead of skip.");
 
 const WORDS: OneOf<Sort> = OneOf {
     choices: &[
@@ -99,10 +83,7 @@ const WORDS: OneOf<Sort> = OneOf {
     ],
 };
 
-const SORT: Doc<OneOf<Sort>> = Doc(
-    WORDS,
-    "The order, by id where none is given; a minus in front turns it.",
-);
+const SORT: Doc<OneOf<Sort>> = Doc(WORDS, "The order, by id where none is given; a minus in front turns it.");
 const SKIP: Doc<Integer> = Doc(
     Integer {
         // More than anybody has; without a bound, the sum with a limit would not fit into a bigint.
@@ -111,20 +92,9 @@ const SKIP: Doc<Integer> = Doc(
     },
     "How many to pass over.",
 );
-const LIMIT: Doc<Integer> = Doc(
-    Integer {
-        range: 1..=1000,
-        default: Some(100),
-    },
-    "How many at most.",
-);
-const DAYS: Doc<Integer> = Doc(
-    Integer {
-        range: 0..=366,
-        default: Some(7),
-    },
-    "How many days to look ahead, beyond today.",
-);
+const LIMIT: Doc<Integer> = Doc(Integer { range: 1..=1000, default: Some(100) }, "How many at most.");
+const DAYS: Doc<Integer> =
+    Doc(Integer { range: 0..=366, default: Some(7) }, "How many days to look ahead, beyond today.");
 
 /// The place behind the last contact of a page: its sort key as text (empty when ordered by id) and its id.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,15 +120,8 @@ impl Cursor {
         let plain = String::from_utf8(hex::decode(text)?).ok()?;
         let mut parts = plain.splitn(3, '\n');
         let (word, id, key) = (parts.next()?, parts.next()?.parse().ok()?, parts.next()?);
-        let known = WORDS
-            .choices
-            .iter()
-            .any(|(choice, value)| *choice == word && *value == sort);
-        (known && !key.contains('\0')).then(|| Cursor {
-            sort,
-            key: key.to_owned(),
-            id,
-        })
+        let known = WORDS.choices.iter().any(|(choice, value)| *choice == word && *value == sort);
+        (known && !key.contains('\0')).then(|| Cursor { sort, key: key.to_owned(), id })
     }
 }
 
@@ -219,10 +182,7 @@ impl List {
             Some(text) => match Cursor::decode(&text, sort) {
                 Some(cursor) => Some(cursor),
                 None => {
-                    fields.fault(
-                        "cursor",
-                        "must be a cursor from a Link header of a list in the same order",
-                    );
+                    fields.fault("cursor", "must be a cursor from a Link header of a list in the same order");
                     return None;
                 }
             },
@@ -241,14 +201,7 @@ impl List {
             filter.any = Some(any);
             filter.phone = phone;
         }
-        Some(List {
-            filter,
-            sort,
-            skip,
-            limit,
-            cursor,
-            count,
-        })
+        Some(List { filter, sort, skip, limit, cursor, count })
     }
 }
 
@@ -270,23 +223,12 @@ impl UpcomingQuery {
     pub fn read(fields: &mut Fields<'_>) -> Option<UpcomingQuery> {
         let days = fields.optional("days", &DAYS).unwrap_or(7);
         let (skip, limit) = skip_and_limit(fields);
-        let today = Doc(
-            Date::today(),
-            "Your date; the server's where none is given.",
-        );
+        let today = Doc(Date::today(), "Your date; the server's where none is given.");
         let today = fields.optional("today", &today);
-        Some(UpcomingQuery {
-            days: u16::try_from(days).ok()?,
-            skip,
-            limit,
-            today,
-        })
+        Some(UpcomingQuery { days: u16::try_from(days).ok()?, skip, limit, today })
     }
 }
 
 fn skip_and_limit(fields: &mut Fields<'_>) -> (i64, i64) {
-    (
-        fields.optional("skip", &SKIP).unwrap_or(0),
-        fields.optional("limit", &LIMIT).unwrap_or(100),
-    )
+    (fields.optional("skip", &SKIP).unwrap_or(0), fields.optional("limit", &LIMIT).unwrap_or(100))
 }

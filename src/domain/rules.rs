@@ -41,30 +41,16 @@ pub struct Text {
 impl Text {
     /// One line of text.
     pub const fn line(max: usize, example: &'static str) -> Text {
-        Text {
-            max,
-            lines: false,
-            example,
-        }
+        Text { max, lines: false, example }
     }
 }
 
 fn plain(text: &str, lines: bool) -> Result<String, String> {
     let text = text.trim();
-    if let Some(c) = text
-        .chars()
-        .find(|c| c.is_control() && !(lines && matches!(c, '\n' | '\r' | '\t')))
-    {
-        return Err(format!(
-            "must not hold the control character U+{:04X}",
-            u32::from(c)
-        ));
+    if let Some(c) = text.chars().find(|c| c.is_control() && !(lines && matches!(c, '\n' | '\r' | '\t'))) {
+        return Err(format!("must not hold the control character U+{:04X}", u32::from(c)));
     }
-    Ok(if is_nfc(text) {
-        text.to_owned()
-    } else {
-        text.nfc().collect()
-    })
+    Ok(if is_nfc(text) { text.to_owned() } else { text.nfc().collect() })
 }
 
 fn string(given: Given<'_>) -> Result<&str, String> {
@@ -122,23 +108,15 @@ fn is_address(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else {
         return false;
     };
-    let atom = |c: char| {
-        c.is_alphanumeric()
-            || !c.is_ascii() && !c.is_whitespace()
-            || "!#$%&'*+-/=?^_`{|}~".contains(c)
-    };
-    let local_ok = local.len() <= 64
-        && local
-            .split('.')
-            .all(|part| !part.is_empty() && part.chars().all(atom));
+    let atom =
+        |c: char| c.is_alphanumeric() || !c.is_ascii() && !c.is_whitespace() || "!#$%&'*+-/=?^_`{|}~".contains(c);
+    let local_ok = local.len() <= 64 && local.split('.').all(|part| !part.is_empty() && part.chars().all(atom));
     let label_ok = |label: &str| {
         !label.is_empty()
             && label.len() <= 63
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label
-                .chars()
-                .all(|c| c.is_alphanumeric() || c == '-' || !c.is_ascii() && !c.is_whitespace())
+            && label.chars().all(|c| c.is_alphanumeric() || c == '-' || !c.is_ascii() && !c.is_whitespace())
     };
     local_ok && domain.contains('.') && domain.split('.').all(label_ok)
 }
@@ -153,10 +131,7 @@ pub struct Password<'a> {
 
 impl Password<'_> {
     /// A password that is only compared with the one in force.
-    pub const GIVEN: Password<'static> = Password {
-        min: 0,
-        refused: &[],
-    };
+    pub const GIVEN: Password<'static> = Password { min: 0, refused: &[] };
 
     /// The most characters a password may have.
     pub const MAX: usize = 128;
@@ -226,10 +201,7 @@ impl Date {
 
     /// A client's own "today".
     pub fn today() -> Date {
-        Date {
-            range: ymd(1900, 1, 1)..=ymd(9998, 12, 31),
-            example: None,
-        }
+        Date { range: ymd(1900, 1, 1)..=ymd(9998, 12, 31), example: None }
     }
 }
 
@@ -243,27 +215,13 @@ impl Rule for Date {
         }
         // chrono alone would also take 2001-2-3 and +2001-02-03.
         let shaped = text.len() == 10
-            && text.bytes().enumerate().all(|(i, b)| {
-                if i == 4 || i == 7 {
-                    b == b'-'
-                } else {
-                    b.is_ascii_digit()
-                }
-            });
-        let date = if shaped {
-            text.parse::<NaiveDate>().ok()
-        } else {
-            None
-        };
+            && text.bytes().enumerate().all(|(i, b)| if i == 4 || i == 7 { b == b'-' } else { b.is_ascii_digit() });
+        let date = if shaped { text.parse::<NaiveDate>().ok() } else { None };
         let date = date.ok_or_else(|| "must be a date such as 2001-02-28".to_owned())?;
         if self.range.contains(&date) {
             Ok(Some(date))
         } else {
-            Err(format!(
-                "must be a date from {} to {}",
-                self.range.start(),
-                self.range.end()
-            ))
+            Err(format!("must be a date from {} to {}", self.range.start(), self.range.end()))
         }
     }
 
@@ -293,28 +251,18 @@ impl Rule for Integer {
             Given::Text("") => return Ok(None),
             Given::Text(text) => {
                 let digits = text.strip_prefix('-').unwrap_or(text);
-                (!digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
-                    .then(|| text.parse().ok())
-                    .flatten()
+                (!digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok()).flatten()
             }
         };
         match number {
             Some(n) if self.range.contains(&n) => Ok(Some(n)),
-            _ if *self.range.end() == i64::MAX => Err(format!(
-                "must be an integer of at least {}",
-                self.range.start()
-            )),
-            _ => Err(format!(
-                "must be an integer from {} to {}",
-                self.range.start(),
-                self.range.end()
-            )),
+            _ if *self.range.end() == i64::MAX => Err(format!("must be an integer of at least {}", self.range.start())),
+            _ => Err(format!("must be an integer from {} to {}", self.range.start(), self.range.end())),
         }
     }
 
     fn schema(&self) -> Value {
-        let mut schema =
-            json!({ "type": "integer", "format": "int64", "minimum": self.range.start() });
+        let mut schema = json!({ "type": "integer", "format": "int64", "minimum": self.range.start() });
         if *self.range.end() != i64::MAX {
             schema["maximum"] = json!(self.range.end());
         }

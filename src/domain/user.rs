@@ -62,11 +62,7 @@ impl Signup {
         let username = fields.required("username", &USERNAME);
         let email = fields.required("email", &Email);
         let password = fields.required("password", new_password);
-        Some(Signup {
-            username: username?,
-            email: email?.to_lowercase(),
-            password: password?,
-        })
+        Some(Signup { username: username?, email: email?.to_lowercase(), password: password? })
     }
 }
 
@@ -79,9 +75,7 @@ pub struct Login {
     pub password: Password,
 }
 
-const PASSWORD_GRANT: OneOf<()> = OneOf {
-    choices: &[("password", ())],
-};
+const PASSWORD_GRANT: OneOf<()> = OneOf { choices: &[("password", ())] };
 
 impl Login {
     /// Reads the JSON body. The address is not checked for its shape: an address that cannot exist is an unknown user, 401.
@@ -98,10 +92,7 @@ impl Login {
     fn read(fields: &mut Fields<'_>, name: &'static str) -> Option<Login> {
         let email = fields.required(name, &Text::line(254, "ivan@example.com"));
         let password = fields.required("password", &rules::Password::GIVEN);
-        Some(Login {
-            email: email?.to_lowercase(),
-            password: password?,
-        })
+        Some(Login { email: email?.to_lowercase(), password: password? })
     }
 }
 
@@ -115,9 +106,7 @@ pub struct Rename {
 impl Rename {
     /// Reads and checks the body.
     pub fn read(fields: &mut Fields<'_>) -> Option<Rename> {
-        Some(Rename {
-            username: fields.patch_required("username", &USERNAME),
-        })
+        Some(Rename { username: fields.patch_required("username", &USERNAME) })
     }
 }
 
@@ -132,16 +121,10 @@ pub struct ChangePassword {
 
 impl ChangePassword {
     /// Reads and checks the body.
-    pub fn read(
-        fields: &mut Fields<'_>,
-        new_password: &rules::Password<'_>,
-    ) -> Option<ChangePassword> {
+    pub fn read(fields: &mut Fields<'_>, new_password: &rules::Password<'_>) -> Option<ChangePassword> {
         let current = fields.required("current_password", &rules::Password::GIVEN);
         let new = fields.required("new_password", new_password);
-        Some(ChangePassword {
-            current: current?,
-            new: new?,
-        })
+        Some(ChangePassword { current: current?, new: new? })
     }
 }
 
@@ -156,8 +139,6 @@ impl DeleteAccount {
     /// Reads the body.
     pub fn read(fields: &mut Fields<'_>) -> Option<DeleteAccount> {
         let password = fields.required("password", &rules::Password::GIVEN);
-        Some(DeleteAccount {
-            password: password?,
-        })
+        Some(DeleteAccount { password: password? })
     }
 }

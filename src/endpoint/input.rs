@@ -49,11 +49,7 @@ impl<A: Input, B: Input> Input for (A, B) {
 
 impl<A: Input, B: Input, C: Input> Input for (A, B, C) {
     fn read(cx: &Context, call: &Call<'_>, faults: &mut Vec<Fault>) -> Result<Option<Self>, Error> {
-        let (a, b, c) = (
-            A::read(cx, call, faults)?,
-            B::read(cx, call, faults)?,
-            C::read(cx, call, faults)?,
-        );
+        let (a, b, c) = (A::read(cx, call, faults)?, B::read(cx, call, faults)?, C::read(cx, call, faults)?);
         Ok(a.zip(b).zip(c).map(|((a, b), c)| (a, b, c)))
     }
     fn describe(operation: &mut Operation) {
@@ -77,20 +73,11 @@ pub struct FieldContext<'a> {
 
 impl Context {
     fn fields(&self) -> FieldContext<'_> {
-        FieldContext {
-            new_password: rules::Password {
-                min: self.password_min,
-                refused: &self.refused_passwords,
-            },
-        }
+        FieldContext { new_password: rules::Password { min: self.password_min, refused: &self.refused_passwords } }
     }
 }
 
-fn read_fields<T: FromFields>(
-    cx: &Context,
-    source: Source<'_>,
-    faults: &mut Vec<Fault>,
-) -> Option<T> {
+fn read_fields<T: FromFields>(cx: &Context, source: Source<'_>, faults: &mut Vec<Fault>) -> Option<T> {
     let mut fields = Fields::new(source, cx.now().date_naive());
     let value = T::from_fields(&mut fields, &cx.fields());
     faults.extend(fields.into_faults());
@@ -98,10 +85,7 @@ fn read_fields<T: FromFields>(
 }
 
 fn describe_fields<T: FromFields>(operation: &Operation) -> Vec<Described> {
-    let new_password = rules::Password {
-        min: operation.password_min,
-        refused: &[],
-    };
+    let new_password = rules::Password { min: operation.password_min, refused: &[] };
     Fields::describe(|fields| T::from_fields(fields, &FieldContext { new_password }))
 }
 
@@ -110,11 +94,7 @@ pub struct Path<T>(pub T);
 
 impl<T: FromFields> Input for Path<T> {
     fn read(cx: &Context, call: &Call<'_>, faults: &mut Vec<Fault>) -> Result<Option<Self>, Error> {
-        let pairs: Vec<_> = call
-            .params
-            .iter()
-            .map(|(name, value)| (Cow::Borrowed(*name), value.clone()))
-            .collect();
+        let pairs: Vec<_> = call.params.iter().map(|(name, value)| (Cow::Borrowed(*name), value.clone())).collect();
         Ok(read_fields(cx, Source::Pairs(&pairs), faults).map(Path))
     }
     fn describe(operation: &mut Operation) {
@@ -149,10 +129,7 @@ impl<T: FromFields> Input for Json<T> {
         Ok(read_object(cx, call, faults)?.map(Json))
     }
     fn describe(operation: &mut Operation) {
-        operation.bodies.push((
-            "application/json",
-            object_schema(&describe_fields::<T>(operation)),
-        ));
+        operation.bodies.push(("application/json", object_schema(&describe_fields::<T>(operation))));
     }
 }
 
@@ -166,9 +143,7 @@ impl<T: FromFields> Input for MergePatch<T> {
     }
     fn describe(operation: &mut Operation) {
         let schema = object_schema(&describe_fields::<T>(operation));
-        operation
-            .bodies
-            .push(("application/merge-patch+json", schema.clone()));
+        operation.bodies.push(("application/merge-patch+json", schema.clone()));
         operation.bodies.push(("application/json", schema));
     }
 }
@@ -194,21 +169,13 @@ impl<J: FromFields, F: FromFields> Input for JsonOrForm<J, F> {
         let text = std::str::from_utf8(call.request.body)
             .map_err(|_| Error::BadRequest("The form is not UTF-8.".to_owned()))?;
         match http::parse_pairs(text) {
-            Ok(pairs) => Ok(read_fields(cx, Source::Pairs(&pairs), faults)
-                .map(|f| JsonOrForm(Either::Right(f)))),
-            Err(name) => Err(Error::BadRequest(format!(
-                "The form's `{name}` is not percent-encoded UTF-8."
-            ))),
+            Ok(pairs) => Ok(read_fields(cx, Source::Pairs(&pairs), faults).map(|f| JsonOrForm(Either::Right(f)))),
+            Err(name) => Err(Error::BadRequest(format!("The form's `{name}` is not percent-encoded UTF-8."))),
         }
     }
     fn describe(operation: &mut Operation) {
-        operation.bodies.push((
-            "application/json",
-            object_schema(&describe_fields::<J>(operation)),
-        ));
-        operation
-            .bodies
-            .push((FORM, object_schema(&describe_fields::<F>(operation))));
+        operation.bodies.push(("application/json", object_schema(&describe_fields::<J>(operation))));
+        operation.bodies.push((FORM, object_schema(&describe_fields::<F>(operation))));
     }
 }
 
@@ -236,14 +203,9 @@ pub fn want_media_type(call: &Call<'_>, takes: &'static [&'static str]) -> Resul
     }
 }
 
-fn read_object<T: FromFields>(
-    cx: &Context,
-    call: &Call<'_>,
-    faults: &mut Vec<Fault>,
-) -> Result<Option<T>, Error> {
-    let value: Value = serde_json::from_slice(call.request.body).map_err(|error| {
-        Error::BadRequest(format!("The body is not JSON: {}.", no_json(&error)))
-    })?;
+fn read_object<T: FromFields>(cx: &Context, call: &Call<'_>, faults: &mut Vec<Fault>) -> Result<Option<T>, Error> {
+    let value: Value = serde_json::from_slice(call.request.body)
+        .map_err(|error| Error::BadRequest(format!("The body is not JSON: {}.", no_json(&error))))?;
     match value {
         Value::Object(members) => Ok(read_fields(cx, Source::Json(&members), faults)),
         _ => {
@@ -344,11 +306,7 @@ impl Input for IfNoneMatch {
     }
     fn describe(operation: &mut Operation) {
         operation.add_header("If-None-Match", "send it only if the ETag is none of these");
-        operation.replies.push(Documented {
-            status: 304,
-            description: "It is what you have.",
-            content: Vec::new(),
-        });
+        operation.replies.push(Documented { status: 304, description: "It is what you have.", content: Vec::new() });
     }
 }
 
@@ -382,16 +340,9 @@ pub struct Client {
 
 impl Input for Client {
     fn read(cx: &Context, call: &Call<'_>, _: &mut Vec<Fault>) -> Result<Option<Self>, Error> {
-        let user_agent = call
-            .request
-            .header("User-Agent")
-            .map(|text| text.chars().take(200).collect());
+        let user_agent = call.request.header("User-Agent").map(|text| text.chars().take(200).collect());
         let address = call.request.client_address(&cx.trusted_proxies);
-        Ok(Some(Client {
-            address,
-            user_agent,
-            request_id: call.id.to_owned(),
-        }))
+        Ok(Some(Client { address, user_agent, request_id: call.id.to_owned() }))
     }
     fn describe(_: &mut Operation) {}
 }

@@ -104,10 +104,7 @@ impl Route {
 
     /// What goes in and comes out, for OpenAPI, where a new password has at least so many characters.
     pub fn operation(&self, password_min: usize) -> Operation {
-        let mut operation = Operation {
-            password_min,
-            ..Operation::default()
-        };
+        let mut operation = Operation { password_min, ..Operation::default() };
         (self.describe)(&mut operation);
         operation.errors.extend(&self.errors);
         operation
@@ -127,8 +124,7 @@ pub fn public<I: Input + 'static, O: Reply + 'static>(
     tag: &'static str,
     summary: &'static str,
 ) -> Route {
-    let run: Public =
-        Box::new(move |cx, call| handler(cx, input::<I>(cx, call)?).map(Reply::into_response));
+    let run: Public = Box::new(move |cx, call| handler(cx, input::<I>(cx, call)?).map(Reply::into_response));
     row::<I, O>(method, path, Handler::Public(run), tag, summary)
 }
 
@@ -140,9 +136,8 @@ pub fn guarded<I: Input + 'static, O: Reply + 'static>(
     tag: &'static str,
     summary: &'static str,
 ) -> Route {
-    let run: Guarded = Box::new(move |cx, caller, call| {
-        handler(cx, caller, input::<I>(cx, call)?).map(Reply::into_response)
-    });
+    let run: Guarded =
+        Box::new(move |cx, caller, call| handler(cx, caller, input::<I>(cx, call)?).map(Reply::into_response));
     row::<I, O>(method, path, Handler::Guarded(run), tag, summary)
 }
 
@@ -156,11 +151,7 @@ fn row<I: Input, O: Reply>(
     Route {
         method,
         path,
-        lane: if method == Method::Get {
-            Lane::Fast
-        } else {
-            Lane::Write
-        },
+        lane: if method == Method::Get { Lane::Fast } else { Lane::Write },
         body_limit: BODY_LIMIT,
         tag,
         summary,
@@ -209,10 +200,7 @@ impl Operation {
     fn add_parameters(&mut self, place: &str, fields: Vec<Described>) {
         for mut field in fields {
             // Of a parameter, readers of the document show what it says itself, and not its schema.
-            let description = field
-                .schema
-                .as_object_mut()
-                .and_then(|s| s.remove("description"));
+            let description = field.schema.as_object_mut().and_then(|s| s.remove("description"));
             let mut parameter = json!({
                 "name": field.name, "in": place, "required": field.required || place == "path", "schema": field.schema,
             });

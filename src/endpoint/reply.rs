@@ -36,11 +36,7 @@ pub trait Content {
 
 impl<S: Shape> Content for S {
     fn describe() -> (Value, &'static str, Value) {
-        (
-            json!({ "$ref": format!("#/components/schemas/{}", S::NAME) }),
-            S::NAME,
-            S::schema(),
-        )
+        (json!({ "$ref": format!("#/components/schemas/{}", S::NAME) }), S::NAME, S::schema())
     }
 }
 
@@ -68,18 +64,12 @@ impl<const STATUS: u16, S: Content> Answer<STATUS, S> {
 
     /// Takes JSON that is written already.
     pub fn bytes(bytes: Vec<u8>) -> Self {
-        Answer {
-            response: Response::with_body(STATUS, "application/json", Body::Bytes(bytes)),
-            shape: PhantomData,
-        }
+        Answer { response: Response::with_body(STATUS, "application/json", Body::Bytes(bytes)), shape: PhantomData }
     }
 
     /// JSON that is part of the program.
     pub fn fixed(bytes: &'static [u8]) -> Self {
-        Answer {
-            response: Response::with_body(STATUS, "application/json", Body::Static(bytes)),
-            shape: PhantomData,
-        }
+        Answer { response: Response::with_body(STATUS, "application/json", Body::Static(bytes)), shape: PhantomData }
     }
 
     /// Serializes the values as an array, each as it comes.
@@ -89,8 +79,7 @@ impl<const STATUS: u16, S: Content> Answer<STATUS, S> {
         for value in values {
             bytes.push(separator);
             separator = b',';
-            serde_json::to_writer(&mut bytes, &value)
-                .expect("values of our own serialize into memory");
+            serde_json::to_writer(&mut bytes, &value).expect("values of our own serialize into memory");
         }
         if separator == b'[' {
             bytes.push(b'[');
@@ -109,9 +98,7 @@ impl<const STATUS: u16, S: Content> Answer<STATUS, S> {
     pub fn not_modified(mut self) -> Self {
         self.response.status = 304;
         self.response.body = Body::Empty;
-        self.response
-            .headers
-            .retain(|(name, _)| *name != "Content-Type");
+        self.response.headers.retain(|(name, _)| *name != "Content-Type");
         self
     }
 }
@@ -125,11 +112,7 @@ impl<const STATUS: u16, S: Content> Reply for Answer<STATUS, S> {
         let description = if STATUS == 201 { "Made." } else { "Done." };
         let (schema, name, component) = S::describe();
         operation.components.push((name, component));
-        operation.replies.push(Documented {
-            status: STATUS,
-            description,
-            content: vec![("application/json", schema)],
-        });
+        operation.replies.push(Documented { status: STATUS, description, content: vec![("application/json", schema)] });
     }
 }
 
@@ -152,12 +135,6 @@ impl Reply for NoContent {
 
 /// The schema of an object whose members are always all there.
 pub fn always(properties: Value) -> Value {
-    let required: Vec<_> = properties
-        .as_object()
-        .map(Map::keys)
-        .into_iter()
-        .flatten()
-        .cloned()
-        .collect();
+    let required: Vec<_> = properties.as_object().map(Map::keys).into_iter().flatten().cloned().collect();
     json!({ "type": "object", "properties": properties, "required": required })
 }

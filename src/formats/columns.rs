@@ -28,31 +28,16 @@ pub enum Column {
 
 /// What each column of these headings holds.
 pub fn columns(headings: &StringRecord) -> Result<Vec<Column>, Unreadable> {
-    if headings
-        .iter()
-        .any(|heading| heading.len() > LONGEST_HEADING)
-    {
-        return Err(malformed(
-            "Line 1 holds no headings: one of them is too long.",
-        ));
+    if headings.iter().any(|heading| heading.len() > LONGEST_HEADING) {
+        return Err(malformed("Line 1 holds no headings: one of them is too long."));
     }
-    let names: Vec<String> = headings
-        .iter()
-        .map(|heading| heading.trim().to_lowercase())
-        .collect();
+    let names: Vec<String> = headings.iter().map(|heading| heading.trim().to_lowercase()).collect();
     let columns: Vec<Column> = names.iter().map(|name| column(name, &names)).collect();
-    let named = [
-        Column::FirstName,
-        Column::LastName,
-        Column::FullName,
-        Column::Organization,
-    ];
+    let named = [Column::FirstName, Column::LastName, Column::FullName, Column::Organization];
     if columns.iter().any(|column| named.contains(column)) {
         Ok(columns)
     } else {
-        Err(malformed(
-            "No heading in line 1 is one of a name, such as first_name, First Name, Given Name or Name.",
-        ))
+        Err(malformed("No heading in line 1 is one of a name, such as first_name, First Name, Given Name or Name."))
     }
 }
 
@@ -63,9 +48,7 @@ fn column(name: &str, names: &[String]) -> Column {
         "first_name" | "first name" | "given name" | "firstname" => Column::FirstName,
         "last_name" | "last name" | "family name" | "surname" | "lastname" => Column::LastName,
         "name" | "full name" | "display name" => Column::FullName,
-        "company" | "organization" | "organization name" | "organization 1 - name" => {
-            Column::Organization
-        }
+        "company" | "organization" | "organization name" | "organization 1 - name" => Column::Organization,
         "birthday" | "birth date" | "date of birth" => Column::Birthday,
         "additional_info" | "notes" | "note" => Column::Note,
         "email" | "e-mail" | "email address" | "e-mail address" => Column::Email,

@@ -57,13 +57,7 @@ pub fn uuid(id: i64, created_at: &DateTime<Utc>) -> String {
     number = number & !(0xf << 76) | 8 << 76;
     number = number & !(0b11 << 62) | 0b10 << 62;
     let hex = format!("{number:032x}");
-    let parts = [
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..],
-    ];
+    let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
     parts.join("-")
 }
 
@@ -77,10 +71,7 @@ mod tests {
         line(&mut out, "NOTE", &"їж".repeat(60));
         let text = String::from_utf8(out).expect("no character is cut");
         let lines: Vec<_> = text.trim_end().split("\r\n").collect();
-        assert!(
-            lines.len() > 2 && lines.iter().all(|l| l.len() <= 75),
-            "{text}"
-        );
+        assert!(lines.len() > 2 && lines.iter().all(|l| l.len() <= 75), "{text}");
         assert!(lines[1..].iter().all(|l| l.starts_with(' ')));
         let unfolded = text.replace("\r\n ", "");
         assert_eq!(unfolded, format!("NOTE:{}\r\n", "їж".repeat(60)));

@@ -55,40 +55,26 @@ fn instant(at: &DateTime<Utc>) -> String {
 }
 
 fn row(out: &mut Vec<u8>, cells: impl FnOnce(&mut dyn FnMut(&str))) {
-    let mut writer = WriterBuilder::new()
-        .terminator(Terminator::CRLF)
-        .buffer_capacity(512)
-        .from_writer(&mut *out);
+    let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).buffer_capacity(512).from_writer(&mut *out);
     cells(&mut |cell| {
-        writer
-            .write_field(cell)
-            .expect("text is written into memory");
+        writer.write_field(cell).expect("text is written into memory");
     });
-    writer
-        .write_record(None::<&[u8]>)
-        .expect("text is written into memory");
+    writer.write_record(None::<&[u8]>).expect("text is written into memory");
     drop(writer);
 }
 
 /// Whether a spreadsheet would run a cell with this text, or would run it but for the apostrophes before it. To count those
 /// too makes the way back certain, and leaves alone an apostrophe that is part of a name, as of 't Hooft.
 fn runs(text: &str) -> bool {
-    text.trim_start_matches('\'')
-        .starts_with(['=', '+', '-', '@', '\t', '\r'])
+    text.trim_start_matches('\'').starts_with(['=', '+', '-', '@', '\t', '\r'])
 }
 
 fn defused(text: &str) -> Cow<'_, str> {
-    if runs(text) {
-        Cow::Owned(format!("'{text}"))
-    } else {
-        Cow::Borrowed(text)
-    }
+    if runs(text) { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }
 }
 
 fn restored(cell: &str) -> &str {
-    cell.strip_prefix('\'')
-        .filter(|text| runs(text))
-        .unwrap_or(cell)
+    cell.strip_prefix('\'').filter(|text| runs(text)).unwrap_or(cell)
 }
 
 // ---------------------------------------------------------------------------------------------------------------- reading
@@ -97,13 +83,8 @@ fn restored(cell: &str) -> &str {
 pub fn read(text: &str, entries: &mut Entries) -> Result<(), Unreadable> {
     let delimiter = delimiter(text);
     check(text, delimiter)?;
-    let open = || {
-        ReaderBuilder::new()
-            .delimiter(delimiter)
-            .has_headers(false)
-            .flexible(true)
-            .from_reader(text.as_bytes())
-    };
+    let open =
+        || ReaderBuilder::new().delimiter(delimiter).has_headers(false).flexible(true).from_reader(text.as_bytes());
     let mut reader = open();
     let mut record = StringRecord::new();
     next(&mut reader, &mut record)?;
@@ -126,10 +107,7 @@ pub fn read(text: &str, entries: &mut Entries) -> Result<(), Unreadable> {
         let mut surplus = record.iter().skip(expected);
         if record.len() < expected || surplus.any(|cell| !cell.is_empty()) {
             let cells = record.len();
-            entries.refuse(
-                line,
-                format!("The row has {cells} cells, and there are {expected} headings."),
-            )?;
+            entries.refuse(line, format!("The row has {cells} cells, and there are {expected} headings."))?;
             continue;
         }
         let mut person = table.person(&record);
@@ -144,9 +122,7 @@ pub fn read(text: &str, entries: &mut Entries) -> Result<(), Unreadable> {
 }
 
 fn next(reader: &mut ::csv::Reader<&[u8]>, record: &mut StringRecord) -> Result<bool, Unreadable> {
-    reader
-        .read_record(record)
-        .map_err(|error| malformed(format!("The file is not CSV: {error}.")))
+    reader.read_record(record).map_err(|error| malformed(format!("The file is not CSV: {error}.")))
 }
 
 /// The reader counts the empty lines before a record to it.
@@ -208,9 +184,7 @@ fn check(text: &str, delimiter: u8) -> Result<(), Unreadable> {
         };
         line += usize::from(byte == b'\n');
         if cells > MOST_CELLS {
-            return Err(malformed(format!(
-                "Line {line} has more than {MOST_CELLS} cells."
-            )));
+            return Err(malformed(format!("Line {line} has more than {MOST_CELLS} cells.")));
         }
     }
     if state == State::Quoted {
@@ -266,13 +240,7 @@ impl Table {
 }
 
 /// Addresses or numbers of a cell. Google marks the preferred one with an asterisk in its label, and joins several in a cell.
-fn reach<'a>(
-    person: &mut Person<'a>,
-    is_email: bool,
-    heading: &str,
-    label: Option<&str>,
-    cell: &'a str,
-) {
+fn reach<'a>(person: &mut Person<'a>, is_email: bool, heading: &str, label: Option<&str>, cell: &'a str) {
     let kind = if is_email { "E-mail" } else { "Phone" };
     let (mut rank, mut text) = (1, heading.to_owned());
     if let Some(label) = label {
@@ -322,24 +290,15 @@ fn birthday(cell: &str, is_day_first: bool) -> Day {
         (None, None) => return day(cell),
     };
     let [first, second, year] = parts;
-    let (month, day) = if is_day_first {
-        (second, first)
-    } else {
-        (first, second)
-    };
+    let (month, day) = if is_day_first { (second, first) } else { (first, second) };
     // A year of two digits is no date: whose century would it be? The rule for birthdays says so.
-    if year.len() == 4 {
-        Day::Date(format!("{year}-{month:0>2}-{day:0>2}"))
-    } else {
-        Day::Unknown
-    }
+    if year.len() == 4 { Day::Date(format!("{year}-{month:0>2}-{day:0>2}")) } else { Day::Unknown }
 }
 
 fn three(cell: &str, separator: char) -> Option<[&str; 3]> {
     let mut parts = cell.split(separator);
     let parts = [parts.next()?, parts.next()?, parts.next()?];
-    let is_number =
-        |part: &&str| (1..=4).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+    let is_number = |part: &&str| (1..=4).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
     parts.iter().all(is_number).then_some(parts)
 }
 

@@ -40,11 +40,7 @@ pub fn event(contact: &Contact<'_>, out: &mut Vec<u8>) {
     line(out, "UID", &uuid(contact.id, &contact.created_at));
     // Without a METHOD it is when the event was last revised (§3.8.7.2), so the file changes only as the contacts do.
     line(out, "DTSTAMP", &instant(&contact.updated_at));
-    line(
-        out,
-        "DTSTART;VALUE=DATE",
-        &birthday.format("%Y%m%d").to_string(),
-    );
+    line(out, "DTSTART;VALUE=DATE", &birthday.format("%Y%m%d").to_string());
     line(out, "RRULE", rule);
     line(out, "SUMMARY", &escaped(&contact.full_name()));
     line(out, "TRANSP", "TRANSPARENT");

@@ -16,13 +16,7 @@ pub fn read(text: &str, entries: &mut Entries) -> Result<(), Unreadable> {
     if !text.trim_start().starts_with('[') {
         return Err(malformed("The file must be a JSON array of contacts."));
     }
-    let mut walk = Walk {
-        text,
-        entries,
-        seen: 0,
-        line: 1,
-        refused: None,
-    };
+    let mut walk = Walk { text, entries, seen: 0, line: 1, refused: None };
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let outcome = deserializer.deserialize_seq(&mut walk);
     if let Some(unreadable) = walk.refused {
@@ -68,21 +62,15 @@ impl<'t> Walk<'t, '_> {
         self.line += newlines(&self.text.as_bytes()[self.seen..start]);
         self.seen = start;
         if raw.len() > ENTRY_LIMIT {
-            return self.entries.refuse(
-                self.line,
-                format!("The entry has more than {ENTRY_LIMIT} bytes."),
-            );
+            return self.entries.refuse(self.line, format!("The entry has more than {ENTRY_LIMIT} bytes."));
         }
         match serde_json::from_str::<Map<String, Value>>(raw) {
             Ok(members) => self.entries.take(self.line, Source::Json(&members)),
             // It parsed as JSON before: it is something else than an object, is nested too deep, or has half a surrogate pair.
-            Err(_) if raw.starts_with('{') => self.entries.refuse(
-                self.line,
-                "The entry is nested too deep, or has an escape that is no character.",
-            ),
-            Err(_) => self
-                .entries
-                .refuse(self.line, "The entry must be a JSON object."),
+            Err(_) if raw.starts_with('{') => {
+                self.entries.refuse(self.line, "The entry is nested too deep, or has an escape that is no character.")
+            }
+            Err(_) => self.entries.refuse(self.line, "The entry must be a JSON object."),
         }
     }
 }

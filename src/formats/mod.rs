@@ -80,10 +80,7 @@ pub enum Unreadable {
 /// Reads a file; `today` bounds the birthdays.
 pub fn read(format: Format, file: &[u8], today: NaiveDate) -> Result<Import, Unreadable> {
     let text = text(file)?;
-    let mut entries = Entries {
-        today,
-        import: Import::default(),
-    };
+    let mut entries = Entries { today, import: Import::default() };
     match format {
         Format::Vcard => vcard::read(&with_newlines(text), &mut entries)?,
         Format::Csv => csv::read(&with_newlines(text), &mut entries)?,
@@ -139,10 +136,7 @@ impl Entries {
                 self.count()
             }
             _ => {
-                let details: Vec<_> = faults
-                    .iter()
-                    .map(|fault| format!("{} {}", fault.field, fault.detail))
-                    .collect();
+                let details: Vec<_> = faults.iter().map(|fault| format!("{} {}", fault.field, fault.detail)).collect();
                 self.refuse(line, details.join("; "))
             }
         }
@@ -153,22 +147,15 @@ impl Entries {
         let report = &mut self.import.report;
         report.skipped += 1;
         if report.errors.len() < MOST_ERRORS {
-            report.errors.push(BadEntry {
-                line,
-                detail: detail.into(),
-            });
+            report.errors.push(BadEntry { line, detail: detail.into() });
         }
         self.count()
     }
 
     fn count(&self) -> Result<(), Unreadable> {
-        let Report {
-            created, skipped, ..
-        } = self.import.report;
+        let Report { created, skipped, .. } = self.import.report;
         if created + skipped > MOST_ENTRIES {
-            return Err(Unreadable::TooMany(format!(
-                "The file has more than {MOST_ENTRIES} entries: split it."
-            )));
+            return Err(Unreadable::TooMany(format!("The file has more than {MOST_ENTRIES} entries: split it.")));
         }
         Ok(())
     }
@@ -185,9 +172,7 @@ fn text(file: &[u8]) -> Result<&str, Unreadable> {
     }
     let text = std::str::from_utf8(file).map_err(|error| {
         let line = 1 + newlines(&file[..error.valid_up_to()]);
-        malformed(format!(
-            "The file is not UTF-8, from line {line} on: save it as UTF-8."
-        ))
+        malformed(format!("The file is not UTF-8, from line {line} on: save it as UTF-8."))
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.trim().is_empty() {
@@ -198,11 +183,7 @@ fn text(file: &[u8]) -> Result<&str, Unreadable> {
 
 /// Lines that end in carriage returns alone, as old Macs wrote them, in the way that everything else has them.
 fn with_newlines(text: &str) -> Cow<'_, str> {
-    if text.contains('\n') || !text.contains('\r') {
-        Cow::Borrowed(text)
-    } else {
-        Cow::Owned(text.replace('\r', "\n"))
-    }
+    if text.contains('\n') || !text.contains('\r') { Cow::Borrowed(text) } else { Cow::Owned(text.replace('\r', "\n")) }
 }
 
 fn newlines(bytes: &[u8]) -> usize {
@@ -243,9 +224,8 @@ mod tests {
         let parts = (hostile(), hostile(), hostile(), hostile(), birthday);
         parts.prop_filter_map("a contact", |(first, last, phone, info, birthday)| {
             let line = |text: String| text.replace(['\n', '\r', '\t'], " ");
-            let date = birthday.map(|days| {
-                NaiveDate::from_ymd_opt(1900, 1, 1).expect("a date") + chrono::Days::new(days)
-            });
+            let date =
+                birthday.map(|days| NaiveDate::from_ymd_opt(1900, 1, 1).expect("a date") + chrono::Days::new(days));
             let value = json!({
                 "first_name": line(first),
                 "last_name": line(last),

@@ -84,11 +84,7 @@ impl<'a> Person<'a> {
     /// Fills in a missing first name: from the name as a whole, which is not taken apart since where one name ends is a
     /// guess, else from the last name, else from the organization. What is left over of them becomes a line.
     pub fn settle_name(&mut self) {
-        let names = [
-            &mut self.full_name,
-            &mut self.last_name,
-            &mut self.organization,
-        ];
+        let names = [&mut self.full_name, &mut self.last_name, &mut self.organization];
         if self.first_name.trim().is_empty() {
             let name = names.into_iter().find(|name| !name.trim().is_empty());
             self.first_name = name.map(std::mem::take).unwrap_or_default();
@@ -104,10 +100,7 @@ impl<'a> Person<'a> {
     pub fn keep_other_names(&mut self) {
         let names = [&self.first_name, &self.last_name];
         let names = names.into_iter().map(|name| &**name);
-        let known: HashSet<&str> = names
-            .chain(self.further_names.iter().map(String::as_str))
-            .flat_map(words)
-            .collect();
+        let known: HashSet<&str> = names.chain(self.further_names.iter().map(String::as_str)).flat_map(words).collect();
         let is_known = words(&self.full_name).all(|word| known.contains(word));
         let full_name = std::mem::take(&mut self.full_name);
         if !is_known {
@@ -136,15 +129,8 @@ impl<'a> Person<'a> {
             (Cow::Borrowed("last_name"), self.last_name),
             (Cow::Borrowed("additional_info"), info),
         ];
-        let more = [
-            ("email", email),
-            ("phone_number", phone),
-            ("birthday", self.birthday),
-        ];
-        pairs.extend(
-            more.into_iter()
-                .filter_map(|(name, value)| Some((Cow::Borrowed(name), value?))),
-        );
+        let more = [("email", email), ("phone_number", phone), ("birthday", self.birthday)];
+        pairs.extend(more.into_iter().filter_map(|(name, value)| Some((Cow::Borrowed(name), value?))));
         entries.take(line, Source::Pairs(&pairs))
     }
 }
@@ -198,28 +184,16 @@ pub fn day(text: &str) -> Day {
         return without_year(&digits[..2], &digits[2..]);
     }
     let is_dashed = date.len() == 10 && date.as_bytes()[4] == b'-' && date.as_bytes()[7] == b'-';
-    let digits = if is_dashed {
-        date.replace('-', "")
-    } else {
-        date.to_owned()
-    };
+    let digits = if is_dashed { date.replace('-', "") } else { date.to_owned() };
     if !is_digits(&digits, 8) {
         return Day::Unknown;
     }
-    Day::Date(format!(
-        "{}-{}-{}",
-        &digits[..4],
-        &digits[4..6],
-        &digits[6..]
-    ))
+    Day::Date(format!("{}-{}-{}", &digits[..4], &digits[4..6], &digits[6..]))
 }
 
 /// A day of the year in words, for a number tells not whether the month comes first.
 pub fn without_year(month: &str, day: &str) -> Day {
-    let name = month
-        .parse::<usize>()
-        .ok()
-        .and_then(|month| MONTHS.get(month.wrapping_sub(1)));
+    let name = month.parse::<usize>().ok().and_then(|month| MONTHS.get(month.wrapping_sub(1)));
     match (name, day.parse::<u8>()) {
         (Some(name), Ok(day @ 1..=31)) => Day::WithoutYear(format!("{day} {name}")),
         _ => Day::Unknown,

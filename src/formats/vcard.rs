@@ -7,8 +7,7 @@ use std::collections::HashMap;
 
 use calcard::common::IanaString;
 use calcard::vcard::{
-    VCard, VCardEntry, VCardParameterName, VCardParameterValue, VCardProperty, VCardValue,
-    VCardValueType,
+    VCard, VCardEntry, VCardParameterName, VCardParameterValue, VCardProperty, VCardValue, VCardValueType,
 };
 use calcard::{Entry, Parser};
 
@@ -43,11 +42,7 @@ pub fn contact(contact: &Contact<'_>, out: &mut Vec<u8>) {
     let last = escaped(contact.last_name.unwrap_or_default());
     let name = format!("{last};{};;;", escaped(contact.first_name));
     line(out, "N", &name);
-    let texts = [
-        ("EMAIL", contact.email),
-        ("TEL", contact.phone_number),
-        ("NOTE", contact.additional_info),
-    ];
+    let texts = [("EMAIL", contact.email), ("TEL", contact.phone_number), ("NOTE", contact.additional_info)];
     for (name, text) in texts {
         if let Some(text) = text {
             line(out, name, &escaped(text));
@@ -64,11 +59,7 @@ pub fn contact(contact: &Contact<'_>, out: &mut Vec<u8>) {
 
 /// Reads card after card.
 pub fn read(text: &str, entries: &mut Entries) -> Result<(), Unreadable> {
-    let mut cards = Cards {
-        text,
-        at: 0,
-        line: 0,
-    };
+    let mut cards = Cards { text, at: 0, line: 0 };
     let mut is_known = false;
     while let Some(found) = cards.next_card()? {
         match found {
@@ -77,25 +68,21 @@ pub fn read(text: &str, entries: &mut Entries) -> Result<(), Unreadable> {
                 match prepared(text).map(|text| Parser::new(&text).entry()) {
                     Some(Entry::VCard(card)) => person(&card).settle(line, entries)?,
                     Some(_) => entries.refuse(line, "The card cannot be read.")?,
-                    None => entries.refuse(
-                        line,
-                        format!("The card has more than {MOST_BYTES} bytes besides pictures."),
-                    )?,
+                    None => {
+                        entries.refuse(line, format!("The card has more than {MOST_BYTES} bytes besides pictures."))?
+                    }
                 }
             }
             Found::Nested { line, within } => {
                 is_known = true;
-                let detail =
-                    format!("The card holds another one, in line {within}: take that out of it.");
+                let detail = format!("The card holds another one, in line {within}: take that out of it.");
                 entries.refuse(line, detail)?;
             }
             Found::Stray { line } if is_known => {
                 entries.refuse(line, "This is not part of a card.")?;
             }
             Found::Stray { .. } => {
-                return Err(malformed(
-                    "The file is no vCard: it begins with no BEGIN:VCARD.",
-                ));
+                return Err(malformed("The file is no vCard: it begins with no BEGIN:VCARD."));
             }
         }
     }
@@ -200,10 +187,7 @@ impl<'a> Cards<'a> {
                 if depth == 0 {
                     let text = &self.text[start..self.at];
                     return Ok(Some(match within {
-                        Some(within) => Found::Nested {
-                            line: first,
-                            within,
-                        },
+                        Some(within) => Found::Nested { line: first, within },
                         None => Found::Card { line: first, text },
                     }));
                 }
@@ -237,11 +221,8 @@ fn person(card: &VCard) -> Person<'_> {
             }
             VCardProperty::Tel => {
                 // Only where it says so: a number as text may begin like this, too.
-                let number = if is_of(entry, VCardValueType::Uri) {
-                    without_scheme(&text, "tel:").to_owned()
-                } else {
-                    text
-                };
+                let number =
+                    if is_of(entry, VCardValueType::Uri) { without_scheme(&text, "tel:").to_owned() } else { text };
                 person.phone(preference(entry), label(&given, entry, "Phone"), number);
             }
             VCardProperty::Bday => birthday(&mut person, &text),
@@ -268,9 +249,9 @@ fn is_kept(name: &VCardProperty) -> bool {
         | VCardProperty::Clientpidmap
         | VCardProperty::Begin
         | VCardProperty::End => false,
-        VCardProperty::Other(name) => !["X-ABLABEL", "X-ABADR", "X-ABUID", "X-ABSHOWAS"]
-            .iter()
-            .any(|other| name.eq_ignore_ascii_case(other)),
+        VCardProperty::Other(name) => {
+            !["X-ABLABEL", "X-ABADR", "X-ABUID", "X-ABSHOWAS"].iter().any(|other| name.eq_ignore_ascii_case(other))
+        }
         _ => true,
     }
 }
@@ -335,16 +316,11 @@ fn label(given: &HashMap<String, String>, entry: &VCardEntry, name: &str) -> Str
     let group = entry.group.as_deref().unwrap_or_default().to_lowercase();
     let kinds: Vec<String> = match given.get(&group) {
         Some(label) => vec![label.clone()],
-        None => types(entry)
-            .into_iter()
-            .filter(|kind| !["internet", "pref", "voice"].contains(&kind.as_str()))
-            .collect(),
+        None => {
+            types(entry).into_iter().filter(|kind| !["internet", "pref", "voice"].contains(&kind.as_str())).collect()
+        }
     };
-    if kinds.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{name} ({})", kinds.join(", "))
-    }
+    if kinds.is_empty() { name.to_owned() } else { format!("{name} ({})", kinds.join(", ")) }
 }
 
 /// Apple's way to name a number: both properties are in one group. Its own words are in brackets of their own.
@@ -373,9 +349,7 @@ fn types(entry: &VCardEntry) -> Vec<String> {
 }
 
 fn is_of(entry: &VCardEntry, kind: VCardValueType) -> bool {
-    entry.params.iter().any(
-        |param| matches!(&param.value, VCardParameterValue::ValueType(given) if *given == kind),
-    )
+    entry.params.iter().any(|param| matches!(&param.value, VCardParameterValue::ValueType(given) if *given == kind))
 }
 
 fn without_scheme<'a>(text: &'a str, scheme: &str) -> &'a str {

@@ -14,8 +14,8 @@ use crate::domain::fields::Fields;
 use crate::domain::rules::{Doc, Flag, Opaque};
 use crate::domain::user::{Login, Signup};
 use crate::endpoint::{
-    Answer, BearerToken, Caller, Client, Either, FieldContext, FromFields, Json, JsonOrForm,
-    ListOf, NoContent, OptionalJson, Path, Query, Shape, always,
+    Answer, BearerToken, Caller, Client, Either, FieldContext, FromFields, Json, JsonOrForm, ListOf, NoContent,
+    OptionalJson, Path, Query, Shape, always,
 };
 use crate::problem::Error;
 use crate::security::password;
@@ -67,9 +67,7 @@ pub struct LogoutQuery {
 
 impl FromFields for LogoutQuery {
     fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<LogoutQuery> {
-        Some(LogoutQuery {
-            everywhere: fields.optional("everywhere", &EVERYWHERE).unwrap_or(false),
-        })
+        Some(LogoutQuery { everywhere: fields.optional("everywhere", &EVERYWHERE).unwrap_or(false) })
     }
 }
 
@@ -119,14 +117,10 @@ struct SessionView<'a> {
 
 /// One answer for an unknown e-mail, a wrong password and a disabled user.
 const WRONG: Error = Error::InvalidGrant("E-mail or password is wrong.");
-const DEAD_REFRESH: Error =
-    Error::InvalidGrant("The refresh token does not count (any more): log in again.");
+const DEAD_REFRESH: Error = Error::InvalidGrant("The refresh token does not count (any more): log in again.");
 
 /// `POST /api/auth/signup`
-pub fn signup(
-    cx: &Context,
-    (Json(signup), client): (Json<Signup>, Client),
-) -> Result<Answer<201, UserShape>, Error> {
+pub fn signup(cx: &Context, (Json(signup), client): (Json<Signup>, Client)) -> Result<Answer<201, UserShape>, Error> {
     Attempt::begin(cx, None, client.address, None, &client)?; // it counts, whatever comes of it
     let hash = password::hash(signup.password.reveal());
     let user = cx
@@ -154,8 +148,7 @@ pub fn login(
     attempt.was_right()?;
     if password::needs_rehash(&known.password_hash) {
         let hash = password::hash(login.password.reveal());
-        cx.store
-            .renew_hash(known.user, &hash, &known.password_hash)?;
+        cx.store.renew_hash(known.user, &hash, &known.password_hash)?;
     }
     audit("login", Some(known.user), &client);
     Ok(pair(cx, known.user, session))
@@ -180,10 +173,7 @@ fn begin_session(
             break;
         };
         let agent = client.user_agent.as_deref();
-        match cx
-            .store
-            .begin_session(&credentials, agent, address.as_deref())
-        {
+        match cx.store.begin_session(&credentials, agent, address.as_deref()) {
             Err(store::Error::NotFound) => known = cx.store.credentials_by_email(&login.email)?,
             session => return Ok(Some((credentials, session?))),
         }
@@ -193,10 +183,7 @@ fn begin_session(
 
 fn pair(cx: &Context, user: i64, session: Session) -> Answer<200, TokenPair> {
     let now = cx.now();
-    let ends = session
-        .created_at
-        .checked_add_days(Days::new(u64::from(DAYS_AT_MOST.unsigned_abs())))
-        .unwrap_or(now);
+    let ends = session.created_at.checked_add_days(Days::new(u64::from(DAYS_AT_MOST.unsigned_abs()))).unwrap_or(now);
     let answer = Answer::json(&json!({
         "access_token": cx.keys.issue_access(user, session.id, now),
         "refresh_token": cx.keys.issue_refresh(user, session.id, session.generation, now, ends),
@@ -211,18 +198,13 @@ pub fn refresh(
     cx: &Context,
     (BearerToken(token), client): (BearerToken, Client),
 ) -> Result<Answer<200, TokenPair>, Error> {
-    let token = token.ok_or(Error::Unauthorized(
-        "Send the refresh token: Authorization: Bearer …",
-    ))?;
+    let token = token.ok_or(Error::Unauthorized("Send the refresh token: Authorization: Bearer …"))?;
     let refresh = cx.keys.verify_refresh(&token, cx.now()).map_err(|error| {
         log::debug!("{} refresh token refused: {error}", client.request_id);
         audit("refresh-failed", None, &client);
         DEAD_REFRESH
     })?;
-    match cx
-        .store
-        .rotate_session(refresh.user, refresh.session, refresh.generation)
-    {
+    match cx.store.rotate_session(refresh.user, refresh.session, refresh.generation) {
         Ok(session) => {
             audit("refreshed", Some(refresh.user), &client);
             Ok(pair(cx, refresh.user, session))
@@ -231,11 +213,7 @@ pub fn refresh(
         // session ends for both. Where the session had ended already, this finds nothing to end.
         Err(store::Error::NotFound) => {
             let ended = end_sessions(cx, refresh.user, Which::One(refresh.session))?;
-            let event = if ended.is_empty() {
-                "refresh-failed"
-            } else {
-                "refresh-token-reused"
-            };
+            let event = if ended.is_empty() { "refresh-failed" } else { "refresh-token-reused" };
             audit(event, Some(refresh.user), &client);
             Err(DEAD_REFRESH)
         }
@@ -258,30 +236,14 @@ pub fn logout(
     caller: &Caller,
     (Query(query), client): (Query<LogoutQuery>, Client),
 ) -> Result<NoContent, Error> {
-    let which = if query.everywhere {
-        Which::All
-    } else {
-        Which::One(caller.session)
-    };
+    let which = if query.everywhere { Which::All } else { Which::One(caller.session) };
     end_sessions(cx, caller.user, which)?;
-    audit(
-        if query.everywhere {
-            "logout-everywhere"
-        } else {
-            "logout"
-        },
-        Some(caller.user),
-        &client,
-    );
+    audit(if query.everywhere { "logout-everywhere" } else { "logout" }, Some(caller.user), &client);
     Ok(NoContent)
 }
 
 /// `GET /api/auth/sessions`
-pub fn sessions(
-    cx: &Context,
-    caller: &Caller,
-    (): (),
-) -> Result<Answer<200, ListOf<SessionShape>>, Error> {
+pub fn sessions(cx: &Context, caller: &Caller, (): ()) -> Result<Answer<200, ListOf<SessionShape>>, Error> {
     let sessions = cx.store.sessions(caller.user)?;
     Ok(Answer::array(sessions.iter().map(|s| SessionView {
         id: s.id,

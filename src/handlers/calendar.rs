@@ -9,8 +9,8 @@ use crate::domain::contact::Contact;
 use crate::domain::fields::Fields;
 use crate::domain::rules::{Doc, Opaque};
 use crate::endpoint::{
-    Answer, Caller, Client, Documented, FieldContext, FromFields, IfNoneMatch, NoContent,
-    Operation, Origin, Path, Reply, Shape, always,
+    Answer, Caller, Client, Documented, FieldContext, FromFields, IfNoneMatch, NoContent, Operation, Origin, Path,
+    Reply, Shape, always,
 };
 use crate::formats::ics;
 use crate::http::{Body, Response};
@@ -39,8 +39,7 @@ pub fn open(
     (Origin(origin), client): (Origin, Client),
 ) -> Result<Answer<201, Address>, Error> {
     let secret = secret::new().map_err(|e| Error::Internal(format!("no random bytes: {e}")))?;
-    cx.store
-        .set_calendar(caller.user, &secret::digest(&secret))?;
+    cx.store.set_calendar(caller.user, &secret::digest(&secret))?;
     audit("calendar-opened", Some(caller.user), &client);
     let url = format!("{origin}/api/calendar/{secret}.ics");
     Ok(Answer::json(&json!({ "url": url })))
@@ -58,10 +57,7 @@ pub struct Secret(String);
 
 impl FromFields for Secret {
     fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<Secret> {
-        let secret = Doc(
-            Opaque { max: 1024 },
-            "The one in the address that the calendar was given.",
-        );
+        let secret = Doc(Opaque { max: 1024 }, "The one in the address that the calendar was given.");
         fields.required("secret", &secret).map(Secret)
     }
 }
@@ -75,8 +71,7 @@ impl Reply for Feed {
     }
 
     fn describe(operation: &mut Operation) {
-        let calendar =
-            json!({ "type": "string", "description": "a yearly event for each birthday" });
+        let calendar = json!({ "type": "string", "description": "a yearly event for each birthday" });
         operation.replies.push(Documented {
             status: 200,
             description: "The calendar.",
@@ -121,24 +116,15 @@ pub fn feed(
         Response::new(304)
     } else {
         let file = Export::begin(&cx.store, user, Birthdays)?;
-        Response::with_body(
-            200,
-            "text/calendar; charset=utf-8",
-            Body::Stream(Box::new(file)),
-        )
+        Response::with_body(200, "text/calendar; charset=utf-8", Body::Stream(Box::new(file)))
     };
-    let response = response
-        .header("ETag", etag)
-        .header("Cache-Control", "private, no-cache");
+    let response = response.header("ETag", etag).header("Cache-Control", "private, no-cache");
     Ok(Feed(response))
 }
 
 /// Whether the client has this version (RFC 9110 §13.1.2); tags are compared weakly.
 fn is_known(if_none_match: Option<&str>, etag: &str) -> bool {
     if_none_match.is_some_and(|header| {
-        header
-            .split(',')
-            .map(str::trim)
-            .any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
+        header.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
     })
 }

@@ -12,8 +12,8 @@ use crate::domain::contact::{Changes, Contact, Draft, Upcoming};
 use crate::domain::fields::Fields;
 use crate::domain::page::{Cursor, List, UpcomingQuery};
 use crate::endpoint::{
-    Answer, Caller, FieldContext, FromFields, IfMatch, IfNoneMatch, Json, ListOf, MergePatch,
-    NoContent, Path, Query, RawQuery, Shape, always,
+    Answer, Caller, FieldContext, FromFields, IfMatch, IfNoneMatch, Json, ListOf, MergePatch, NoContent, Path, Query,
+    RawQuery, Shape, always,
 };
 use crate::http::{parse_pairs, percent_encode};
 use crate::problem::Error;
@@ -97,21 +97,13 @@ fn versions(if_match: Option<&str>) -> Option<Vec<i32>> {
     if header == "*" {
         return None;
     }
-    Some(
-        header
-            .split(',')
-            .filter_map(|tag| version(tag.trim()))
-            .collect(),
-    )
+    Some(header.split(',').filter_map(|tag| version(tag.trim())).collect())
 }
 
 fn version(tag: &str) -> Option<i32> {
     let digits = tag.strip_prefix('"')?.strip_suffix('"')?;
     // Only the form that etag() writes: "+1" and "01" parse too, and are not ours.
-    digits
-        .parse()
-        .ok()
-        .filter(|version: &i32| version.to_string() == digits)
+    digits.parse().ok().filter(|version: &i32| version.to_string() == digits)
 }
 
 impl From<ChangeError> for Error {
@@ -138,11 +130,7 @@ fn shown<const STATUS: u16>(row: &ContactRow) -> Answer<STATUS, ContactShape> {
 // --------------------------------------------------------------------------------------------------------------- handlers
 
 /// `POST /api/contacts`
-pub fn create(
-    cx: &Context,
-    caller: &Caller,
-    Json(draft): Json<Draft>,
-) -> Result<Answer<201, ContactShape>, Error> {
+pub fn create(cx: &Context, caller: &Caller, Json(draft): Json<Draft>) -> Result<Answer<201, ContactShape>, Error> {
     let row = cx.store.insert_contact(caller.user, &draft)?;
     let location = format!("/api/contacts/{}", row.contact().id);
     Ok(shown(&row).header("Location", location))
@@ -167,9 +155,7 @@ pub fn replace(
     (Path(Id(id)), Json(draft), IfMatch(tags)): (Path<Id>, Json<Draft>, IfMatch),
 ) -> Result<Answer<200, ContactShape>, Error> {
     let versions = versions(tags.as_deref());
-    let row = cx
-        .store
-        .replace_contact(caller.user, id, &draft, versions.as_deref())?;
+    let row = cx.store.replace_contact(caller.user, id, &draft, versions.as_deref())?;
     Ok(shown(&row))
 }
 
@@ -180,9 +166,7 @@ pub fn patch(
     (Path(Id(id)), MergePatch(changes), IfMatch(tags)): (Path<Id>, MergePatch<Changes>, IfMatch),
 ) -> Result<Answer<200, ContactShape>, Error> {
     let versions = versions(tags.as_deref());
-    let row = cx
-        .store
-        .patch_contact(caller.user, id, &changes, versions.as_deref())?;
+    let row = cx.store.patch_contact(caller.user, id, &changes, versions.as_deref())?;
     Ok(shown(&row))
 }
 
@@ -193,8 +177,7 @@ pub fn delete(
     (Path(Id(id)), IfMatch(tags)): (Path<Id>, IfMatch),
 ) -> Result<NoContent, Error> {
     let versions = versions(tags.as_deref());
-    cx.store
-        .delete_contact(caller.user, id, versions.as_deref())?;
+    cx.store.delete_contact(caller.user, id, versions.as_deref())?;
     Ok(NoContent)
 }
 
@@ -206,18 +189,12 @@ pub fn list(
 ) -> Result<Answer<200, ListOf<ContactShape>>, Error> {
     let rows = cx.store.contacts(caller.user, &list)?;
     // The store looks one further than the page, which tells whether there is more without counting.
-    let page = &rows[..rows
-        .len()
-        .min(usize::try_from(list.limit).unwrap_or(usize::MAX))];
+    let page = &rows[..rows.len().min(usize::try_from(list.limit).unwrap_or(usize::MAX))];
     let mut answer = Answer::array(page.iter().map(ContactRow::contact));
     if page.len() < rows.len()
         && let Some(last) = page.last()
     {
-        let cursor = Cursor {
-            sort: list.sort,
-            key: last.sort_key().to_owned(),
-            id: last.contact().id,
-        };
+        let cursor = Cursor { sort: list.sort, key: last.sort_key().to_owned(), id: last.contact().id };
         answer = answer.header("Link", next_link(&query, &cursor));
     }
     if list.count {
@@ -257,12 +234,7 @@ pub fn upcoming(
         Some(today) => today,
         None => cx.today.get(&cx.store)?,
     };
-    let rows = cx.store.upcoming(
-        caller.user,
-        &birthday::windows(today, query.days),
-        query.limit,
-        query.skip,
-    )?;
+    let rows = cx.store.upcoming(caller.user, &birthday::windows(today, query.days), query.limit, query.skip)?;
     Ok(Answer::array(rows.iter().map(|row| celebrated(row, today))))
 }
 

@@ -72,9 +72,7 @@ impl<D: Document> Export<D> {
     }
 
     fn next_page(&mut self) -> Result<(), store::Error> {
-        let page = self
-            .document
-            .page(&self.store, self.user, self.after, PAGE)?;
+        let page = self.document.page(&self.store, self.user, self.after, PAGE)?;
         if let Some(last) = page.last() {
             self.after = last.contact().id;
         }
@@ -96,8 +94,7 @@ impl<D: Document> Export<D> {
         match self.page.next() {
             Some(row) => {
                 let is_first = self.stage == Stage::First;
-                self.document
-                    .contact(&row.contact(), is_first, &mut self.buffer);
+                self.document.contact(&row.contact(), is_first, &mut self.buffer);
                 self.stage = Stage::Further;
             }
             None => {

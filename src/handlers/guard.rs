@@ -15,11 +15,7 @@ use crate::store::attempts::{Reservation, Reserved};
 /// One line in the log for each thing that happens to an account; the logger adds the time.
 pub fn audit(event: &str, user: Option<i64>, client: &Client) {
     let user = Or(user, "unknown");
-    log::info!(
-        "auth {event} user={user} address={} request={}",
-        Or(client.address, "none"),
-        client.request_id
-    );
+    log::info!("auth {event} user={user} address={} request={}", Or(client.address, "none"), client.request_id);
 }
 
 struct Or<T>(Option<T>, &'static str);
@@ -53,28 +49,18 @@ impl<'a> Attempt<'a> {
     ) -> Result<Attempt<'a>, Error> {
         let account = account.map(|subject| subject.digest());
         let address = address.map(|ip| Subject::Address(ip).digest());
-        let limited = |subject: &Option<Vec<u8>>, limit: i32| {
-            subject.clone().filter(|_| limit > 0).map(|s| (s, limit))
-        };
-        let wanted: Vec<_> = limited(&account, cx.login_attempts)
-            .into_iter()
-            .chain(limited(&address, cx.address_attempts))
-            .collect();
+        let limited = |subject: &Option<Vec<u8>>, limit: i32| subject.clone().filter(|_| limit > 0).map(|s| (s, limit));
+        let wanted: Vec<_> =
+            limited(&account, cx.login_attempts).into_iter().chain(limited(&address, cx.address_attempts)).collect();
         loop {
             let busy = account.as_ref().is_some_and(|a| cx.in_flight.holds(a));
             match cx.store.reserve_attempt(&wanted)? {
                 Reservation::Granted(reserved) => {
-                    let account =
-                        account.map(|digest| (digest.clone(), cx.in_flight.enter(digest)));
-                    return Ok(Attempt {
-                        cx,
-                        reserved,
-                        account,
-                    });
+                    let account = account.map(|digest| (digest.clone(), cx.in_flight.enter(digest)));
+                    return Ok(Attempt { cx, reserved, account });
                 }
                 // Some of those that took the last attempts may be right, and give them back.
-                Reservation::Refused(_)
-                    if account.as_ref().is_some_and(|a| cx.in_flight.wait(a)) || busy => {}
+                Reservation::Refused(_) if account.as_ref().is_some_and(|a| cx.in_flight.wait(a)) || busy => {}
                 Reservation::Refused(seconds) => {
                     audit("throttled", user, client);
                     return Err(Error::TooManyRequests(seconds));
@@ -96,12 +82,7 @@ impl<'a> Attempt<'a> {
 
 /// Asks a user who is logged in for the password again, throttled as a login is: a stolen token must not help to guess it.
 /// Not by address: strangers who share it must not be in the way of a session that lives.
-pub fn confirm_password(
-    cx: &Context,
-    caller: &Caller,
-    given: &Password,
-    client: &Client,
-) -> Result<String, Error> {
+pub fn confirm_password(cx: &Context, caller: &Caller, given: &Password, client: &Client) -> Result<String, Error> {
     let subject = Subject::Confirmation(caller.user);
     let attempt = Attempt::begin(cx, Some(subject), None, Some(caller.user), client)?;
     let credentials = cx.store.credentials(caller.user).map_err(gone)?;

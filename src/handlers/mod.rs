@@ -23,24 +23,15 @@ mod path {
 
     impl FromFields for Id {
         fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<Id> {
-            const ID: Doc<Integer> = Doc(
-                Integer {
-                    range: 1..=i64::MAX,
-                    default: None,
-                },
-                "The id that the list of them has.",
-            );
+            const ID: Doc<Integer> =
+                Doc(Integer { range: 1..=i64::MAX, default: None }, "The id that the list of them has.");
             fields.required("id", &ID).map(Id)
         }
     }
 }
 
 /// Ends sessions for good: in the database for all instances, and here at once.
-fn end_sessions(
-    cx: &Context,
-    user: i64,
-    which: crate::store::sessions::Which,
-) -> Result<Vec<i64>, Error> {
+fn end_sessions(cx: &Context, user: i64, which: crate::store::sessions::Which) -> Result<Vec<i64>, Error> {
     let ended = cx.store.end_sessions(user, which)?;
     cx.revocations.add(ended.iter().copied());
     Ok(ended)

@@ -6,8 +6,7 @@ use crate::context::Context;
 use crate::domain::fields::Fields;
 use crate::domain::rules::{Doc, Opaque};
 use crate::endpoint::{
-    Answer, Documented, FieldContext, FileHeaders, FromFields, Operation, Path, Reply, Shape,
-    always,
+    Answer, Documented, FieldContext, FileHeaders, FromFields, Operation, Path, Reply, Shape, always,
 };
 use crate::http::{Body, Response};
 use crate::problem::Error;
@@ -29,9 +28,7 @@ impl Shape for Index {
     const NAME: &'static str = "Index";
     fn schema() -> Value {
         let text = json!({ "type": "string" });
-        always(
-            json!({ "name": text, "version": text, "docs": text, "openapi": text, "health": text }),
-        )
+        always(json!({ "name": text, "version": text, "docs": text, "openapi": text, "health": text }))
     }
 }
 
@@ -49,9 +46,7 @@ pub fn index(_: &Context, (): ()) -> Result<Answer<200, Index>, Error> {
 /// `GET /healthchecker`, `GET /api/healthchecker`
 pub fn health(cx: &Context, (): ()) -> Result<Answer<200, Message>, Error> {
     cx.store.ping()?;
-    Ok(Answer::json(
-        &json!({ "message": "The address book is up, and so is its database." }),
-    ))
+    Ok(Answer::json(&json!({ "message": "The address book is up, and so is its database." })))
 }
 
 /// `GET /livez`
@@ -94,11 +89,7 @@ impl Reply for File {
     fn describe(operation: &mut Operation) {
         // The page is HTML, its files are what they are.
         let content = vec![("*/*", json!({ "type": "string" }))];
-        operation.replies.push(Documented {
-            status: 200,
-            description: "The file.",
-            content,
-        });
+        operation.replies.push(Documented { status: 200, description: "The file.", content });
     }
 }
 
@@ -120,14 +111,9 @@ fn file(asset: &'static swagger_ui::Asset, headers: &FileHeaders) -> File {
     } else if let Some(encoding) = encoding {
         response = response.header("Content-Encoding", encoding);
     }
-    let response = response
-        .header("ETag", asset.etag)
-        .header("Vary", "Accept-Encoding")
-        .header("Cache-Control", "no-cache");
-    File(response.header(
-        "Content-Security-Policy",
-        swagger_ui::CONTENT_SECURITY_POLICY,
-    ))
+    let response =
+        response.header("ETag", asset.etag).header("Vary", "Accept-Encoding").header("Cache-Control", "no-cache");
+    File(response.header("Content-Security-Policy", swagger_ui::CONTENT_SECURITY_POLICY))
 }
 
 /// `GET /docs`
@@ -136,10 +122,7 @@ pub fn docs(_: &Context, headers: FileHeaders) -> Result<File, Error> {
 }
 
 /// `GET /docs/{file}`
-pub fn docs_file(
-    _: &Context,
-    (Path(FileName(name)), headers): (Path<FileName>, FileHeaders),
-) -> Result<File, Error> {
+pub fn docs_file(_: &Context, (Path(FileName(name)), headers): (Path<FileName>, FileHeaders)) -> Result<File, Error> {
     match swagger_ui::asset(&name) {
         Some(asset) => Ok(file(asset, &headers)),
         None => Err(Error::NotFound("The documentation has no such file.")),

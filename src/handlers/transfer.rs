@@ -9,8 +9,8 @@ use crate::domain::contact::{Contact, Draft};
 use crate::domain::fields::{Fault, Fields, object_schema};
 use crate::domain::rules::{Doc, Flag, OneOf};
 use crate::endpoint::{
-    Accept, Answer, Call, Caller, Content, Documented, FieldContext, FromFields, Input, ListOf,
-    Operation, Query, Reply, Shape, always, want_media_type,
+    Accept, Answer, Call, Caller, Content, Documented, FieldContext, FromFields, Input, ListOf, Operation, Query,
+    Reply, Shape, always, want_media_type,
 };
 use crate::formats::{self, Format, Import, Unreadable};
 use crate::http::{Body, Response};
@@ -102,8 +102,7 @@ impl Shape for ReportShape {
     const NAME: &'static str = "ImportReport";
     fn schema() -> Value {
         let count = |what: &str| json!({ "type": "integer", "minimum": 0, "description": what });
-        let error =
-            json!({ "line": { "type": "integer", "minimum": 1 }, "detail": { "type": "string" } });
+        let error = json!({ "line": { "type": "integer", "minimum": 1 }, "detail": { "type": "string" } });
         always(json!({
             "created": count("contacts made; on a dry run, that would be made"),
             "skipped": count("entries that were not made because of an error"),
@@ -126,8 +125,7 @@ pub fn import(
     (Query(options), File(import)): (Query<Options>, File),
 ) -> Result<Answer<200, ReportShape>, Error> {
     if !options.dry_run && !import.drafts.is_empty() {
-        cx.store
-            .insert_contacts(caller.user, import.drafts.chunks(BATCH))?;
+        cx.store.insert_contacts(caller.user, import.drafts.chunks(BATCH))?;
     }
     Ok(Answer::json(&import.report))
 }
@@ -139,27 +137,15 @@ pub struct Wanted(Option<Format>);
 
 impl FromFields for Wanted {
     fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<Wanted> {
-        let choices = OneOf {
-            choices: &[
-                ("vcf", Format::Vcard),
-                ("csv", Format::Csv),
-                ("json", Format::Json),
-            ],
-        };
-        let wanted = Doc(
-            choices,
-            "The file's format; where none is given, what Accept asks for, or JSON.",
-        );
+        let choices = OneOf { choices: &[("vcf", Format::Vcard), ("csv", Format::Csv), ("json", Format::Json)] };
+        let wanted = Doc(choices, "The file's format; where none is given, what Accept asks for, or JSON.");
         Some(Wanted(fields.optional("format", &wanted)))
     }
 }
 
 /// The media types that are written; the first is the one that a client gets who does not care.
-const WRITTEN: &[(&str, Format)] = &[
-    ("application/json", Format::Json),
-    ("text/vcard", Format::Vcard),
-    ("text/csv", Format::Csv),
-];
+const WRITTEN: &[(&str, Format)] =
+    &[("application/json", Format::Json), ("text/vcard", Format::Vcard), ("text/csv", Format::Csv)];
 
 /// A file to download.
 pub struct Download(Response);
@@ -180,10 +166,7 @@ impl Reply for Download {
         operation.replies.push(Documented {
             status: 200,
             description: "The file.",
-            content: WRITTEN
-                .iter()
-                .map(|(name, format)| (*name, schema(*format)))
-                .collect(),
+            content: WRITTEN.iter().map(|(name, format)| (*name, schema(*format))).collect(),
         });
     }
 }
@@ -199,14 +182,8 @@ pub fn export(
         None => negotiate(accept.as_deref())?,
     };
     let (content_type, disposition) = match format {
-        Format::Vcard => (
-            "text/vcard; charset=utf-8",
-            "attachment; filename=\"contacts.vcf\"",
-        ),
-        Format::Csv => (
-            "text/csv; charset=utf-8; header=present",
-            "attachment; filename=\"contacts.csv\"",
-        ),
+        Format::Vcard => ("text/vcard; charset=utf-8", "attachment; filename=\"contacts.vcf\""),
+        Format::Csv => ("text/csv; charset=utf-8; header=present", "attachment; filename=\"contacts.csv\""),
         Format::Json => ("application/json", "attachment; filename=\"contacts.json\""),
     };
     let file = Export::begin(&cx.store, caller.user, Contacts(format))?;

@@ -6,9 +6,7 @@ use super::guard::{audit, confirm_password, gone};
 use crate::context::Context;
 use crate::domain::fields::Fields;
 use crate::domain::user::{ChangePassword, DeleteAccount, Rename};
-use crate::endpoint::{
-    Answer, Caller, Client, FieldContext, FromFields, Json, MergePatch, NoContent, Shape, always,
-};
+use crate::endpoint::{Answer, Caller, Client, FieldContext, FromFields, Json, MergePatch, NoContent, Shape, always};
 use crate::problem::Error;
 use crate::security::password;
 use crate::store::sessions::Which;
@@ -57,11 +55,7 @@ pub fn rename(
     caller: &Caller,
     MergePatch(rename): MergePatch<Rename>,
 ) -> Result<Answer<200, UserShape>, Error> {
-    Ok(Answer::json(
-        &cx.store
-            .rename_user(caller.user, rename.username.as_deref())
-            .map_err(gone)?,
-    ))
+    Ok(Answer::json(&cx.store.rename_user(caller.user, rename.username.as_deref()).map_err(gone)?))
 }
 
 /// `PUT /api/users/me/password`
@@ -73,12 +67,11 @@ pub fn change_password(
     let old = confirm_password(cx, caller, &change.current, &client)?;
     let new = password::hash(change.new.reveal());
     let others = Which::Others(caller.session);
-    let changed = cx
-        .store
-        .change_password(caller.user, &new, Some(&old), others)?;
-    cx.revocations.add(changed.ok_or(Error::Conflict(
-        "The password was changed at the same moment by somebody else: log in again.",
-    ))?);
+    let changed = cx.store.change_password(caller.user, &new, Some(&old), others)?;
+    cx.revocations.add(
+        changed
+            .ok_or(Error::Conflict("The password was changed at the same moment by somebody else: log in again."))?,
+    );
     audit("password-changed", Some(caller.user), &client);
     Ok(NoContent)
 }

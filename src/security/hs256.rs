@@ -35,10 +35,7 @@ pub(super) fn install() {
         key_utils: KeyUtils::new_unimplemented(),
     };
     ONCE.call_once(|| {
-        assert!(
-            PROVIDER.install_default().is_ok(),
-            "another provider of JWT algorithms is installed"
-        );
+        assert!(PROVIDER.install_default().is_ok(), "another provider of JWT algorithms is installed");
     });
 }
 
@@ -81,8 +78,7 @@ impl Verifier<Vec<u8>> for Hs256 {
         let mut mac = self.0.clone();
         mac.update(message);
         // Constant time, and the whole 32 bytes: a shortened signature is refused.
-        mac.verify_slice(signature)
-            .map_err(|_| signature::Error::new())
+        mac.verify_slice(signature).map_err(|_| signature::Error::new())
     }
 }
 
@@ -121,13 +117,9 @@ mod tests {
         install();
         install();
         let signing = EncodingKey::from_secret(KEY);
-        assert_eq!(
-            sign(MESSAGE, &signing, Algorithm::HS256).unwrap(),
-            MAC_BASE64URL
-        );
+        assert_eq!(sign(MESSAGE, &signing, Algorithm::HS256).unwrap(), MAC_BASE64URL);
         let verifying = DecodingKey::from_secret(KEY);
-        let verifies =
-            |signature: &str| verify(signature, MESSAGE, &verifying, Algorithm::HS256).unwrap();
+        let verifies = |signature: &str| verify(signature, MESSAGE, &verifying, Algorithm::HS256).unwrap();
         assert!(verifies(MAC_BASE64URL));
         assert!(!verifies(&MAC_BASE64URL[..40]), "the first 30 bytes of it");
         assert!(!verifies(""));
@@ -139,19 +131,11 @@ mod tests {
         let secret = [7; 64];
         let signing = EncodingKey::from_secret(&secret);
         let verifying = DecodingKey::from_secret(&secret);
-        for other in [
-            Algorithm::HS384,
-            Algorithm::HS512,
-            Algorithm::RS256,
-            Algorithm::ES256,
-            Algorithm::PS256,
-            Algorithm::EdDSA,
-        ] {
+        for other in
+            [Algorithm::HS384, Algorithm::HS512, Algorithm::RS256, Algorithm::ES256, Algorithm::PS256, Algorithm::EdDSA]
+        {
             assert!(sign(b"m", &signing, other).is_err(), "{other:?}");
-            assert!(
-                verify("AAAA", b"m", &verifying, other).is_err(),
-                "{other:?}"
-            );
+            assert!(verify("AAAA", b"m", &verifying, other).is_err(), "{other:?}");
         }
         let rsa = DecodingKey::from_rsa_der(&secret);
         assert!(verify("AAAA", b"m", &rsa, Algorithm::HS256).is_err());

@@ -37,8 +37,7 @@ pub fn hash(password: &str) -> String {
         variant: Variant::Argon2id,
         version: Version::Version13,
     };
-    argon2::hash_encoded(&normalized(password), &salt, &config)
-        .expect("the constants above are within argon2's limits")
+    argon2::hash_encoded(&normalized(password), &salt, &config).expect("the constants above are within argon2's limits")
 }
 
 /// Whether `phc` is the hash of `password`, compared in constant time. The cost is that of the
@@ -72,9 +71,7 @@ pub fn needs_rehash(phc: &str) -> bool {
     let mut costs = parts.next().unwrap_or("").split(',');
     let mut at_least = |name: &str, least: u32| {
         let value = costs.next().and_then(|cost| cost.strip_prefix(name));
-        value
-            .and_then(|digits| digits.parse::<u32>().ok())
-            .is_some_and(|value| value >= least)
+        value.and_then(|digits| digits.parse::<u32>().ok()).is_some_and(|value| value >= least)
     };
     !(at_least("m=", MEMORY_KIB) && at_least("t=", PASSES) && at_least("p=", LANES))
 }
@@ -94,7 +91,8 @@ mod tests {
     use super::*;
 
     /// Made with the reference implementation in C (argon2-cffi 25.1), salt `somesaltsomesalt`.
-    const REFERENCE: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$rRHBypagGoyRZRLFWJeVeZolUG7xCHlEEjyzQJqIdXg";
+    const REFERENCE: &str =
+        "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$rRHBypagGoyRZRLFWJeVeZolUG7xCHlEEjyzQJqIdXg";
 
     #[test]
     fn a_hash_of_the_reference_implementation_verifies() {
@@ -146,10 +144,9 @@ mod tests {
         ] {
             assert!(needs_rehash(other), "{other}");
         }
-        for as_good in [
-            "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaA",
-            "$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ$aGFzaA",
-        ] {
+        for as_good in
+            ["$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaA", "$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ$aGFzaA"]
+        {
             assert!(!needs_rehash(as_good), "{as_good}");
         }
     }

@@ -24,15 +24,9 @@ impl Subject<'_> {
     /// so a fixed key only serves to tell the kinds apart.
     pub fn digest(&self) -> Vec<u8> {
         match self {
-            Subject::Account(email) => {
-                hs256::mac(b"contactd attempts of an account", email.as_bytes())
-            }
-            Subject::Confirmation(user) => {
-                hs256::mac(b"contactd attempts of a user", &user.to_be_bytes())
-            }
-            Subject::Address(address) => {
-                hs256::mac(b"contactd attempts from an address", &network(*address))
-            }
+            Subject::Account(email) => hs256::mac(b"contactd attempts of an account", email.as_bytes()),
+            Subject::Confirmation(user) => hs256::mac(b"contactd attempts of a user", &user.to_be_bytes()),
+            Subject::Address(address) => hs256::mac(b"contactd attempts from an address", &network(*address)),
         }
         .to_vec()
     }

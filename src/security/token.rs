@@ -174,10 +174,7 @@ impl Keys {
     /// [`TokenError`] for anything but an access token of ours that is valid at `now`.
     pub fn verify_access(&self, token: &str, now: DateTime<Utc>) -> Result<Access, TokenError> {
         let claims = self.verify(Kind::Access, token, now)?;
-        Ok(Access {
-            user: claims.user()?,
-            session: claims.sid,
-        })
+        Ok(Access { user: claims.user()?, session: claims.sid })
     }
 
     /// # Errors
@@ -233,10 +230,7 @@ impl Keys {
 impl Key {
     fn new(which: &'static str, secret: &[u8]) -> Result<Key, TooShort> {
         if secret.len() < SECRET_MIN_BYTES {
-            return Err(TooShort {
-                which,
-                length: secret.len(),
-            });
+            return Err(TooShort { which, length: secret.len() });
         }
         let mac = hs256::mac(secret, b"contactd: key id");
         Ok(Key {
@@ -302,9 +296,9 @@ impl From<&ErrorKind> for TokenError {
     fn from(kind: &ErrorKind) -> TokenError {
         match kind {
             ErrorKind::InvalidSignature => TokenError::Signature,
-            ErrorKind::InvalidIssuer
-            | ErrorKind::InvalidAudience
-            | ErrorKind::MissingRequiredClaim(_) => TokenError::Claims,
+            ErrorKind::InvalidIssuer | ErrorKind::InvalidAudience | ErrorKind::MissingRequiredClaim(_) => {
+                TokenError::Claims
+            }
             _ => TokenError::Malformed,
         }
     }
@@ -321,11 +315,7 @@ impl fmt::Debug for Keys {
 
 impl fmt::Display for TooShort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the {} secret has {} bytes, and needs {SECRET_MIN_BYTES} or more",
-            self.which, self.length
-        )
+        write!(f, "the {} secret has {} bytes, and needs {SECRET_MIN_BYTES} or more", self.which, self.length)
     }
 }
 

@@ -17,33 +17,17 @@ pub struct Credentials {
 }
 
 fn user(row: &Row) -> User {
-    User {
-        id: row.get(0),
-        username: row.get(1),
-        email: row.get(2),
-        created_at: row.get(3),
-    }
+    User { id: row.get(0), username: row.get(1), email: row.get(2), created_at: row.get(3) }
 }
 
 fn credentials(row: &Row) -> Credentials {
-    Credentials {
-        user: row.get(0),
-        password_hash: row.get(1),
-        disabled: row.get(2),
-    }
+    Credentials { user: row.get(0), password_hash: row.get(1), disabled: row.get(2) }
 }
 
 impl Store {
     /// Makes a user. [`Error::Conflict`] on `users_email_key` when the address is taken.
-    pub fn insert_user(
-        &self,
-        username: &str,
-        email: &str,
-        password_hash: &str,
-    ) -> Result<User, Error> {
-        let row = self.write(|conn| {
-            conn.query_one(&queries::USER_INSERT, &[&username, &email, &password_hash])
-        })?;
+    pub fn insert_user(&self, username: &str, email: &str, password_hash: &str) -> Result<User, Error> {
+        let row = self.write(|conn| conn.query_one(&queries::USER_INSERT, &[&username, &email, &password_hash]))?;
         Ok(user(&row))
     }
 
@@ -55,8 +39,7 @@ impl Store {
 
     /// What a login is checked against, if there is such a user.
     pub fn credentials_by_email(&self, email: &str) -> Result<Option<Credentials>, Error> {
-        let row =
-            self.read(|conn| conn.query_opt(&queries::USER_CREDENTIALS_BY_EMAIL, &[&email]))?;
+        let row = self.read(|conn| conn.query_opt(&queries::USER_CREDENTIALS_BY_EMAIL, &[&email]))?;
         Ok(row.as_ref().map(credentials))
     }
 
@@ -75,8 +58,7 @@ impl Store {
     /// Hashes the same password anew, if it still has the hash `old`.
     pub fn renew_hash(&self, id: i64, hash: &str, old: &str) -> Result<(), Error> {
         let old = Some(old);
-        self.write(|conn| conn.query_opt(&queries::USER_SET_PASSWORD, &[&id, &hash, &old]))
-            .map(drop)
+        self.write(|conn| conn.query_opt(&queries::USER_SET_PASSWORD, &[&id, &hash, &old])).map(drop)
     }
 
     /// Sets another password, if its hash still is `old` (where that is given), and ends sessions: what the old password
@@ -104,8 +86,7 @@ impl Store {
             conn.transaction(|conn| {
                 let row = conn.query_opt(&queries::USER_DISABLE, &[&email])?;
                 let id: Option<i64> = row.map(|row| row.get(0));
-                id.map(|id| sessions::end(conn, id, Which::All).map(|_| id))
-                    .transpose()
+                id.map(|id| sessions::end(conn, id, Which::All).map(|_| id)).transpose()
             })
         })?;
         id.ok_or(Error::NotFound)
@@ -127,10 +108,6 @@ impl Store {
                 conn.query_one(&queries::USER_DELETE, &[&id])
             })
         })?;
-        if row.get(1) {
-            Ok(row.get(0))
-        } else {
-            Err(Error::NotFound)
-        }
+        if row.get(1) { Ok(row.get(0)) } else { Err(Error::NotFound) }
     }
 }

@@ -24,20 +24,13 @@ pub enum Reservation {
 impl Store {
     /// Takes one attempt of each (subject, limit). All or none: what was taken of the others is given back.
     pub fn reserve_attempt(&self, wanted: &[(Vec<u8>, i32)]) -> Result<Reservation, Error> {
-        let mut reserved = Reserved {
-            subjects: Vec::new(),
-            at: Vec::new(),
-        };
+        let mut reserved = Reserved { subjects: Vec::new(), at: Vec::new() };
         if wanted.is_empty() {
             return Ok(Reservation::Granted(reserved));
         }
-        let subjects: Vec<_> = wanted
-            .iter()
-            .map(|(subject, _)| subject.as_slice())
-            .collect();
+        let subjects: Vec<_> = wanted.iter().map(|(subject, _)| subject.as_slice()).collect();
         let limits: Vec<_> = wanted.iter().map(|(_, limit)| *limit).collect();
-        let rows =
-            self.write(|conn| conn.query(&queries::ATTEMPT_RESERVE, &[&subjects, &limits]))?;
+        let rows = self.write(|conn| conn.query(&queries::ATTEMPT_RESERVE, &[&subjects, &limits]))?;
         let mut wait = None;
         for row in rows {
             if row.get(1) {
@@ -73,7 +66,6 @@ impl Store {
 
     /// Forgets all failures of a subject.
     pub fn forget_attempts(&self, subject: &[u8]) -> Result<(), Error> {
-        self.write(|conn| conn.execute(&queries::ATTEMPT_FORGET, &[&subject]))
-            .map(drop)
+        self.write(|conn| conn.execute(&queries::ATTEMPT_FORGET, &[&subject])).map(drop)
     }
 }

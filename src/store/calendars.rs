@@ -6,14 +6,12 @@ use super::{Error, Store, queries};
 impl Store {
     /// Sets the user's calendar secret, by its SHA-256; the old one is gone.
     pub fn set_calendar(&self, user: i64, secret_hash: &[u8]) -> Result<(), Error> {
-        self.write(|conn| conn.execute(&queries::CALENDAR_SET, &[&user, &secret_hash]))
-            .map(drop)
+        self.write(|conn| conn.execute(&queries::CALENDAR_SET, &[&user, &secret_hash])).map(drop)
     }
 
     /// Closes the user's calendar.
     pub fn delete_calendar(&self, user: i64) -> Result<(), Error> {
-        self.write(|conn| conn.execute(&queries::CALENDAR_DELETE, &[&user]))
-            .map(drop)
+        self.write(|conn| conn.execute(&queries::CALENDAR_DELETE, &[&user])).map(drop)
     }
 
     /// Whose calendar it is.
@@ -29,14 +27,8 @@ impl Store {
     }
 
     /// The contacts behind this id that have a birthday, in the order of their ids.
-    pub fn birthdays_after(
-        &self,
-        user: i64,
-        after: i64,
-        limit: i64,
-    ) -> Result<Vec<ContactRow>, Error> {
-        let rows =
-            self.read(|conn| conn.query(&queries::CALENDAR_PAGE, &[&user, &after, &limit]))?;
+    pub fn birthdays_after(&self, user: i64, after: i64, limit: i64) -> Result<Vec<ContactRow>, Error> {
+        let rows = self.read(|conn| conn.query(&queries::CALENDAR_PAGE, &[&user, &after, &limit]))?;
         Ok(rows.into_iter().map(ContactRow::new).collect())
     }
 }

@@ -40,11 +40,7 @@ impl ContactRow {
 
     /// The sort key of a page that is ordered by one; empty where the order is by id.
     pub fn sort_key(&self) -> &str {
-        if self.0.len() > 10 {
-            self.0.get(10)
-        } else {
-            ""
-        }
+        if self.0.len() > 10 { self.0.get(10) } else { "" }
     }
 }
 
@@ -95,11 +91,7 @@ impl Store {
     }
 
     /// Makes contacts, all of them or none: `batches` of some thousand each, one statement a batch, within one transaction.
-    pub fn insert_contacts<'a>(
-        &self,
-        user: i64,
-        batches: impl Iterator<Item = &'a [Draft]>,
-    ) -> Result<u64, Error> {
+    pub fn insert_contacts<'a>(&self, user: i64, batches: impl Iterator<Item = &'a [Draft]>) -> Result<u64, Error> {
         self.write(|conn| {
             conn.transaction(|conn| {
                 let mut made = 0;
@@ -155,14 +147,7 @@ impl Store {
         let (set_phone, phone_number) = change(&changes.phone_number);
         let (set_birthday, birthday) = change(&changes.birthday);
         let (set_info, additional_info) = change(&changes.additional_info);
-        let set = [
-            first_name.is_some(),
-            set_last,
-            set_email,
-            set_phone,
-            set_birthday,
-            set_info,
-        ];
+        let set = [first_name.is_some(), set_last, set_email, set_phone, set_birthday, set_info];
         let key = fold::search_key(
             first_name.unwrap_or(""),
             last_name.map(String::as_str),
@@ -195,14 +180,8 @@ impl Store {
     }
 
     /// Deletes a contact.
-    pub fn delete_contact(
-        &self,
-        user: i64,
-        id: i64,
-        versions: Versions<'_>,
-    ) -> Result<(), ChangeError> {
-        let row =
-            self.write(|conn| conn.query_opt(&queries::CONTACT_DELETE, &[&user, &id, &versions]))?;
+    pub fn delete_contact(&self, user: i64, id: i64, versions: Versions<'_>) -> Result<(), ChangeError> {
+        let row = self.write(|conn| conn.query_opt(&queries::CONTACT_DELETE, &[&user, &id, &versions]))?;
         self.changed(user, id, row).map(drop)
     }
 
@@ -210,12 +189,10 @@ impl Store {
     fn changed(&self, user: i64, id: i64, row: Option<Row>) -> Result<ContactRow, ChangeError> {
         match row {
             Some(row) => Ok(ContactRow(row)),
-            None => {
-                match self.read(|conn| conn.query_opt(&queries::CONTACT_EXISTS, &[&user, &id]))? {
-                    Some(_) => Err(ChangeError::OtherVersion),
-                    None => Err(ChangeError::Store(Error::NotFound)),
-                }
-            }
+            None => match self.read(|conn| conn.query_opt(&queries::CONTACT_EXISTS, &[&user, &id]))? {
+                Some(_) => Err(ChangeError::OtherVersion),
+                None => Err(ChangeError::Store(Error::NotFound)),
+            },
         }
     }
 
@@ -226,76 +203,38 @@ impl Store {
         let Filter { fields, any, phone } = &list.filter;
         let descending = list.sort.descending;
         let rows = if list.sort.key != Key::Id {
-            let query = pick(
-                descending,
-                &queries::CONTACT_PAGE_BY_KEY,
-                &queries::CONTACT_PAGE_BY_KEY_DESC,
-            );
+            let query = pick(descending, &queries::CONTACT_PAGE_BY_KEY, &queries::CONTACT_PAGE_BY_KEY_DESC);
             let after_key = list.cursor.as_ref().map(|cursor| cursor.key.as_str());
             let key = list.sort.key.name();
             self.read(|conn| {
-                conn.query(
-                    query,
-                    &[
-                        &user, &after, &limit, &list.skip, fields, any, phone, &key, &after_key,
-                    ],
-                )
+                conn.query(query, &[&user, &after, &limit, &list.skip, fields, any, phone, &key, &after_key])
             })?
         } else if list.filter.is_empty() && list.skip == 0 {
-            let query = pick(
-                descending,
-                &queries::CONTACT_PAGE,
-                &queries::CONTACT_PAGE_DESC,
-            );
+            let query = pick(descending, &queries::CONTACT_PAGE, &queries::CONTACT_PAGE_DESC);
             self.read(|conn| conn.query(query, &[&user, &after, &limit]))?
         } else {
-            let query = pick(
-                descending,
-                &queries::CONTACT_SEARCH,
-                &queries::CONTACT_SEARCH_DESC,
-            );
-            self.read(|conn| {
-                conn.query(
-                    query,
-                    &[&user, &after, &limit, &list.skip, fields, any, phone],
-                )
-            })?
+            let query = pick(descending, &queries::CONTACT_SEARCH, &queries::CONTACT_SEARCH_DESC);
+            self.read(|conn| conn.query(query, &[&user, &after, &limit, &list.skip, fields, any, phone]))?
         };
         Ok(rows.into_iter().map(ContactRow).collect())
     }
 
     /// The contacts behind this id, in the order of their ids.
-    pub fn contacts_after(
-        &self,
-        user: i64,
-        after: i64,
-        limit: i64,
-    ) -> Result<Vec<ContactRow>, Error> {
-        let rows =
-            self.read(|conn| conn.query(&queries::CONTACT_PAGE, &[&user, &Some(after), &limit]))?;
+    pub fn contacts_after(&self, user: i64, after: i64, limit: i64) -> Result<Vec<ContactRow>, Error> {
+        let rows = self.read(|conn| conn.query(&queries::CONTACT_PAGE, &[&user, &Some(after), &limit]))?;
         Ok(rows.into_iter().map(ContactRow).collect())
     }
 
     /// How many contacts match.
     pub fn count_contacts(&self, user: i64, filter: &Filter) -> Result<i64, Error> {
         let Filter { fields, any, phone } = filter;
-        Ok(self
-            .read(|conn| conn.query_one(&queries::CONTACT_COUNT, &[&user, fields, any, phone]))?
-            .get(0))
+        Ok(self.read(|conn| conn.query_one(&queries::CONTACT_COUNT, &[&user, fields, any, phone]))?.get(0))
     }
 
     /// Contacts whose birthday falls in the windows, nearest first.
-    pub fn upcoming(
-        &self,
-        user: i64,
-        windows: &[Window; 2],
-        limit: i64,
-        skip: i64,
-    ) -> Result<Vec<ContactRow>, Error> {
+    pub fn upcoming(&self, user: i64, windows: &[Window; 2], limit: i64, skip: i64) -> Result<Vec<ContactRow>, Error> {
         let [first, second] = windows;
-        let leap_day = windows
-            .iter()
-            .any(|w| w.leap_day_on_28 && (w.from..=w.to).contains(&birthday::LEAP_DAY));
+        let leap_day = windows.iter().any(|w| w.leap_day_on_28 && (w.from..=w.to).contains(&birthday::LEAP_DAY));
         let rows = if leap_day {
             self.read(|conn| {
                 conn.query(
@@ -317,15 +256,7 @@ impl Store {
             self.read(|conn| {
                 conn.query(
                     &queries::CONTACT_UPCOMING,
-                    &[
-                        &user,
-                        &first.from,
-                        &first.to,
-                        &second.from,
-                        &second.to,
-                        &limit,
-                        &skip,
-                    ],
+                    &[&user, &first.from, &first.to, &second.from, &second.to, &limit, &skip],
                 )
             })?
         };

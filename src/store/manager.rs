@@ -34,10 +34,7 @@ impl ManageConnection for Manager {
     type Error = postgres::Error;
 
     fn connect(&self) -> Result<Connection, postgres::Error> {
-        self.0.connect().map(|client| Connection {
-            client,
-            is_spent: false,
-        })
+        self.0.connect().map(|client| Connection { client, is_spent: false })
     }
 
     fn is_valid(&self, connection: &mut Connection) -> Result<(), postgres::Error> {

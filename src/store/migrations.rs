@@ -11,11 +11,8 @@ struct Migration {
     sql: &'static str,
 }
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "address_book",
-    sql: include_str!("../../sql/migrations/0001_address_book.sql"),
-}];
+const MIGRATIONS: &[Migration] =
+    &[Migration { version: 1, name: "address_book", sql: include_str!("../../sql/migrations/0001_address_book.sql") }];
 
 /// Any number that no other program locks: "contactd" in ASCII.
 const LOCK: i64 = 0x636f_6e74_6163_7464;
@@ -62,18 +59,11 @@ fn latest() -> i32 {
 
 /// The schema's version, 0 before the first migration.
 fn version(client: &mut Client) -> Result<i32, Error> {
-    let there: bool = client
-        .query_one("select to_regclass('schema_migrations') is not null", &[])?
-        .get(0);
+    let there: bool = client.query_one("select to_regclass('schema_migrations') is not null", &[])?.get(0);
     if !there {
         return Ok(0);
     }
-    Ok(client
-        .query_one(
-            "select coalesce(max(version), 0) from schema_migrations",
-            &[],
-        )?
-        .get(0))
+    Ok(client.query_one("select coalesce(max(version), 0) from schema_migrations", &[])?.get(0))
 }
 
 fn apply(client: &mut Client, step: &Migration) -> Result<(), Error> {
@@ -84,9 +74,7 @@ fn apply(client: &mut Client, step: &Migration) -> Result<(), Error> {
            version integer primary key, name text not null, applied_at timestamptz not null default now())",
     )?;
     transaction.batch_execute(step.sql)?;
-    transaction.execute(
-        "insert into schema_migrations (version, name) values ($1, $2)",
-        &[&step.version, &step.name],
-    )?;
+    transaction
+        .execute("insert into schema_migrations (version, name) values ($1, $2)", &[&step.version, &step.name])?;
     Ok(transaction.commit()?)
 }

@@ -79,15 +79,11 @@ fn from_db_error(db: &DbError) -> Error {
 fn is_connection_lost(error: &postgres::Error) -> bool {
     match error.code() {
         Some(code) => {
-            matches!(&code.code()[..2], "08")
-                || matches!(code.code(), "57P01" | "57P02" | "57P03" | "57P04" | "57P05")
+            matches!(&code.code()[..2], "08") || matches!(code.code(), "57P01" | "57P02" | "57P03" | "57P04" | "57P05")
         }
         None => {
             use std::error::Error as _;
-            error.is_closed()
-                || error
-                    .source()
-                    .is_some_and(|source| source.is::<std::io::Error>())
+            error.is_closed() || error.source().is_some_and(|source| source.is::<std::io::Error>())
         }
     }
 }

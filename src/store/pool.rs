@@ -77,9 +77,7 @@ impl Store {
         if database.get_connect_timeout().is_none() {
             database.connect_timeout(Duration::from_secs(2));
         }
-        database
-            .application_name("contactd")
-            .keepalives_idle(Duration::from_secs(30));
+        database.application_name("contactd").keepalives_idle(Duration::from_secs(30));
         // A server that vanished without a word is noticed while a statement waits for it.
         database.tcp_user_timeout(Duration::from_secs(15));
         let pool = Pool::builder()
@@ -89,18 +87,10 @@ impl Store {
             .connection_timeout(CHECKOUT)
             .idle_timeout(Some(Duration::from_secs(300)))
             .max_lifetime(Some(Duration::from_secs(3600)))
-            .thread_pool(Arc::new(
-                ScheduledThreadPool::builder()
-                    .num_threads(1)
-                    .thread_name_pattern("pool")
-                    .build(),
-            ))
+            .thread_pool(Arc::new(ScheduledThreadPool::builder().num_threads(1).thread_name_pattern("pool").build()))
             .error_handler(Box::new(LogAtDebug))
             .connection_customizer(Box::new(Setup))
-            .build_unchecked(Manager(PostgresConnectionManager::new(
-                database.clone(),
-                NoTls,
-            )));
+            .build_unchecked(Manager(PostgresConnectionManager::new(database.clone(), NoTls)));
         Store {
             pool,
             database,
@@ -125,10 +115,7 @@ impl Store {
     }
 
     /// Runs statements that change nothing. If the connection turns out dead they are run once more on another.
-    pub fn read<T>(
-        &self,
-        work: impl Fn(&mut Conn) -> Result<T, postgres::Error>,
-    ) -> Result<T, Error> {
+    pub fn read<T>(&self, work: impl Fn(&mut Conn) -> Result<T, postgres::Error>) -> Result<T, Error> {
         let mut conn = self.checkout()?;
         match work(&mut conn) {
             Err(error) if self.is_lost(&error) => {
@@ -141,10 +128,7 @@ impl Store {
 
     /// Runs statements that change something. They are not repeated: a connection that breaks in between leaves open
     /// whether they were carried out, which is for the client to find out.
-    pub fn write<T>(
-        &self,
-        work: impl FnOnce(&mut Conn) -> Result<T, postgres::Error>,
-    ) -> Result<T, Error> {
+    pub fn write<T>(&self, work: impl FnOnce(&mut Conn) -> Result<T, postgres::Error>) -> Result<T, Error> {
         let mut conn = self.checkout()?;
         let outcome = work(&mut conn);
         if let Err(error) = &outcome {
@@ -179,9 +163,7 @@ impl Store {
 
     fn checkout(&self) -> Result<Conn, Error> {
         if !self.is_migrated() {
-            return Err(Error::Unavailable(
-                "the database has not been reached yet".to_owned(),
-            ));
+            return Err(Error::Unavailable("the database has not been reached yet".to_owned()));
         }
         if self.is_away() {
             return Err(Error::Unavailable("the database is away".to_owned()));
@@ -214,10 +196,7 @@ impl Conn {
     fn prepared(&mut self) -> &mut Prepared {
         let extensions = PooledConnection::extensions_mut(&mut self.0);
         if extensions.get::<Prepared>().is_none() {
-            extensions.insert(Prepared {
-                statements: vec![None; queries::ALL.len()],
-                epoch: None,
-            });
+            extensions.insert(Prepared { statements: vec![None; queries::ALL.len()], epoch: None });
         }
         extensions.get_mut().expect("it was put there")
     }
@@ -232,11 +211,7 @@ impl Conn {
     }
 
     /// All rows.
-    pub fn query(
-        &mut self,
-        query: &Query,
-        params: &Params<'_>,
-    ) -> Result<Vec<Row>, postgres::Error> {
+    pub fn query(&mut self, query: &Query, params: &Params<'_>) -> Result<Vec<Row>, postgres::Error> {
         let statement = self.statement(query)?;
         let rows = self.0.client.query(&statement, params)?;
         self.0.note(&rows);
@@ -244,30 +219,20 @@ impl Conn {
     }
 
     /// The one row, if there is one.
-    pub fn query_opt(
-        &mut self,
-        query: &Query,
-        params: &Params<'_>,
-    ) -> Result<Option<Row>, postgres::Error> {
+    pub fn query_opt(&mut self, query: &Query, params: &Params<'_>) -> Result<Option<Row>, postgres::Error> {
         let statement = self.statement(query)?;
         self.0.client.query_opt(&statement, params)
     }
 
     /// The one row that there is.
-    pub fn query_one(
-        &mut self,
-        query: &Query,
-        params: &Params<'_>,
-    ) -> Result<Row, postgres::Error> {
+    pub fn query_one(&mut self, query: &Query, params: &Params<'_>) -> Result<Row, postgres::Error> {
         let statement = self.statement(query)?;
         self.0.client.query_one(&statement, params)
     }
 
     /// Lets the statements of this transaction take as long as they need.
     pub fn without_time_limit(&mut self) -> Result<(), postgres::Error> {
-        self.0
-            .client
-            .batch_execute("set local statement_timeout = 0")
+        self.0.client.batch_execute("set local statement_timeout = 0")
     }
 
     /// The number of rows changed.
@@ -282,10 +247,7 @@ impl Conn {
         work: impl FnOnce(&mut Conn) -> Result<T, postgres::Error>,
     ) -> Result<T, postgres::Error> {
         self.0.client.batch_execute("begin")?;
-        let mut open = Open {
-            conn: self,
-            ended: false,
-        };
+        let mut open = Open { conn: self, ended: false };
         let value = work(open.conn)?;
         open.ended = true;
         open.conn.0.client.batch_execute("commit").map(|()| value)

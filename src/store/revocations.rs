@@ -50,24 +50,17 @@ impl Revocations {
     pub fn add(&self, sessions: impl IntoIterator<Item = i64>) {
         let now = Instant::now();
         let mut list = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        list.ended
-            .extend(sessions.into_iter().map(|session| (session, now)));
+        list.ended.extend(sessions.into_iter().map(|session| (session, now)));
     }
 
     /// Asks the database for what ended since the last time, and forgets what every access token has outlived.
     pub fn refresh(&self, store: &Store) -> Result<(), Error> {
         let asked = Instant::now();
-        let since = match self
-            .0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .refreshed
-        {
+        let since = match self.0.read().unwrap_or_else(PoisonError::into_inner).refreshed {
             Some(at) => (at.elapsed() + OVERLAP).min(KEPT),
             None => KEPT,
         };
-        let rows =
-            store.read(|conn| conn.query(&queries::SESSION_REVOKED, &[&since.as_secs_f64()]))?;
+        let rows = store.read(|conn| conn.query(&queries::SESSION_REVOKED, &[&since.as_secs_f64()]))?;
         let mut list = self.0.write().unwrap_or_else(PoisonError::into_inner);
         for row in rows {
             list.ended.entry(row.get(0)).or_insert(asked);

@@ -59,48 +59,24 @@ impl Store {
         ip: Option<&str>,
     ) -> Result<Session, Error> {
         let row = self.write(|conn| {
-            conn.query_opt(
-                &queries::SESSION_INSERT,
-                &[&known.user, &user_agent, &ip, &known.password_hash],
-            )
+            conn.query_opt(&queries::SESSION_INSERT, &[&known.user, &user_agent, &ip, &known.password_hash])
         })?;
         let row = row.ok_or(Error::NotFound)?;
-        Ok(Session {
-            id: row.get(0),
-            generation: row.get(1),
-            created_at: row.get(2),
-        })
+        Ok(Session { id: row.get(0), generation: row.get(1), created_at: row.get(2) })
     }
 
     /// The next generation, for the refresh token of `generation`. [`Error::NotFound`] when that counts no more.
-    pub fn rotate_session(
-        &self,
-        user: i64,
-        session: i64,
-        generation: i32,
-    ) -> Result<Session, Error> {
+    pub fn rotate_session(&self, user: i64, session: i64, generation: i32) -> Result<Session, Error> {
         let row = self.write(|conn| {
-            conn.query_opt(
-                &queries::SESSION_ROTATE,
-                &[&user, &session, &generation, &GRACE_SECONDS, &DAYS_AT_MOST],
-            )
+            conn.query_opt(&queries::SESSION_ROTATE, &[&user, &session, &generation, &GRACE_SECONDS, &DAYS_AT_MOST])
         })?;
         let row = row.ok_or(Error::NotFound)?;
-        Ok(Session {
-            id: session,
-            generation: row.get(0),
-            created_at: row.get(1),
-        })
+        Ok(Session { id: session, generation: row.get(0), created_at: row.get(1) })
     }
 
     /// A user's sessions.
     pub fn sessions(&self, user: i64) -> Result<Vec<Listed>, Error> {
-        let rows = self.read(|conn| {
-            conn.query(
-                &queries::SESSION_LIST,
-                &[&user, &DAYS_AT_MOST, &DAYS_UNUSED],
-            )
-        })?;
+        let rows = self.read(|conn| conn.query(&queries::SESSION_LIST, &[&user, &DAYS_AT_MOST, &DAYS_UNUSED]))?;
         let listed = |row: &postgres::Row| Listed {
             id: row.get(0),
             created_at: row.get(1),
@@ -120,10 +96,7 @@ impl Store {
     pub fn purge(&self) -> Result<(), Error> {
         let kept = super::revocations::KEPT.as_secs_f64();
         self.write(|conn| {
-            conn.execute(
-                &queries::SESSION_PURGE,
-                &[&DAYS_AT_MOST, &DAYS_UNUSED, &kept],
-            )?;
+            conn.execute(&queries::SESSION_PURGE, &[&DAYS_AT_MOST, &DAYS_UNUSED, &kept])?;
             conn.execute(&queries::ATTEMPT_PURGE, &[])
         })?;
         Ok(())
@@ -131,8 +104,7 @@ impl Store {
 
     /// A round trip.
     pub fn ping(&self) -> Result<(), Error> {
-        self.read(|conn| conn.query_one(&queries::PING, &[]))
-            .map(drop)
+        self.read(|conn| conn.query_one(&queries::PING, &[])).map(drop)
     }
 }
 

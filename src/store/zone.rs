@@ -19,10 +19,7 @@ const AT_MOST: Duration = Duration::from_secs(60);
 impl Today {
     /// In the zone of this name, as Postgres knows it.
     pub fn in_zone(zone: String) -> Today {
-        Today {
-            zone,
-            known: Mutex::new(None),
-        }
+        Today { zone, known: Mutex::new(None) }
     }
 
     /// The date.
@@ -35,17 +32,12 @@ impl Today {
         let asked = Instant::now();
         let row = store.read(|conn| conn.query_one(&queries::TODAY, &[&self.zone]))?;
         let (today, ends_in): (NaiveDate, f64) = (row.get(0), row.get(1));
-        let until = asked
-            + Duration::try_from_secs_f64(ends_in)
-                .unwrap_or_default()
-                .min(AT_MOST);
+        let until = asked + Duration::try_from_secs_f64(ends_in).unwrap_or_default().min(AT_MOST);
         *self.lock() = Some((today, until));
         Ok(today)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<(NaiveDate, Instant)>> {
-        self.known
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

@@ -42,16 +42,8 @@ fn guarded() -> impl Iterator<Item = Route> {
 
 fn assert_refused(answer: &Answer, what: &str) {
     assert_eq!(answer.status, 401, "{what}: {}", answer.text());
-    assert_eq!(
-        answer.header("WWW-Authenticate"),
-        Some("Bearer"),
-        "{what}: {answer:?}"
-    );
-    assert_eq!(
-        answer.header("Cache-Control"),
-        Some("no-store"),
-        "{what}: {answer:?}"
-    );
+    assert_eq!(answer.header("WWW-Authenticate"), Some("Bearer"), "{what}: {answer:?}");
+    assert_eq!(answer.header("Cache-Control"), Some("no-store"), "{what}: {answer:?}");
 }
 
 #[test]
@@ -80,20 +72,12 @@ fn nothing_guarded_is_reached_without_an_access_token() {
         let what = format!("{} {}", route.method.as_str(), route.path);
         assert_refused(&request(&nobody, &route).send(), &what);
         for value in &refused {
-            let answer = request(&nobody, &route)
-                .header("Authorization", value)
-                .send();
+            let answer = request(&nobody, &route).header("Authorization", value).send();
             assert_refused(&answer, &format!("{what} with {value:?}"));
         }
     }
     // None of it had an effect, and the token itself is good.
-    user_is_there(
-        &shared
-            .client()
-            .get("/api/users/me")
-            .header("Authorization", &format!("Bearer {access}"))
-            .send(),
-    );
+    user_is_there(&shared.client().get("/api/users/me").header("Authorization", &format!("Bearer {access}")).send());
 }
 
 fn user_is_there(answer: &Answer) {
@@ -103,11 +87,7 @@ fn user_is_there(answer: &Answer) {
 /// Another signature, still base64url: of the last character only some bits count, so the one before is changed.
 fn flip_last_letter(token: &str) -> String {
     let at = token.len() - 2;
-    let other = if token.as_bytes()[at] == b'A' {
-        "B"
-    } else {
-        "A"
-    };
+    let other = if token.as_bytes()[at] == b'A' { "B" } else { "A" };
     format!("{}{other}{}", &token[..at], &token[at + 1..])
 }
 
@@ -119,45 +99,21 @@ fn without_a_token_nothing_else_is_looked_at() {
     for route in guarded() {
         let path = concrete(route.path);
         let variants: [(&str, Request); 5] = [
-            (
-                "slash",
-                nobody.request(route.method.as_str(), format!("{path}/")),
-            ),
-            (
-                "query",
-                nobody.request(route.method.as_str(), format!("{path}?skip=x&q=%ff")),
-            ),
-            (
-                "no type",
-                nobody.request(route.method.as_str(), &path).body("{"),
-            ),
-            (
-                "other type",
-                nobody
-                    .request(route.method.as_str(), &path)
-                    .header("Content-Type", "text/plain")
-                    .body("x"),
-            ),
+            ("slash", nobody.request(route.method.as_str(), format!("{path}/"))),
+            ("query", nobody.request(route.method.as_str(), format!("{path}?skip=x&q=%ff"))),
+            ("no type", nobody.request(route.method.as_str(), &path).body("{")),
+            ("other type", nobody.request(route.method.as_str(), &path).header("Content-Type", "text/plain").body("x")),
             (
                 "condition",
-                nobody
-                    .request(route.method.as_str(), &path)
-                    .header("If-Match", "\"9\"")
-                    .header("If-None-Match", "*"),
+                nobody.request(route.method.as_str(), &path).header("If-Match", "\"9\"").header("If-None-Match", "*"),
             ),
         ];
         for (what, request) in variants {
             let answer = request.send();
-            assert_refused(
-                &answer,
-                &format!("{} {path}, {what}", route.method.as_str()),
-            );
+            assert_refused(&answer, &format!("{} {path}, {what}", route.method.as_str()));
         }
         if route.method.as_str() == "GET" {
-            assert_refused(
-                &nobody.request("HEAD", &path).send(),
-                &format!("HEAD {path}"),
-            );
+            assert_refused(&nobody.request("HEAD", &path).send(), &format!("HEAD {path}"));
         }
     }
 }
@@ -169,14 +125,10 @@ fn the_scheme_is_read_in_any_case() {
     let (token, refresh) = (user.token.unwrap(), user.refresh_token.unwrap());
     for scheme in ["Bearer", "bearer", "BEARER", "bEaReR"] {
         let request = shared.client().get("/api/users/me");
-        let answer = request
-            .header("Authorization", &format!("{scheme} {token}"))
-            .send();
+        let answer = request.header("Authorization", &format!("{scheme} {token}")).send();
         user_is_there(&answer);
     }
     let request = shared.client().get("/api/auth/refresh_token");
-    let answer = request
-        .header("authorization", &format!("bearer {refresh}"))
-        .send();
+    let answer = request.header("authorization", &format!("bearer {refresh}")).send();
     user_is_there(&answer);
 }

@@ -20,10 +20,7 @@ fn login(server: &Server, email: &str, password: &str) -> Answer {
 
 fn login_by_form(server: &Server, form: &str) -> Answer {
     let request = server.client().request("POST", "/api/auth/login");
-    request
-        .header("Content-Type", "application/x-www-form-urlencoded")
-        .body(form)
-        .send()
+    request.header("Content-Type", "application/x-www-form-urlencoded").body(form).send()
 }
 
 fn delete_account(client: &Client, password: &str) -> Answer {
@@ -40,20 +37,13 @@ fn signing_up_answers_with_the_user_and_nothing_of_the_password() {
     let user = answer.json();
     let members: Vec<_> = user.as_object().unwrap().keys().collect();
     assert_eq!(members, ["id", "username", "email", "created_at"]);
-    assert_eq!(
-        (&user["username"], &user["email"]),
-        (&json!("Іван"), &json!("ivan@example.com"))
-    );
+    assert_eq!((&user["username"], &user["email"]), (&json!("Іван"), &json!("ivan@example.com")));
     assert!(!answer.text().contains("123456") && !answer.text().contains("argon2"));
 
     let ivan = server.client().login("IVAN@example.com", "123456");
     assert_eq!(ivan.get("/api/users/me").send().json(), user);
     for taken in ["ivan@example.com", "IVAN@EXAMPLE.COM", " Ivan@example.com"] {
-        assert_eq!(
-            sign_up(&server, "Another", taken, "123456").status,
-            409,
-            "{taken}"
-        );
+        assert_eq!(sign_up(&server, "Another", taken, "123456").status, 409, "{taken}");
     }
 }
 
@@ -64,8 +54,7 @@ fn of_many_who_sign_up_with_one_address_at_once_one_does() {
         .map(|_| {
             let client = server.client();
             thread::spawn(move || {
-                let body =
-                    json!({ "username": "A", "email": "ivan@example.com", "password": "123456" });
+                let body = json!({ "username": "A", "email": "ivan@example.com", "password": "123456" });
                 client.post("/api/auth/signup", &body).send().status
             })
         })
@@ -80,13 +69,7 @@ fn a_sign_up_that_does_not_fit_is_told_all_that_is_wrong() {
     let (server, _database) = Server::with_database();
     let post = |body: &Value| server.client().post("/api/auth/signup", body).send();
     let answer = post(&json!({}));
-    assert_eq!(
-        (answer.status, answer.faults()),
-        (
-            422,
-            vec!["username".into(), "email".into(), "password".into()]
-        )
-    );
+    assert_eq!((answer.status, answer.faults()), (422, vec!["username".into(), "email".into(), "password".into()]));
     let fits = json!({ "username": "x", "email": "x@example.com", "password": "123456" });
     for (field, value) in [
         ("username", json!("")),
@@ -110,26 +93,12 @@ fn a_sign_up_that_does_not_fit_is_told_all_that_is_wrong() {
         let mut body = fits.clone();
         body[field] = value.clone();
         let answer = post(&body);
-        assert_eq!(
-            (answer.status, answer.faults()),
-            (422, vec![field.to_owned()]),
-            "{value}"
-        );
-        assert!(
-            !answer.text().contains("12345"),
-            "a fault repeats no password: {}",
-            answer.text()
-        );
+        assert_eq!((answer.status, answer.faults()), (422, vec![field.to_owned()]), "{value}");
+        assert!(!answer.text().contains("12345"), "a fault repeats no password: {}", answer.text());
     }
     assert_eq!(post(&fits).status, 201);
-    assert_eq!(
-        sign_up(&server, &"я".repeat(50), "я.ж@приклад.укр", "🔑🔑🔑🔑🔑🔑").status,
-        201
-    );
-    assert_eq!(
-        login(&server, "Я.Ж@ПРИКЛАД.УКР", "🔑🔑🔑🔑🔑🔑").status,
-        200
-    );
+    assert_eq!(sign_up(&server, &"я".repeat(50), "я.ж@приклад.укр", "🔑🔑🔑🔑🔑🔑").status, 201);
+    assert_eq!(login(&server, "Я.Ж@ПРИКЛАД.УКР", "🔑🔑🔑🔑🔑🔑").status, 200);
 }
 
 /// Up to 128 characters of any Unicode, all of which count; the same text from another keyboard is the same.
@@ -138,74 +107,35 @@ fn a_password_is_any_text_and_never_cut() {
     let (server, _database) = Server::with_database();
     let long = "🔑".repeat(127) + "é";
     let odd = " \u{0}\t\" ' \\ %41 + Ω ";
-    for (email, password) in [
-        ("long@example.com", long.as_str()),
-        ("odd@example.com", odd),
-    ] {
-        assert_eq!(
-            sign_up(&server, "x", email, password).status,
-            201,
-            "{email}"
-        );
+    for (email, password) in [("long@example.com", long.as_str()), ("odd@example.com", odd)] {
+        assert_eq!(sign_up(&server, "x", email, password).status, 201, "{email}");
         assert_eq!(login(&server, email, password).status, 200, "{email}");
-        assert_eq!(
-            login(&server, email, password.trim_end_matches(['é', ' '])).status,
-            401,
-            "{email}"
-        );
+        assert_eq!(login(&server, email, password.trim_end_matches(['é', ' '])).status, 401, "{email}");
     }
     let decomposed = "🔑".repeat(127) + "e\u{301}";
     assert_eq!(login(&server, "long@example.com", &decomposed).status, 200);
     let longer = "🔑".repeat(129);
     assert_eq!(login(&server, "long@example.com", &longer).status, 422);
-    let form = format!(
-        "username=odd%40example.com&password={}",
-        contactd::http::percent_encode(odd)
-    );
+    let form = format!("username=odd%40example.com&password={}", contactd::http::percent_encode(odd));
     assert_eq!(login_by_form(&server, &form).status, 200);
 }
 
 #[test]
 fn the_minimum_and_the_list_of_refused_passwords_are_settings() {
-    let list = format!(
-        "{}/contactd-list-{}",
-        std::env::temp_dir().display(),
-        std::process::id()
-    );
-    std::fs::write(
-        &list,
-        "\u{feff}Password1\r\n\n１２３４５６７８\nпароль123\n",
-    )
-    .unwrap();
+    let list = format!("{}/contactd-list-{}", std::env::temp_dir().display(), std::process::id());
+    std::fs::write(&list, "\u{feff}Password1\r\n\n１２３４５６７８\nпароль123\n").unwrap();
     let database = database();
     let setup = Setup::on(&database).with("PASSWORD_MIN_LENGTH", "8");
     let server = setup.with("REFUSED_PASSWORDS_FILE", &list).ready();
-    for refused in [
-        "1234567",
-        "password1",
-        "PASSWORD1",
-        "ｐassword1",
-        "12345678",
-        "ПАРОЛЬ123",
-    ] {
+    for refused in ["1234567", "password1", "PASSWORD1", "ｐassword1", "12345678", "ПАРОЛЬ123"] {
         let answer = sign_up(&server, "x", "x@example.com", refused);
-        assert_eq!(
-            (answer.status, answer.faults()),
-            (422, vec!["password".to_owned()]),
-            "{refused}"
-        );
+        assert_eq!((answer.status, answer.faults()), (422, vec!["password".to_owned()]), "{refused}");
     }
-    assert_eq!(
-        sign_up(&server, "x", "x@example.com", "password12").status,
-        201
-    );
+    assert_eq!(sign_up(&server, "x", "x@example.com", "password12").status, 201);
     let client = server.client().login("x@example.com", "password12");
     let body = json!({ "current_password": "password12", "new_password": "Password1" });
     let answer = client.put("/api/users/me/password", &body).send();
-    assert_eq!(
-        (answer.status, answer.faults()),
-        (422, vec!["new_password".to_owned()])
-    );
+    assert_eq!((answer.status, answer.faults()), (422, vec!["new_password".to_owned()]));
     std::fs::remove_file(list).unwrap();
 }
 
@@ -217,23 +147,14 @@ fn a_login_gives_a_pair_by_json_and_by_form() {
     for answer in [
         login(&server, " IVAN+1@example.com", "p&ss wörd"),
         login_by_form(&server, forms),
-        login_by_form(
-            &server,
-            &format!("grant_type=password&scope=&client_id=&{forms}"),
-        ),
+        login_by_form(&server, &format!("grant_type=password&scope=&client_id=&{forms}")),
     ] {
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(answer.header("Cache-Control"), Some("no-store"));
         let pair = answer.json();
         let members: Vec<_> = pair.as_object().unwrap().keys().collect();
-        assert_eq!(
-            members,
-            ["access_token", "refresh_token", "token_type", "expires_in"]
-        );
-        assert_eq!(
-            (&pair["token_type"], &pair["expires_in"]),
-            (&json!("bearer"), &json!(900))
-        );
+        assert_eq!(members, ["access_token", "refresh_token", "token_type", "expires_in"]);
+        assert_eq!((&pair["token_type"], &pair["expires_in"]), (&json!("bearer"), &json!(900)));
         let client = server.client().with_token(&text(&answer, "access_token"));
         assert_eq!(client.get("/api/users/me").send().status, 200);
         // One is never taken for the other.
@@ -241,15 +162,9 @@ fn a_login_gives_a_pair_by_json_and_by_form() {
         assert_eq!(swapped.get("/api/users/me").send().status, 401);
         assert_eq!(refresh(&server, &text(&answer, "access_token")).status, 401);
     }
-    assert_eq!(
-        login_by_form(&server, &format!("grant_type=client_credentials&{forms}")).status,
-        422
-    );
+    assert_eq!(login_by_form(&server, &format!("grant_type=client_credentials&{forms}")).status, 422);
     assert_eq!(login_by_form(&server, "username=x").faults(), ["password"]);
-    assert_eq!(
-        login_by_form(&server, "username=%ff&password=x").status,
-        400
-    );
+    assert_eq!(login_by_form(&server, "username=%ff&password=x").status, 400);
 }
 
 #[test]
@@ -265,20 +180,11 @@ fn an_unknown_address_and_a_wrong_password_get_the_same_answer() {
     };
     let wrong = told(login(&server, "ivan@example.com", "guess"));
     assert_eq!(wrong, told(login(&server, "nobody@example.com", "guess")));
-    assert_eq!(
-        wrong,
-        told(login_by_form(
-            &server,
-            "username=ivan%40example.com&password=guess"
-        ))
-    );
+    assert_eq!(wrong, told(login_by_form(&server, "username=ivan%40example.com&password=guess")));
     assert_eq!(wrong, told(login(&server, "no address at all", "guess")));
     let (status, headers, problem) = wrong;
     assert_eq!(status, 401);
-    assert!(
-        headers.contains(&("WWW-Authenticate".into(), "Bearer".into())),
-        "{headers:?}"
-    );
+    assert!(headers.contains(&("WWW-Authenticate".into(), "Bearer".into())), "{headers:?}");
     // OAuth2 clients look for these (RFC 6749 §5.2).
     assert_eq!(problem["error"], "invalid_grant");
     assert_eq!(problem["error_description"], problem["detail"]);
@@ -289,26 +195,18 @@ fn a_user_may_take_another_name_and_nothing_else() {
     let (server, _database) = Server::with_database();
     let ivan = server.client().new_user("ivan@example.com");
     let before = ivan.get("/api/users/me").send().json();
-    let body = json!({ "username": " Jose\u{301} ", "email": "x@example.com", "id": 7, "created_at": "2001-01-01T00:00:00Z" });
+    let body =
+        json!({ "username": " Jose\u{301} ", "email": "x@example.com", "id": 7, "created_at": "2001-01-01T00:00:00Z" });
     let answer = ivan.patch("/api/users/me", &body).send();
     assert_eq!(answer.status, 200, "{}", answer.text());
     let mut expected = before;
     expected["username"] = json!("Jos\u{e9}");
     assert_eq!(answer.json(), expected);
-    assert_eq!(
-        ivan.patch("/api/users/me", &json!({})).send().json(),
-        expected
-    );
+    assert_eq!(ivan.patch("/api/users/me", &json!({})).send().json(), expected);
     assert_eq!(ivan.get("/api/users/me").send().json(), expected);
     for wrong in [json!(null), json!(""), json!("x".repeat(51)), json!(1)] {
-        let answer = ivan
-            .patch("/api/users/me", &json!({ "username": wrong }))
-            .send();
-        assert_eq!(
-            (answer.status, answer.faults()),
-            (422, vec!["username".to_owned()]),
-            "{wrong}"
-        );
+        let answer = ivan.patch("/api/users/me", &json!({ "username": wrong })).send();
+        assert_eq!((answer.status, answer.faults()), (422, vec!["username".to_owned()]), "{wrong}");
     }
 }
 
@@ -322,25 +220,16 @@ fn changing_the_password_takes_the_current_one_and_ends_the_other_sessions() {
     let wrong = put(&json!({ "current_password": "guess", "new_password": "another" }));
     assert_eq!(wrong.status, 401);
     let both = put(&json!({ "new_password": "x" }));
-    assert_eq!(
-        (both.status, both.faults()),
-        (422, vec!["current_password".into(), "new_password".into()])
-    );
+    assert_eq!((both.status, both.faults()), (422, vec!["current_password".into(), "new_password".into()]));
     assert_eq!(there.get("/api/users/me").send().status, 200);
 
     let done = put(&json!({ "current_password": "123456", "new_password": "another" }));
     assert_eq!((done.status, done.body.len()), (204, 0));
     assert_eq!(there.get("/api/users/me").send().status, 401);
-    assert_eq!(
-        refresh(&server, there.refresh_token.as_deref().unwrap()).status,
-        401
-    );
+    assert_eq!(refresh(&server, there.refresh_token.as_deref().unwrap()).status, 401);
     for kept in [&here, &stranger] {
         assert_eq!(kept.get("/api/users/me").send().status, 200);
-        assert_eq!(
-            refresh(&server, kept.refresh_token.as_deref().unwrap()).status,
-            200
-        );
+        assert_eq!(refresh(&server, kept.refresh_token.as_deref().unwrap()).status, 200);
     }
     assert_eq!(login(&server, "ivan@example.com", "123456").status, 401);
     assert_eq!(login(&server, "ivan@example.com", "another").status, 200);
@@ -356,42 +245,23 @@ fn deleting_an_account_takes_all_its_rows_and_kills_every_token() {
         owner.new_contact(&json!({ "first_name": "Кум" }));
     }
     let mut behind = database.client();
-    let user = here.get("/api/users/me").send().json()["id"]
-        .as_i64()
-        .unwrap();
-    behind
-        .execute(
-            "insert into calendars (user_id, secret_hash) values ($1, 'x')",
-            &[&user],
-        )
-        .unwrap();
+    let user = here.get("/api/users/me").send().json()["id"].as_i64().unwrap();
+    behind.execute("insert into calendars (user_id, secret_hash) values ($1, 'x')", &[&user]).unwrap();
     assert_eq!(delete_account(&here, "guess").status, 401);
-    assert_eq!(
-        here.delete("/api/users/me").send().status,
-        415,
-        "it takes the password"
-    );
+    assert_eq!(here.delete("/api/users/me").send().status, 415, "it takes the password");
     assert_eq!(delete_account(&here, "123456").status, 204);
     for client in [&here, &there] {
         assert_eq!(client.get("/api/contacts").send().status, 401);
         assert_eq!(client.get("/api/users/me").send().status, 401);
-        assert_eq!(
-            refresh(&server, client.refresh_token.as_deref().unwrap()).status,
-            401
-        );
+        assert_eq!(refresh(&server, client.refresh_token.as_deref().unwrap()).status, 401);
         assert_eq!(delete_account(client, "123456").status, 401);
     }
     assert_eq!(login(&server, "ivan@example.com", "123456").status, 401);
     for table in ["contacts", "sessions", "calendars"] {
-        let rows = behind
-            .query(&format!("select from {table} where user_id = $1"), &[&user])
-            .unwrap();
+        let rows = behind.query(&format!("select from {table} where user_id = $1"), &[&user]).unwrap();
         assert_eq!(rows.len(), 0, "{table}");
     }
-    let users: i64 = behind
-        .query_one("select count(*) from users", &[])
-        .unwrap()
-        .get(0);
+    let users: i64 = behind.query_one("select count(*) from users", &[]).unwrap().get(0);
     assert_eq!(users, 1);
     assert_eq!(olena.get("/api/contacts").send().names(), ["Кум"]);
     // The address is free again, for somebody else.
@@ -406,23 +276,13 @@ fn a_weak_hash_is_renewed_at_the_next_login() {
     server.client().new_user("ivan@example.com");
     let mut behind = database.client();
     let weak = crate::races::weak_hash();
-    behind
-        .execute("update users set password_hash = $1", &[&weak])
-        .unwrap();
-    let mut hash = || -> String {
-        behind
-            .query_one("select password_hash from users", &[])
-            .unwrap()
-            .get(0)
-    };
+    behind.execute("update users set password_hash = $1", &[&weak]).unwrap();
+    let mut hash = || -> String { behind.query_one("select password_hash from users", &[]).unwrap().get(0) };
     assert_eq!(login(&server, "ivan@example.com", "guess").status, 401);
     assert_eq!(hash(), weak);
     assert_eq!(login(&server, "ivan@example.com", "123456").status, 200);
     let renewed = hash();
-    assert!(
-        renewed.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
-        "{renewed}"
-    );
+    assert!(renewed.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{renewed}");
     assert_eq!(login(&server, "ivan@example.com", "123456").status, 200);
     assert_eq!(hash(), renewed, "once is enough");
 }

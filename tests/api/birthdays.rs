@@ -32,13 +32,7 @@ fn date(text: &str) -> NaiveDate {
 fn a_window_has_both_its_ends_and_nothing_else() {
     let shared = shared();
     let user = shared.user();
-    for day in [
-        "1990-05-09",
-        "1990-05-10",
-        "1985-05-12",
-        "2001-05-17",
-        "1970-05-18",
-    ] {
+    for day in ["1990-05-09", "1990-05-10", "1985-05-12", "2001-05-17", "1970-05-18"] {
         born(&user, day);
     }
     user.new_contact(&json!({ "first_name": "without one" }));
@@ -53,66 +47,33 @@ fn a_window_has_both_its_ends_and_nothing_else() {
     let year = names(&user, "today=2026-05-10&days=366");
     assert_eq!(
         year,
-        [
-            "1990-05-10",
-            "1985-05-12",
-            "2001-05-17",
-            "1970-05-18",
-            "1990-05-09"
-        ],
+        ["1990-05-10", "1985-05-12", "2001-05-17", "1970-05-18", "1990-05-09"],
         "each once, also the one of today, who has a birthday in a year again"
     );
     assert_eq!(names(&user, "today=2026-05-10&days=364"), year);
     assert_eq!(names(&user, "today=2026-05-10&days=363"), year[..4]);
-    assert_eq!(
-        names(&user, "today=2026-05-10&days=&skip=&limit="),
-        names(&user, "today=2026-05-10")
-    );
+    assert_eq!(names(&user, "today=2026-05-10&days=&skip=&limit="), names(&user, "today=2026-05-10"));
 }
 
 #[test]
 fn a_window_goes_over_the_new_year() {
     let shared = shared();
     let user = shared.user();
-    for day in [
-        "2000-01-03",
-        "1999-12-31",
-        "1950-12-28",
-        "1980-01-01",
-        "1980-12-27",
-    ] {
+    for day in ["2000-01-03", "1999-12-31", "1950-12-28", "1980-01-01", "1980-12-27"] {
         born(&user, day);
     }
-    assert_eq!(
-        names(&user, "today=2026-12-28&days=6"),
-        ["1950-12-28", "1999-12-31", "1980-01-01", "2000-01-03"]
-    );
-    assert_eq!(
-        names(&user, "today=2026-12-31&days=1"),
-        ["1999-12-31", "1980-01-01"]
-    );
+    assert_eq!(names(&user, "today=2026-12-28&days=6"), ["1950-12-28", "1999-12-31", "1980-01-01", "2000-01-03"]);
+    assert_eq!(names(&user, "today=2026-12-31&days=1"), ["1999-12-31", "1980-01-01"]);
     assert_eq!(
         names(&user, "today=2026-12-28&days=364"),
-        [
-            "1950-12-28",
-            "1999-12-31",
-            "1980-01-01",
-            "2000-01-03",
-            "1980-12-27"
-        ]
+        ["1950-12-28", "1999-12-31", "1980-01-01", "2000-01-03", "1980-12-27"]
     );
     let list = ask(&user, "today=2026-12-28&days=6").expect(200).json();
     let told: Vec<_> = list
         .as_array()
         .unwrap()
         .iter()
-        .map(|c| {
-            (
-                c["next_birthday"].clone(),
-                c["days_until"].clone(),
-                c["turns"].clone(),
-            )
-        })
+        .map(|c| (c["next_birthday"].clone(), c["days_until"].clone(), c["turns"].clone()))
         .collect();
     assert_eq!(
         told,
@@ -133,26 +94,17 @@ fn the_29_february_falls_on_the_28th_in_a_year_that_has_none() {
         born(&user, day);
     }
     let told = |today: &str, days: u32| -> Vec<(String, String, i64)> {
-        let list = ask(&user, &format!("today={today}&days={days}"))
-            .expect(200)
-            .json();
+        let list = ask(&user, &format!("today={today}&days={days}")).expect(200).json();
         let one = |c: &Value| {
             let text = |name: &str| c[name].as_str().unwrap().to_owned();
-            (
-                text("first_name"),
-                text("next_birthday"),
-                c["days_until"].as_i64().unwrap(),
-            )
+            (text("first_name"), text("next_birthday"), c["days_until"].as_i64().unwrap())
         };
         list.as_array().unwrap().iter().map(one).collect()
     };
     let row = |name: &str, next: &str, days: i64| (name.to_owned(), next.to_owned(), days);
     // A year without the day: all three on the 28th, by name.
-    let expected = [
-        row("1990-02-28", "2027-02-28", 0),
-        row("1996-02-29", "2027-02-28", 0),
-        row("2000-02-29", "2027-02-28", 0),
-    ];
+    let expected =
+        [row("1990-02-28", "2027-02-28", 0), row("1996-02-29", "2027-02-28", 0), row("2000-02-29", "2027-02-28", 0)];
     assert_eq!(told("2027-02-28", 0), expected);
     assert_eq!(told("2027-03-01", 0), [row("1990-03-01", "2027-03-01", 0)]);
     // A leap year: on its own day.
@@ -190,9 +142,7 @@ fn of_one_day_the_names_order_folded_and_then_the_ids() {
     let shared = shared();
     let user = shared.user();
     let make = |first: &str, last: &str| {
-        user.new_contact(
-            &json!({ "first_name": first, "last_name": last, "birthday": "1990-06-01" }),
-        )
+        user.new_contact(&json!({ "first_name": first, "last_name": last, "birthday": "1990-06-01" }))
     };
     make("Zoe", "A");
     make("Émile", "B");
@@ -203,25 +153,9 @@ fn of_one_day_the_names_order_folded_and_then_the_ids() {
     user.new_contact(&json!({ "first_name": "zz tomorrow", "birthday": "1990-06-01" }));
     user.new_contact(&json!({ "first_name": "aa later", "birthday": "1990-06-02" }));
     let answer = ask(&user, "today=2026-06-01&days=1").expect(200);
-    assert_eq!(
-        answer.names(),
-        [
-            "anna",
-            "Anna",
-            "emil",
-            "Émile",
-            "same",
-            "same",
-            "Zoe",
-            "zz tomorrow",
-            "aa later"
-        ]
-    );
+    assert_eq!(answer.names(), ["anna", "Anna", "emil", "Émile", "same", "same", "Zoe", "zz tomorrow", "aa later"]);
     let list = answer.json();
-    assert_eq!(
-        (&list[4]["id"], &list[5]["id"]),
-        (&json!(first), &json!(second))
-    );
+    assert_eq!((&list[4]["id"], &list[5]["id"]), (&json!(first), &json!(second)));
 }
 
 #[test]
@@ -234,10 +168,7 @@ fn skip_and_limit_cut_the_list() {
     let all = names(&user, "today=2026-07-01&days=30");
     assert_eq!(all.len(), 9);
     assert_eq!(names(&user, "today=2026-07-01&days=30&limit=2"), all[..2]);
-    assert_eq!(
-        names(&user, "today=2026-07-01&days=30&skip=2&limit=3"),
-        all[2..5]
-    );
+    assert_eq!(names(&user, "today=2026-07-01&days=30&skip=2&limit=3"), all[2..5]);
     assert_eq!(names(&user, "today=2026-07-01&days=30&skip=8"), all[8..]);
     assert_eq!(names(&user, "today=2026-07-01&days=30&skip=9"), [""; 0]);
     let far = "today=2026-07-01&days=30&skip=1000000000&limit=1000";
@@ -266,24 +197,13 @@ fn what_does_not_fit_is_422() {
         assert_eq!(ask(&user, query).expect(422).faults(), [field], "{query}");
     }
     born(&user, "2000-02-29");
-    for today in [
-        "1900-01-01",
-        "1900-02-28",
-        "9998-12-31",
-        "9996-02-29",
-        "9998-03-01",
-    ] {
-        let list = ask(&user, &format!("today={today}&days=366"))
-            .expect(200)
-            .json();
+    for today in ["1900-01-01", "1900-02-28", "9998-12-31", "9996-02-29", "9998-03-01"] {
+        let list = ask(&user, &format!("today={today}&days=366")).expect(200).json();
         assert_eq!(list.as_array().unwrap().len(), 1, "{today}");
     }
     // Before the birth the next birthday is not an age; it is told as it is counted.
     let list = ask(&user, "today=1999-03-01&days=366").expect(200).json();
-    assert_eq!(
-        (&list[0]["next_birthday"], &list[0]["turns"]),
-        (&json!("2000-02-29"), &json!(0))
-    );
+    assert_eq!((&list[0]["next_birthday"], &list[0]["turns"]), (&json!("2000-02-29"), &json!(0)));
 }
 
 /// Two zones 26 hours apart never have the same date, so a server that took its own clock's would be wrong in one of them.
@@ -292,9 +212,7 @@ fn today_is_the_date_in_the_set_time_zone() {
     let database = database();
     for zone in ["Pacific/Kiritimati", "Etc/GMT+12"] {
         let server = Setup::on(&database).with("TIMEZONE", zone).ready();
-        let user = server
-            .client()
-            .new_user(&format!("{}@example.com", zone.len()));
+        let user = server.client().new_user(&format!("{}@example.com", zone.len()));
         let today = || -> NaiveDate {
             let asked = "select (now() at time zone $1)::date";
             database.client().query_one(asked, &[&zone]).unwrap().get(0)
@@ -308,17 +226,12 @@ fn today_is_the_date_in_the_set_time_zone() {
             }
             let found = names(&user, "days=0");
             if today() == before {
-                assert_eq!(
-                    found,
-                    [before.with_year(1996).unwrap().to_string()],
-                    "{zone}"
-                );
+                assert_eq!(found, [before.with_year(1996).unwrap().to_string()], "{zone}");
                 break;
             }
             let left = user.get("/api/contacts").send().json();
             for contact in left.as_array().unwrap() {
-                user.delete(&format!("/api/contacts/{}", contact["id"]))
-                    .send();
+                user.delete(&format!("/api/contacts/{}", contact["id"])).send();
             }
         }
     }
@@ -329,8 +242,7 @@ fn today_is_the_date_in_the_set_time_zone() {
 /// Who celebrates on a day: the rule, stated once more.
 fn celebrates(birthday: NaiveDate, day: NaiveDate) -> bool {
     let md = (birthday.month(), birthday.day());
-    md == (day.month(), day.day())
-        || md == (2, 29) && (day.month(), day.day()) == (2, 28) && !day.leap_year()
+    md == (day.month(), day.day()) || md == (2, 29) && (day.month(), day.day()) == (2, 28) && !day.leap_year()
 }
 
 /// What the list should say, by walking through the days: name, next birthday, days until, turns.
@@ -339,20 +251,14 @@ fn oracle(book: &[Draft], today: NaiveDate, days: u64) -> Vec<(String, String, i
     let mut list = Vec::new();
     for passed in 0..=days {
         let day = today + Days::new(passed);
-        let mut celebrating: Vec<_> = (0..book.len())
-            .filter(|n| !seen[*n] && book[*n].birthday.is_some_and(|b| celebrates(b, day)))
-            .collect();
+        let mut celebrating: Vec<_> =
+            (0..book.len()).filter(|n| !seen[*n] && book[*n].birthday.is_some_and(|b| celebrates(b, day))).collect();
         celebrating.sort_by_key(|n| (&book[*n].first_name, *n));
         for n in celebrating {
             seen[n] = true;
             let born = book[n].birthday.unwrap();
             let turns = i64::from(day.year() - born.year());
-            list.push((
-                book[n].first_name.clone(),
-                day.to_string(),
-                passed.try_into().unwrap(),
-                turns,
-            ));
+            list.push((book[n].first_name.clone(), day.to_string(), passed.try_into().unwrap(), turns));
         }
     }
     list
@@ -362,16 +268,8 @@ fn told(answer: &Answer) -> Vec<(String, String, i64, i64)> {
     let list = answer.json();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let one = |c: &Value| {
-        let (days, turns) = (
-            c["days_until"].as_i64().unwrap(),
-            c["turns"].as_i64().unwrap(),
-        );
-        (
-            text(&c["first_name"]),
-            text(&c["next_birthday"]),
-            days,
-            turns,
-        )
+        let (days, turns) = (c["days_until"].as_i64().unwrap(), c["turns"].as_i64().unwrap());
+        (text(&c["first_name"]), text(&c["next_birthday"]), days, turns)
     };
     list.as_array().unwrap().iter().map(one).collect()
 }
@@ -385,17 +283,11 @@ fn the_list_agrees_with_a_walk_through_the_days() {
         .iter_days()
         .take_while(|day| *day <= date("2000-12-31"))
         .enumerate()
-        .map(|(n, day)| Draft {
-            birthday: Some(day),
-            ..draft(&format!("{:02} person", n * 37 % 100))
-        })
+        .map(|(n, day)| Draft { birthday: Some(day), ..draft(&format!("{:02} person", n * 37 % 100)) })
         .collect();
     for year in (1904..2000).step_by(4) {
         let birthday = NaiveDate::from_ymd_opt(year, 2, 29);
-        book.push(Draft {
-            birthday,
-            ..draft(&format!("{year} leap"))
-        });
+        book.push(Draft { birthday, ..draft(&format!("{year} leap")) });
     }
     book.push(draft("without one"));
     insert(&database, &user, &book);
@@ -435,21 +327,13 @@ fn the_list_agrees_with_a_walk_through_the_days() {
                 break;
             }
         }
-        assert!(
-            found == expected,
-            "today={today}&days={days}: {}",
-            first_difference(&found, &expected)
-        );
+        assert!(found == expected, "today={today}&days={days}: {}", first_difference(&found, &expected));
     }
 }
 
 /// Two long lists in one line.
 fn first_difference<T: PartialEq + std::fmt::Debug>(found: &[T], expected: &[T]) -> String {
-    let at = found
-        .iter()
-        .zip(expected)
-        .take_while(|(a, b)| a == b)
-        .count();
+    let at = found.iter().zip(expected).take_while(|(a, b)| a == b).count();
     format!(
         "{} and not {} contacts, first other at {at}: {:?} and not {:?}",
         found.len(),
@@ -463,11 +347,8 @@ fn first_difference<T: PartialEq + std::fmt::Debug>(found: &[T], expected: &[T])
 fn a_time_zone_is_a_name_for_postgres_reads_the_sign_of_an_offset_the_other_way_round() {
     let zone = |name: &str| {
         let secret = "0".repeat(32);
-        let settings = [
-            ("DATABASE_URL", "postgres://u@localhost/d"),
-            ("JWT_SECRET", secret.as_str()),
-            ("TIMEZONE", name),
-        ];
+        let settings =
+            [("DATABASE_URL", "postgres://u@localhost/d"), ("JWT_SECRET", secret.as_str()), ("TIMEZONE", name)];
         Values::new(settings.map(|(name, value)| (name.to_owned(), value.to_owned()))).config()
     };
     for name in ["UTC", "America/Port-au-Prince", "Etc/GMT-14", "EST5EDT"] {

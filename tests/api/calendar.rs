@@ -13,18 +13,14 @@ fn open(client: &Client) -> String {
     let url = body["url"].as_str().expect("an address");
     let host = format!("http://{}", client.address);
     let path = url.strip_prefix(&host).unwrap_or_else(|| panic!("{url}"));
-    let secret = path
-        .strip_prefix("/api/calendar/")
-        .and_then(|p| p.strip_suffix(".ics"));
+    let secret = path.strip_prefix("/api/calendar/").and_then(|p| p.strip_suffix(".ics"));
     assert!(secret.is_some_and(|s| s.len() * 4 >= 128), "{url}");
     path.to_owned()
 }
 
 /// The values of a property, in their order.
 fn values<'a>(feed: &'a str, name: &str) -> Vec<&'a str> {
-    feed.lines()
-        .filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-        .collect()
+    feed.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':')).collect()
 }
 
 fn feed(client: &Client, path: &str) -> Answer {
@@ -43,23 +39,11 @@ fn a_calendar_has_a_yearly_event_of_a_whole_day_for_each_birthday() {
     ivan.new_contact(&json!({ "first_name": "Nobody knows" }));
     let answer = feed(&ivan, &path);
     assert_eq!(answer.status, 200, "{}", answer.text());
-    assert_eq!(
-        answer.header("Content-Type"),
-        Some("text/calendar; charset=utf-8")
-    );
+    assert_eq!(answer.header("Content-Type"), Some("text/calendar; charset=utf-8"));
     let text = answer.text();
-    assert_eq!(
-        values(&text, "SUMMARY"),
-        ["Іван Franko\\; poet\\, writer", "Leap"]
-    );
-    assert_eq!(
-        values(&text, "DTSTART;VALUE=DATE"),
-        ["19560827", "20040229"]
-    );
-    assert_eq!(
-        values(&text, "RRULE"),
-        ["FREQ=YEARLY", "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=-1"]
-    );
+    assert_eq!(values(&text, "SUMMARY"), ["Іван Franko\\; poet\\, writer", "Leap"]);
+    assert_eq!(values(&text, "DTSTART;VALUE=DATE"), ["19560827", "20040229"]);
+    assert_eq!(values(&text, "RRULE"), ["FREQ=YEARLY", "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=-1"]);
     assert_eq!(values(&text, "TRANSP"), ["TRANSPARENT"; 2]);
     let mut uids = values(&text, "UID");
     assert_eq!(values(&text, "DTSTAMP").len(), 2);
@@ -83,10 +67,7 @@ fn a_calendar_that_has_not_changed_is_not_sent_again() {
     let path = open(&ivan);
     let mut etag = String::new();
     let mut ask = |expected: u16| {
-        let request = server
-            .client()
-            .get(&path)
-            .header("If-None-Match", &format!("\"x\", W/{etag}"));
+        let request = server.client().get(&path).header("If-None-Match", &format!("\"x\", W/{etag}"));
         let answer = request.send();
         assert_eq!(answer.status, expected, "{}", answer.text());
         etag = answer.header("ETag").expect("an ETag").to_owned();
@@ -96,17 +77,11 @@ fn a_calendar_that_has_not_changed_is_not_sent_again() {
     ask(304);
     ivan.new_contact(&json!({ "first_name": "Without a birthday" }));
     ask(304);
-    let changed = ivan.patch(
-        &format!("/api/contacts/{id}"),
-        &json!({ "last_name": "Lovelace" }),
-    );
+    let changed = ivan.patch(&format!("/api/contacts/{id}"), &json!({ "last_name": "Lovelace" }));
     assert_eq!(changed.send().status, 200);
     ask(200);
     ask(304);
-    assert_eq!(
-        ivan.delete(&format!("/api/contacts/{id}")).send().status,
-        204
-    );
+    assert_eq!(ivan.delete(&format!("/api/contacts/{id}")).send().status, 204);
     ask(200);
     let head = server.client().request("HEAD", &path).send();
     assert_eq!((head.status, head.body.len()), (200, 0));
@@ -121,39 +96,21 @@ fn an_address_is_replaced_by_a_new_one_closed_on_demand_and_ends_with_the_user_a
     assert_ne!(first, second);
     assert_eq!(feed(&ivan, &first).status, 404);
     assert_eq!(feed(&ivan, &second).status, 200);
-    let rows = database
-        .client()
-        .query("select secret_hash from calendars", &[])
-        .expect("it is asked");
+    let rows = database.client().query("select secret_hash from calendars", &[]).expect("it is asked");
     let kept: Vec<u8> = rows[0].get(0);
     assert_eq!((rows.len(), kept.len()), (1, 32));
     assert!(!second.contains(&contactd::domain::hex::encode(&kept)));
 
-    assert_eq!(
-        ivan.request("POST", "/api/auth/logout?everywhere=true")
-            .send()
-            .status,
-        204
-    );
-    assert_eq!(
-        ivan.request("POST", "/api/contacts/calendar").send().status,
-        401
-    );
-    assert_eq!(
-        feed(&ivan, &second).status,
-        200,
-        "the calendar outlives the session"
-    );
+    assert_eq!(ivan.request("POST", "/api/auth/logout?everywhere=true").send().status, 204);
+    assert_eq!(ivan.request("POST", "/api/contacts/calendar").send().status, 401);
+    assert_eq!(feed(&ivan, &second).status, 200, "the calendar outlives the session");
     let ivan = server.client().login("ivan@example.com", "123456");
     for _ in 0..2 {
         assert_eq!(ivan.delete("/api/contacts/calendar").send().status, 204);
         assert_eq!(feed(&ivan, &second).status, 404);
     }
     let third = open(&ivan);
-    let gone = ivan
-        .request("DELETE", "/api/users/me")
-        .json(&json!({ "password": "123456" }))
-        .send();
+    let gone = ivan.request("DELETE", "/api/users/me").json(&json!({ "password": "123456" })).send();
     assert_eq!(gone.status, 204, "{}", gone.text());
     assert_eq!(feed(&ivan, &third).status, 404);
 }
@@ -173,13 +130,7 @@ fn what_is_no_address_is_404_and_opening_one_needs_a_token() {
     }
     let long = format!("/api/calendar/{}.ics", "a".repeat(5_000));
     assert!([404, 422].contains(&anyone.get(long).send().status));
-    assert_eq!(
-        anyone
-            .request("POST", "/api/contacts/calendar")
-            .send()
-            .status,
-        401
-    );
+    assert_eq!(anyone.request("POST", "/api/contacts/calendar").send().status, 401);
     assert_eq!(anyone.delete("/api/contacts/calendar").send().status, 401);
 }
 
@@ -190,31 +141,20 @@ fn the_log_holds_no_address() {
     let ivan = server.client().new_user("ivan@example.com");
     let path = open(&ivan);
     assert_eq!(feed(&ivan, &path).status, 200);
-    crate::support::eventually("the request is logged", || {
-        server.log().contains("GET /api/calendar/…")
-    });
-    let secret = path
-        .trim_start_matches("/api/calendar/")
-        .trim_end_matches(".ics");
+    crate::support::eventually("the request is logged", || server.log().contains("GET /api/calendar/…"));
+    let secret = path.trim_start_matches("/api/calendar/").trim_end_matches(".ics");
     assert!(!server.log().contains(secret));
 }
 
 #[test]
 fn behind_a_trusted_proxy_the_address_is_what_the_client_typed() {
     let database = database();
-    let server = Setup::on(&database)
-        .with("TRUSTED_PROXIES", "127.0.0.1")
-        .ready();
+    let server = Setup::on(&database).with("TRUSTED_PROXIES", "127.0.0.1").ready();
     let ivan = server.client().new_user("ivan@example.com");
     let ask = |ivan: &Client, host: &str| {
         let request = ivan.request("POST", "/api/contacts/calendar");
-        let request = request
-            .header("X-Forwarded-Proto", "https")
-            .header("X-Forwarded-Host", host);
-        request.send().json()["url"]
-            .as_str()
-            .expect("an address")
-            .to_owned()
+        let request = request.header("X-Forwarded-Proto", "https").header("X-Forwarded-Host", host);
+        request.send().json()["url"].as_str().expect("an address").to_owned()
     };
     assert!(ask(&ivan, "book.example.org").starts_with("https://book.example.org/api/calendar/"));
     assert!(ask(&ivan, "evil\"<host>").starts_with("/api/calendar/"));

@@ -17,37 +17,20 @@ const MIB: usize = 1 << 20;
 /// Every error is an RFC 9457 document, whose members agree with the answer that carries it.
 fn assert_problem(answer: &Answer, status: u16) -> Value {
     assert_eq!(answer.status, status, "{}", answer.text());
-    assert_eq!(
-        answer.header("Content-Type"),
-        Some("application/problem+json"),
-        "{answer:?}"
-    );
+    assert_eq!(answer.header("Content-Type"), Some("application/problem+json"), "{answer:?}");
     let problem = answer.json();
     assert!(problem["type"].is_string(), "{problem}");
-    assert!(
-        !problem["title"].as_str().expect("a title").is_empty(),
-        "{problem}"
-    );
+    assert!(!problem["title"].as_str().expect("a title").is_empty(), "{problem}");
     assert_eq!(problem["status"], json!(status), "{problem}");
-    assert!(
-        !problem["detail"].as_str().expect("a detail").is_empty(),
-        "{problem}"
-    );
-    assert_eq!(
-        problem["request_id"].as_str(),
-        answer.header("X-Request-Id"),
-        "{problem}"
-    );
+    assert!(!problem["detail"].as_str().expect("a detail").is_empty(), "{problem}");
+    assert_eq!(problem["request_id"].as_str(), answer.header("X-Request-Id"), "{problem}");
     assert_eq!(problem.get("errors").is_some(), status == 422, "{problem}");
     if status == 422 {
         let errors = problem["errors"].as_array().expect("errors");
         assert!(!errors.is_empty());
         for error in errors {
             assert!(error["field"].is_string(), "{problem}");
-            assert!(
-                !error["detail"].as_str().expect("a detail").is_empty(),
-                "{problem}"
-            );
+            assert!(!error["detail"].as_str().expect("a detail").is_empty(), "{problem}");
         }
     }
     problem
@@ -55,16 +38,8 @@ fn assert_problem(answer: &Answer, status: u16) -> Value {
 
 /// What every answer has, error or not.
 fn assert_common_headers(answer: &Answer, what: &str) {
-    assert_eq!(
-        answer.headers_named("X-Request-Id").len(),
-        1,
-        "{what}: {answer:?}"
-    );
-    assert_eq!(
-        answer.headers_named("X-Content-Type-Options"),
-        ["nosniff"],
-        "{what}"
-    );
+    assert_eq!(answer.headers_named("X-Request-Id").len(), 1, "{what}: {answer:?}");
+    assert_eq!(answer.headers_named("X-Content-Type-Options"), ["nosniff"], "{what}");
     for name in ["Server", "Via", "X-Powered-By"] {
         assert_eq!(answer.header(name), None, "{what}");
     }
@@ -116,12 +91,7 @@ fn a_database_that_is_away_is_a_503_that_says_when_to_come_back() {
     let (server, database) = Server::with_database();
     let user = server.client().new_user("a@example.com");
     database.kick();
-    for path in [
-        "/healthchecker",
-        "/api/healthchecker",
-        "/readyz",
-        "/api/contacts",
-    ] {
+    for path in ["/healthchecker", "/api/healthchecker", "/readyz", "/api/contacts"] {
         let answer = user.get(path).send();
         assert_problem(&answer, 503);
         assert_common_headers(&answer, path);
@@ -130,9 +100,7 @@ fn a_database_that_is_away_is_a_503_that_says_when_to_come_back() {
     }
     assert_eq!(user.get("/livez").send().status, 200);
     database.allow();
-    eventually("it comes back by itself", || {
-        user.get("/api/contacts").send().status == 200
-    });
+    eventually("it comes back by itself", || user.get("/api/contacts").send().status == 200);
 }
 
 #[test]
@@ -148,27 +116,14 @@ fn a_request_id_is_echoed_if_it_is_one_and_new_otherwise() {
     };
     let long = "x".repeat(64);
     for path in ["/livez", "/no/such/path", "/api/contacts"] {
-        for good in [
-            "a",
-            "A-z_0.9",
-            "550e8400-e29b-41d4-a716-446655440000",
-            &long,
-        ] {
+        for good in ["a", "A-z_0.9", "550e8400-e29b-41d4-a716-446655440000", &long] {
             assert_eq!(id_of(Some(good), path), good);
         }
         let too_long = "x".repeat(65);
         let mut seen = BTreeSet::new();
-        for bad in [
-            None,
-            None,
-            Some(""),
-            Some("a b"),
-            Some("a/b"),
-            Some("<a>"),
-            Some("a\"b"),
-            Some("é"),
-            Some(&too_long),
-        ] {
+        for bad in
+            [None, None, Some(""), Some("a b"), Some("a/b"), Some("<a>"), Some("a\"b"), Some("é"), Some(&too_long)]
+        {
             let id = id_of(bad, path);
             assert_ne!(Some(id.as_str()), bad);
             let fits = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
@@ -190,11 +145,7 @@ fn every_answer_of_every_route_has_the_common_headers() {
             if !route.is_guarded() {
                 continue;
             }
-            let expected = if answer.header("ETag").is_some() {
-                "private, no-cache"
-            } else {
-                "no-store"
-            };
+            let expected = if answer.header("ETag").is_some() { "private, no-cache" } else { "no-store" };
             assert_eq!(answer.headers_named("Cache-Control"), [expected], "{what}");
         }
     }
@@ -243,15 +194,11 @@ fn a_slash_at_the_end_changes_nothing_and_redirects_nobody() {
             assert_eq!(slashed.body, plain.body, "{path}");
         }
     }
-    let made = user
-        .post("/api/contacts/", &json!({ "first_name": "B" }))
-        .send();
+    let made = user.post("/api/contacts/", &json!({ "first_name": "B" })).send();
     let id = made.expect(201).json()["id"].to_string();
     let list = user.get("/api/contacts/?first_name=b").send();
     assert_eq!(list.names(), ["B"]);
-    user.delete(&format!("/api/contacts/{id}/"))
-        .send()
-        .expect(204);
+    user.delete(&format!("/api/contacts/{id}/")).send().expect(204);
     user.get("/api/contacts//").send().expect(404);
 }
 
@@ -307,11 +254,7 @@ fn allowed(methods: &[Method]) -> BTreeSet<&'static str> {
 fn assert_allow(answer: &Answer, methods: &[Method], what: &str) {
     let allow = answer.header("Allow").unwrap_or_else(|| panic!("{what}"));
     let given: Vec<_> = allow.split(", ").collect();
-    assert_eq!(
-        given.iter().copied().collect::<BTreeSet<_>>(),
-        allowed(methods),
-        "{what}"
-    );
+    assert_eq!(given.iter().copied().collect::<BTreeSet<_>>(), allowed(methods), "{what}");
     assert_eq!(given.len(), allowed(methods).len(), "{what}: {allow}");
 }
 
@@ -338,9 +281,7 @@ fn another_method_of_a_known_path_is_405_with_those_it_has() {
     let shared = shared();
     for (path, methods) in paths() {
         let known = allowed(&methods);
-        let all = [
-            "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "FROB", "get",
-        ];
+        let all = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "FROB", "get"];
         for method in all.into_iter().filter(|method| !known.contains(method)) {
             let what = format!("{method} {path}");
             let answer = shared.client().request(method, concrete(path)).send();
@@ -431,11 +372,7 @@ fn another_media_type_is_415_and_parameters_of_it_do_not_count() {
             let accept = answer.header("Accept").expect("what would be taken");
             assert!(accept.contains("application/json"), "{accept}");
         }
-        for kind in [
-            "application/json",
-            "application/json; charset=utf-8",
-            "Application/JSON ;charset=UTF-8",
-        ] {
+        for kind in ["application/json", "application/json; charset=utf-8", "Application/JSON ;charset=UTF-8"] {
             assert_problem(&send(Some(kind)), 422);
         }
     }
@@ -476,35 +413,21 @@ fn all_faults_are_told_at_once() {
         "birthday": "yesterday",
         "additional_info": ["x"],
     });
-    let fields = [
-        "first_name",
-        "last_name",
-        "email",
-        "phone_number",
-        "birthday",
-        "additional_info",
-    ];
+    let fields = ["first_name", "last_name", "email", "phone_number", "birthday", "additional_info"];
     let answer = user.post("/api/contacts", &wrong).send();
     assert_problem(&answer, 422);
     assert_eq!(answer.faults(), fields);
     // The path's faults come with the body's.
     for method in ["PUT", "PATCH"] {
-        let answer = user
-            .request(method, "/api/contacts/zero")
-            .json(&wrong)
-            .send();
+        let answer = user.request(method, "/api/contacts/zero").json(&wrong).send();
         assert_problem(&answer, 422);
         assert_eq!(answer.faults()[0], "id");
         assert_eq!(answer.faults()[1..], fields);
     }
-    let answer = user
-        .get("/api/contacts?sort=age&skip=-1&limit=1001&count=maybe")
-        .send();
+    let answer = user.get("/api/contacts?sort=age&skip=-1&limit=1001&count=maybe").send();
     assert_problem(&answer, 422);
     assert_eq!(answer.faults(), ["sort", "skip", "limit", "count"]);
-    let answer = user
-        .get("/api/contacts/upcoming_birthdays?days=367&skip=x&limit=0&today=1-2-3")
-        .send();
+    let answer = user.get("/api/contacts/upcoming_birthdays?days=367&skip=x&limit=0&today=1-2-3").send();
     assert_eq!(answer.faults(), ["days", "skip", "limit", "today"]);
     let signup = json!({ "username": "", "email": "x", "password": "short" });
     let answer = shared.client().post("/api/auth/signup", &signup).send();
@@ -578,16 +501,9 @@ fn unknown_and_read_only_fields_change_nothing() {
     assert_eq!(other.get("/api/contacts").send().names(), [""; 0]);
     let rename = json!({ "username": "New", "email": "new@example.com", "id": 1, "password": "1" });
     let before = user.get("/api/users/me").send().json();
-    let after = user
-        .patch("/api/users/me", &rename)
-        .send()
-        .expect(200)
-        .json();
+    let after = user.patch("/api/users/me", &rename).send().expect(200).json();
     assert_eq!(after["username"], "New");
-    assert_eq!(
-        (&after["id"], &after["email"]),
-        (&before["id"], &before["email"])
-    );
+    assert_eq!((&after["id"], &after["email"]), (&before["id"], &before["email"]));
 }
 
 #[test]
@@ -620,9 +536,7 @@ fn broken_percent_encoding_is_told_and_not_guessed() {
     let shared = shared();
     let user = shared.user();
     for value in ["%", "%2", "%zz", "%ff", "%C3%28", "%ED%A0%80", "Іван%"] {
-        let answer = user
-            .get(format!("/api/contacts?last_name=x&first_name={value}"))
-            .send();
+        let answer = user.get(format!("/api/contacts?last_name=x&first_name={value}")).send();
         assert_problem(&answer, 422);
         assert_eq!(answer.faults(), ["first_name"], "{value}");
     }
@@ -689,12 +603,7 @@ fn a_whole_address_in_the_request_line_is_its_path() {
     let shared = shared();
     let user = shared.user();
     let base = format!("http://{}", shared.server.address);
-    for path in [
-        "/",
-        "/livez",
-        "/api/contacts?first_name=x",
-        "/api/contacts/",
-    ] {
+    for path in ["/", "/livez", "/api/contacts?first_name=x", "/api/contacts/"] {
         user.get(format!("{base}{path}")).send().expect(200);
     }
     assert_problem(&user.get(format!("{base}/no/such/path")).send(), 404);
@@ -718,20 +627,11 @@ fn a_page_that_the_client_has_is_304_however_it_was_packed() {
             assert!(!same || tag.starts_with("W/"), "{path}: {tag} for both");
         }
         let strong = tag.trim_start_matches("W/");
-        for known in [
-            tag.to_owned(),
-            strong.to_owned(),
-            format!("W/{strong}"),
-            format!("\"x\", {tag}"),
-            "*".to_owned(),
-        ] {
+        for known in [tag.to_owned(), strong.to_owned(), format!("W/{strong}"), format!("\"x\", {tag}"), "*".to_owned()]
+        {
             for encoding in ["identity", "gzip"] {
                 let answer = ask(encoding, &known).expect(304);
-                assert_eq!(
-                    (answer.body.len(), answer.header("Content-Type")),
-                    (0, None),
-                    "{known}"
-                );
+                assert_eq!((answer.body.len(), answer.header("Content-Type")), (0, None), "{known}");
                 assert_eq!(answer.header("ETag"), Some(tag));
             }
         }

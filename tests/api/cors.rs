@@ -10,9 +10,7 @@ const APP: &str = "https://app.example.com";
 
 fn cors_headers(answer: &Answer) -> Vec<&str> {
     let names = answer.headers.iter().map(|(name, _)| name.as_str());
-    names
-        .filter(|name| name.to_lowercase().starts_with("access-control-"))
-        .collect()
+    names.filter(|name| name.to_lowercase().starts_with("access-control-")).collect()
 }
 
 fn preflight(client: &Client, origin: &str, path: &str) -> Answer {
@@ -20,10 +18,7 @@ fn preflight(client: &Client, origin: &str, path: &str) -> Answer {
         .request("OPTIONS", path)
         .header("Origin", origin)
         .header("Access-Control-Request-Method", "PATCH")
-        .header(
-            "Access-Control-Request-Headers",
-            "authorization, content-type, if-match",
-        )
+        .header("Access-Control-Request-Headers", "authorization, content-type, if-match")
         .send()
 }
 
@@ -33,10 +28,7 @@ fn without_the_setting_no_other_origin_is_let_in() {
     let user = shared.user();
     let answer = user.get("/api/contacts").header("Origin", APP).send();
     assert_eq!(cors_headers(&answer.expect(200)), [""; 0]);
-    assert_eq!(
-        cors_headers(&preflight(&user, APP, "/api/contacts/1")),
-        [""; 0]
-    );
+    assert_eq!(cors_headers(&preflight(&user, APP, "/api/contacts/1")), [""; 0]);
 }
 
 #[test]
@@ -47,10 +39,7 @@ fn the_origins_of_the_setting_are_let_in_and_no_others() {
     let user = server.client().new_user("a@example.com");
     for origin in [APP, "http://localhost:5173"] {
         let preflight = preflight(&server.client(), origin, "/api/contacts/1").expect(204);
-        assert_eq!(
-            preflight.header("Access-Control-Allow-Origin"),
-            Some(origin)
-        );
+        assert_eq!(preflight.header("Access-Control-Allow-Origin"), Some(origin));
         let methods = preflight.header("Access-Control-Allow-Methods").unwrap();
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
             assert!(methods.contains(method), "{methods}");
@@ -65,49 +54,22 @@ fn the_origins_of_the_setting_are_let_in_and_no_others() {
         let made = made.header("Origin", origin).send().expect(201);
         assert_eq!(made.header("Access-Control-Allow-Origin"), Some(origin));
         let exposed = made.header("Access-Control-Expose-Headers").unwrap();
-        for header in [
-            "ETag",
-            "Link",
-            "Location",
-            "Retry-After",
-            "X-Request-Id",
-            "X-Total-Count",
-        ] {
+        for header in ["ETag", "Link", "Location", "Retry-After", "X-Request-Id", "X-Total-Count"] {
             assert!(exposed.contains(header), "{exposed}");
         }
         // A page must be able to read what was wrong.
         for path in ["/api/contacts?limit=0", "/no/such/path"] {
             let error = user.get(path).header("Origin", origin).send();
-            assert_eq!(
-                error.header("Access-Control-Allow-Origin"),
-                Some(origin),
-                "{path}"
-            );
+            assert_eq!(error.header("Access-Control-Allow-Origin"), Some(origin), "{path}");
             assert!(error.headers_named("Vary").contains(&"Origin"), "{error:?}");
         }
     }
-    for origin in [
-        "https://evil.example.com",
-        "https://app.example.com.evil.org",
-        "http://app.example.com",
-        "null",
-        "",
-    ] {
-        let answer = user
-            .get("/api/contacts")
-            .header("Origin", origin)
-            .send()
-            .expect(200);
+    for origin in ["https://evil.example.com", "https://app.example.com.evil.org", "http://app.example.com", "null", ""]
+    {
+        let answer = user.get("/api/contacts").header("Origin", origin).send().expect(200);
         assert_eq!(cors_headers(&answer), [""; 0], "{origin}");
-        assert_eq!(
-            cors_headers(&preflight(&user, origin, "/api/contacts/1")),
-            [""; 0],
-            "{origin}"
-        );
+        assert_eq!(cors_headers(&preflight(&user, origin, "/api/contacts/1")), [""; 0], "{origin}");
         // A cache must know that others may get another answer.
-        assert!(
-            answer.headers_named("Vary").contains(&"Origin"),
-            "{answer:?}"
-        );
+        assert!(answer.headers_named("Vary").contains(&"Origin"), "{answer:?}");
     }
 }

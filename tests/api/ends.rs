@@ -24,23 +24,13 @@ fn logging_out_ends_one_session_or_all_of_them() {
     assert_eq!(logout(&first, "/api/auth/logout?everywhere=maybe"), 422);
     assert_eq!(logout(&first, "/api/auth/logout"), 204);
     assert!(!is_alive(&first));
-    assert_eq!(
-        logout(&first, "/api/auth/logout"),
-        401,
-        "there is nobody to log out"
-    );
-    assert_eq!(
-        refresh(&two, first.refresh_token.as_deref().unwrap()).status,
-        401
-    );
+    assert_eq!(logout(&first, "/api/auth/logout"), 401, "there is nobody to log out");
+    assert_eq!(refresh(&two, first.refresh_token.as_deref().unwrap()).status, 401);
     assert!(is_alive(&second) && is_alive(&third));
     assert_eq!(logout(&second, "/api/auth/logout/?everywhere=true"), 204);
     for client in [&second, &third] {
         assert!(!is_alive(client));
-        assert_eq!(
-            refresh(&one, client.refresh_token.as_deref().unwrap()).status,
-            401
-        );
+        assert_eq!(refresh(&one, client.refresh_token.as_deref().unwrap()).status, 401);
     }
     assert!(is_alive(&olena));
 }
@@ -115,9 +105,7 @@ fn a_session_that_ended_stays_dead_on_an_instance_that_could_not_ask() {
     assert!(refused(&here), "what it knows it knows");
     database.allow();
     for server in [&here, &elsewhere, &begun] {
-        eventually("it is back", || {
-            server.client().get("/readyz").send().status == 200
-        });
+        eventually("it is back", || server.client().get("/readyz").send().status == 200);
         assert!(refused(server));
     }
 }
@@ -139,37 +127,14 @@ fn what_has_no_more_use_is_forgotten_and_nothing_else() {
                ('young', array[now() - interval '1 hour', now() - interval '14 minutes'], true);",
         )
         .unwrap();
-    let store = Store::new(&Options {
-        database: database.url().parse().unwrap(),
-        size: 1,
-    });
+    let store = Store::new(&Options { database: database.url().parse().unwrap(), size: 1 });
     store.migrate().unwrap();
     store.purge().unwrap();
-    let mut left = |query: &str| -> Vec<String> {
-        behind
-            .query(query, &[])
-            .unwrap()
-            .iter()
-            .map(|row| row.get(0))
-            .collect()
-    };
-    assert_eq!(
-        left("select id::text from sessions order by sessions.id"),
-        ["1", "2", "12"]
-    );
+    let mut left =
+        |query: &str| -> Vec<String> { behind.query(query, &[]).unwrap().iter().map(|row| row.get(0)).collect() };
+    assert_eq!(left("select id::text from sessions order by sessions.id"), ["1", "2", "12"]);
     assert_eq!(left("select session_id::text from revocations"), ["21"]);
-    assert_eq!(
-        left("select encode(subject, 'escape') from attempts"),
-        ["young"]
-    );
+    assert_eq!(left("select encode(subject, 'escape') from attempts"), ["young"]);
     // What no refresh token can revive any more is not listed either, though it is still there.
-    assert_eq!(
-        ivan.get("/api/auth/sessions")
-            .send()
-            .json()
-            .as_array()
-            .unwrap()
-            .len(),
-        1
-    );
+    assert_eq!(ivan.get("/api/auth/sessions").send().json().as_array().unwrap().len(), 1);
 }

@@ -192,13 +192,7 @@ fn hostile_values_in_bodies_are_no_5xx() {
         for body in bodies() {
             send(body);
         }
-        let raw: [&[u8]; 5] = [
-            b"\xff\xfe",
-            b"{\"first_name\":\"\xff\"}",
-            b"\0",
-            b"",
-            b"\xef\xbb\xbf{}",
-        ];
+        let raw: [&[u8]; 5] = [b"\xff\xfe", b"{\"first_name\":\"\xff\"}", b"\0", b"", b"\xef\xbb\xbf{}"];
         for body in raw {
             let request = user.request(route.method.as_str(), &path);
             let request = request.header("Content-Type", "application/json");
@@ -215,11 +209,7 @@ fn hostile_bodies_of_every_media_type_are_no_5xx() {
     let database = database();
     let server = Setup::on(&database).with("LOGIN_ATTEMPTS", "0").ready();
     let user = server.client().new_user(&unused_email());
-    let mut all: Vec<Vec<u8>> = bodies()
-        .into_iter()
-        .chain(texts())
-        .map(String::into_bytes)
-        .collect();
+    let mut all: Vec<Vec<u8>> = bodies().into_iter().chain(texts()).map(String::into_bytes).collect();
     for text in [
         "",
         "\0",
@@ -236,17 +226,11 @@ fn hostile_bodies_of_every_media_type_are_no_5xx() {
     all.push(b"\xff\xfe\x00".to_vec());
     all.push(b"first_name\n\xff\n".to_vec());
     all.push(b"BEGIN:VCARD\r\n".repeat(50_000));
-    for route in routes()
-        .into_iter()
-        .filter(|route| !route.is_guarded() || route.path.contains("contacts"))
-    {
+    for route in routes().into_iter().filter(|route| !route.is_guarded() || route.path.contains("contacts")) {
         for (kind, _) in &operation(&route).bodies {
             for body in &all {
                 let request = user.request(route.method.as_str(), with_parameter(route.path, "1"));
-                let answer = request
-                    .header("Content-Type", kind)
-                    .body(body.clone())
-                    .send();
+                let answer = request.header("Content-Type", kind).body(body.clone()).send();
                 let start = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
                 assert_client_error(&answer, &format!("{} as {kind}: {start}", route.path));
             }
@@ -287,9 +271,7 @@ fn assert_no_fault_in(log: &str) {
     // The start, when the database has not been reached yet, is not what this is about.
     let told = log.lines().filter(|line| !line.contains("reached yet"));
     for line in told {
-        let fault = ["panicked", "ERROR", "WARN"]
-            .iter()
-            .any(|w| line.contains(w));
+        let fault = ["panicked", "ERROR", "WARN"].iter().any(|w| line.contains(w));
         assert!(!fault, "{line}");
     }
 }
@@ -301,20 +283,8 @@ fn hostile_headers_are_no_5xx() {
     let id = user.new_contact(&serde_json::json!({ "first_name": "A" }));
     let path = format!("/api/contacts/{id}");
     let long = "\"1\",".repeat(3_000);
-    let values = [
-        "",
-        "\"",
-        "\"\"",
-        "W/",
-        "W/\"1\"",
-        "*,*",
-        ",,,",
-        "\"99999999999999999999\"",
-        "\"-1\"",
-        "\"a,b\"",
-        "é",
-        &long,
-    ];
+    let values =
+        ["", "\"", "\"\"", "W/", "W/\"1\"", "*,*", ",,,", "\"99999999999999999999\"", "\"-1\"", "\"a,b\"", "é", &long];
     for value in values {
         for name in [
             "If-Match",
@@ -329,18 +299,11 @@ fn hostile_headers_are_no_5xx() {
         ] {
             for method in ["GET", "PUT", "PATCH", "DELETE"] {
                 let request = user.request(method, &path).header(name, value);
-                let request = if name == "Content-Type" {
-                    request
-                } else {
-                    request.header("Content-Type", "application/json")
-                };
+                let request =
+                    if name == "Content-Type" { request } else { request.header("Content-Type", "application/json") };
                 // Nothing that fits, so that the contact stays: what counts is what is made of the header.
                 let answer = request.body("{\"first_name\":1}").send();
-                assert!(
-                    answer.status < 500,
-                    "{method} {name}: {value:?}: {}",
-                    answer.text()
-                );
+                assert!(answer.status < 500, "{method} {name}: {value:?}: {}", answer.text());
             }
             user.login_anew(name, value);
         }
@@ -361,17 +324,7 @@ impl Client {
 fn hostile_searches_find_what_they_say_and_nothing_else() {
     let shared = shared();
     let user = shared.user();
-    let names = [
-        "100%",
-        "a_b",
-        r"back\slash",
-        "O'Brien",
-        "plain",
-        "aXb",
-        "semi;colon",
-        "quo\"te",
-        "--",
-    ];
+    let names = ["100%", "a_b", r"back\slash", "O'Brien", "plain", "aXb", "semi;colon", "quo\"te", "--"];
     for name in names {
         user.new_contact(&serde_json::json!({ "first_name": name }));
     }
@@ -389,18 +342,11 @@ fn hostile_searches_find_what_they_say_and_nothing_else() {
         assert_eq!(search("%%"), [""; 0]);
         for nothing in ["\0", "\u{1f}", "\u{301}", "a\u{1f}b"] {
             let all: Vec<String> = search(nothing);
-            assert!(
-                all.len() < names.len(),
-                "{nothing:?} must not find the whole address book: {all:?}"
-            );
+            assert!(all.len() < names.len(), "{nothing:?} must not find the whole address book: {all:?}");
         }
         assert_eq!(search("\0"), [""; 0]);
         assert_eq!(search("\u{1f}"), [""; 0]);
     }
-    let whole: Value = user
-        .get("/api/contacts?first_name=")
-        .send()
-        .expect(200)
-        .json();
+    let whole: Value = user.get("/api/contacts?first_name=").send().expect(200).json();
     assert_eq!(whole.as_array().unwrap().len(), names.len());
 }

@@ -27,16 +27,11 @@ fn a_flood_of_logins_is_refused_in_time_and_holds_up_no_read() {
             let (client, wrong, checked, refused) = (server.client(), &wrong, &checked, &refused);
             scope.spawn(move || {
                 let id = format!("login-{n}");
-                let request = client
-                    .post("/api/auth/login", wrong)
-                    .header("X-Request-Id", &id);
+                let request = client.post("/api/auth/login", wrong).header("X-Request-Id", &id);
                 let answer = request.header("Origin", "https://app.example.com").send();
                 // Refused or not, it is an answer like any other.
                 assert_eq!(answer.header("X-Request-Id"), Some(id.as_str()));
-                assert_eq!(
-                    answer.header("Access-Control-Allow-Origin"),
-                    Some("https://app.example.com")
-                );
+                assert_eq!(answer.header("Access-Control-Allow-Origin"), Some("https://app.example.com"));
                 assert_eq!(answer.json()["request_id"], json!(id));
                 if answer.status == 503 {
                     assert!(answer.header("Retry-After").is_some());
@@ -47,9 +42,7 @@ fn a_flood_of_logins_is_refused_in_time_and_holds_up_no_read() {
                 }
             });
         }
-        eventually("the slow lane is full", || {
-            refused.load(Ordering::SeqCst) > 0
-        });
+        eventually("the slow lane is full", || refused.load(Ordering::SeqCst) > 0);
         user.get("/api/contacts").send().expect(200);
         let before = checked.load(Ordering::SeqCst);
         assert!(before < 60, "a read waited for {before} logins");

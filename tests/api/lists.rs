@@ -11,10 +11,7 @@ use crate::support::server::Server;
 use crate::support::shared::shared;
 
 fn names(user: &Client, query: &str) -> Vec<String> {
-    user.get(format!("/api/contacts?{query}"))
-        .send()
-        .expect(200)
-        .names()
+    user.get(format!("/api/contacts?{query}")).send().expect(200).names()
 }
 
 fn search(user: &Client, field: &str, text: &str) -> Vec<String> {
@@ -31,16 +28,7 @@ fn person(first: &str, last: &str, email: &str, phone: &str) -> Value {
 fn search_folds_case_and_accents() {
     let shared = shared();
     let user = shared.user();
-    for name in [
-        "Іван",
-        "José",
-        "Οδυσσέας",
-        "Straße",
-        "İpek",
-        "Ångström",
-        "日本",
-        "Ёлка",
-    ] {
+    for name in ["Іван", "José", "Οδυσσέας", "Straße", "İpek", "Ångström", "日本", "Ёлка"] {
         user.new_contact(&json!({ "first_name": name }));
     }
     for (text, found) in [
@@ -79,13 +67,7 @@ fn each_filter_looks_into_its_own_field_and_all_must_hold() {
     assert_eq!(names(&user, "email=anna"), ["Berg"]);
     assert_eq!(names(&user, "email=EXAMPLE.com"), ["Anna", "Berg", "Carl"]);
     assert_eq!(names(&user, "first_name=a&last_name=a"), ["Carl"]);
-    assert_eq!(
-        names(
-            &user,
-            "first_name=anna&last_name=berg&email=carl&phone_number=11"
-        ),
-        ["Anna"]
-    );
+    assert_eq!(names(&user, "first_name=anna&last_name=berg&email=carl&phone_number=11"), ["Anna"]);
     assert_eq!(names(&user, "first_name=anna&last_name=carl"), [""; 0]);
     assert_eq!(names(&user, "q=anna"), ["Anna", "Berg", "Carl"]);
     assert_eq!(names(&user, "q=anna&first_name=berg"), ["Berg"]);
@@ -95,10 +77,7 @@ fn each_filter_looks_into_its_own_field_and_all_must_hold() {
     assert_eq!(names(&user, "q=annaberg"), [""; 0]);
     assert_eq!(names(&user, "q=anna%20berg"), [""; 0]);
     // A filter that is empty asks nothing.
-    assert_eq!(
-        names(&user, "first_name=&q=&last_name=&email=&phone_number=").len(),
-        3
-    );
+    assert_eq!(names(&user, "first_name=&q=&last_name=&email=&phone_number=").len(), 3);
     // A space counts.
     user.new_contact(&person("Anna Maria", "", "", ""));
     assert_eq!(names(&user, "first_name=anna%20"), ["Anna Maria"]);
@@ -112,14 +91,7 @@ fn a_phone_is_found_by_its_digits_however_it_is_written() {
     user.new_contact(&person("B", "", "", "0671112233 ext. 5"));
     user.new_contact(&person("C", "", "", "٠٥٠٩٩"));
     user.new_contact(&person("D", "0501234", "", ""));
-    for text in [
-        "0501234",
-        "050-12-34",
-        "+38 050",
-        "(050) 1234",
-        "38.050/123",
-        "050\u{a0}1234567",
-    ] {
+    for text in ["0501234", "050-12-34", "+38 050", "(050) 1234", "38.050/123", "050\u{a0}1234567"] {
         assert_eq!(search(&user, "phone_number", text), ["A"], "{text}");
     }
     assert_eq!(search(&user, "phone_number", "22335"), ["B"]);
@@ -156,40 +128,14 @@ fn patterns_are_literal() {
 
 // ------------------------------------------------------------------------------------------------------------------- order
 
-const KEYS: [&str; 7] = [
-    "id",
-    "first_name",
-    "last_name",
-    "email",
-    "birthday",
-    "created_at",
-    "updated_at",
-];
+const KEYS: [&str; 7] = ["id", "first_name", "last_name", "email", "birthday", "created_at", "updated_at"];
 
 /// Contacts with ties, absent values, and texts whose order by bytes, by letters and by locale differ.
 fn mixed_book(user: &Client) {
-    let firsts = [
-        "b", "A", "a", "Ä", "z", "Z", "я", "Ё", "a b", "ab", "a-b", "1", "10", "2",
-    ];
-    let lasts = [
-        json!(null),
-        json!("Zed"),
-        json!("éclair"),
-        json!("Eclair"),
-        json!("ecru"),
-    ];
-    let emails = [
-        json!(null),
-        json!("Z@x.org"),
-        json!("a@x.org"),
-        json!("a_b@x.org"),
-    ];
-    let days = [
-        json!(null),
-        json!("2000-02-29"),
-        json!("1999-12-31"),
-        json!("1900-01-01"),
-    ];
+    let firsts = ["b", "A", "a", "Ä", "z", "Z", "я", "Ё", "a b", "ab", "a-b", "1", "10", "2"];
+    let lasts = [json!(null), json!("Zed"), json!("éclair"), json!("Eclair"), json!("ecru")];
+    let emails = [json!(null), json!("Z@x.org"), json!("a@x.org"), json!("a_b@x.org")];
+    let days = [json!(null), json!("2000-02-29"), json!("1999-12-31"), json!("1900-01-01")];
     let mut ids = Vec::new();
     for n in 0..42 {
         ids.push(user.new_contact(&json!({
@@ -201,18 +147,12 @@ fn mixed_book(user: &Client) {
     }
     // Written anew out of order, so that updated_at is another order than created_at.
     for n in [5, 1, 33, 20] {
-        user.patch(&format!("/api/contacts/{}", ids[n]), &json!({}))
-            .send()
-            .expect(200);
+        user.patch(&format!("/api/contacts/{}", ids[n]), &json!({})).send().expect(200);
     }
 }
 
 /// The order that is promised: by the folded text or the value, an absent one before any other, ties by id; turned as a whole.
-fn oracle(
-    mut contacts: Vec<Value>,
-    moments: &BTreeMap<i64, (String, String)>,
-    sort: &str,
-) -> Vec<i64> {
+fn oracle(mut contacts: Vec<Value>, moments: &BTreeMap<i64, (String, String)>, sort: &str) -> Vec<i64> {
     let id = |contact: &Value| contact["id"].as_i64().unwrap();
     let name = sort.trim_start_matches('-');
     let key = |contact: &Value| match name {
@@ -232,15 +172,12 @@ fn oracle(
 fn ids(answer: &Answer) -> Vec<i64> {
     let list = answer.json();
     let contacts = list.as_array().expect("a list").iter();
-    contacts
-        .map(|contact| contact["id"].as_i64().unwrap())
-        .collect()
+    contacts.map(|contact| contact["id"].as_i64().unwrap()).collect()
 }
 
 /// Both directions of every key.
 fn sorts() -> impl Iterator<Item = String> {
-    KEYS.iter()
-        .flat_map(|key| [(*key).to_owned(), format!("-{key}")])
+    KEYS.iter().flat_map(|key| [(*key).to_owned(), format!("-{key}")])
 }
 
 #[test]
@@ -248,59 +185,33 @@ fn every_sort_orders_as_promised_whole_and_in_pages() {
     let (server, database) = Server::with_database();
     let user = server.client().new_user("a@example.com");
     mixed_book(&user);
-    let all = user
-        .get("/api/contacts?limit=1000")
-        .send()
-        .expect(200)
-        .json();
+    let all = user.get("/api/contacts?limit=1000").send().expect(200).json();
     let all = all.as_array().unwrap().clone();
     // The API shows whole seconds; the order is to the microsecond.
-    let exact = "select id, to_char(created_at, 'YYYYMMDDHH24MISSUS'), to_char(updated_at, 'YYYYMMDDHH24MISSUS') from contacts";
+    let exact =
+        "select id, to_char(created_at, 'YYYYMMDDHH24MISSUS'), to_char(updated_at, 'YYYYMMDDHH24MISSUS') from contacts";
     let rows = database.client().query(exact, &[]).unwrap();
-    let moments = rows
-        .iter()
-        .map(|row| (row.get(0), (row.get(1), row.get(2))))
-        .collect();
+    let moments = rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect();
     for sort in sorts() {
         let expected = oracle(all.clone(), &moments, &sort);
-        let whole = user
-            .get(format!("/api/contacts?sort={sort}"))
-            .send()
-            .expect(200);
+        let whole = user.get(format!("/api/contacts?sort={sort}")).send().expect(200);
         assert_eq!(ids(&whole), expected, "sort={sort}");
         for limit in [1, 5, 41, 42, 43] {
             let pages = walk(&user, &format!("/api/contacts?sort={sort}&limit={limit}"));
             assert_eq!(pages.concat(), expected, "sort={sort}&limit={limit}");
             let sizes: BTreeSet<_> = pages[..pages.len() - 1].iter().map(Vec::len).collect();
             assert!(sizes.iter().all(|size| *size == limit), "{sizes:?}");
-            assert!(
-                !pages.last().unwrap().is_empty(),
-                "no empty page at the end"
-            );
+            assert!(!pages.last().unwrap().is_empty(), "no empty page at the end");
         }
         for skip in [0, 1, 41, 42, 1000] {
-            let rest = user
-                .get(format!("/api/contacts?sort={sort}&skip={skip}"))
-                .send();
+            let rest = user.get(format!("/api/contacts?sort={sort}&skip={skip}")).send();
             let expected = expected.get(skip..).unwrap_or_default();
             assert_eq!(ids(&rest.expect(200)), expected, "sort={sort}&skip={skip}");
         }
         // With a filter the order is the same.
-        let filtered = walk(
-            &user,
-            &format!("/api/contacts?sort={sort}&limit=4&email=x.org"),
-        )
-        .concat();
-        let with_email: Vec<_> = all
-            .iter()
-            .filter(|c| c["email"].is_string())
-            .cloned()
-            .collect();
-        assert_eq!(
-            filtered,
-            oracle(with_email, &moments, &sort),
-            "{sort}, filtered"
-        );
+        let filtered = walk(&user, &format!("/api/contacts?sort={sort}&limit=4&email=x.org")).concat();
+        let with_email: Vec<_> = all.iter().filter(|c| c["email"].is_string()).cloned().collect();
+        assert_eq!(filtered, oracle(with_email, &moments, &sort), "{sort}, filtered");
     }
 }
 
@@ -347,10 +258,7 @@ fn skip_and_limit_have_bounds_and_defaults() {
     assert_eq!(page("skip=1000000000&limit=1000"), [0; 0]);
     assert_eq!(page("sort=-email&skip=1000000000&limit=1000"), [0; 0]);
     assert_eq!(page("q=0&skip=1000000000&limit=1000"), [0; 0]);
-    assert_eq!(
-        page("limit=5&sort=-id"),
-        all.iter().rev().take(5).copied().collect::<Vec<_>>()
-    );
+    assert_eq!(page("limit=5&sort=-id"), all.iter().rev().take(5).copied().collect::<Vec<_>>());
     for (query, field) in [
         ("limit=0", "limit"),
         ("limit=1001", "limit"),
@@ -372,10 +280,7 @@ fn skip_and_limit_have_bounds_and_defaults() {
     let skipped = walk(&user, "/api/contacts?skip=900&limit=50");
     assert_eq!(skipped.concat(), all[900..]);
     let turned = walk(&user, "/api/contacts?skip=1&limit=500&sort=-first_name");
-    assert_eq!(
-        turned.concat(),
-        all.iter().rev().skip(1).copied().collect::<Vec<_>>()
-    );
+    assert_eq!(turned.concat(), all.iter().rev().skip(1).copied().collect::<Vec<_>>());
 }
 
 #[test]
@@ -392,16 +297,10 @@ fn a_link_repeats_the_query_and_can_be_followed_as_it_is() {
         "limit=2&limit=3&unknown=<\">&last_name=x",
         "limit=2&first_name=Іван&skip=0&cursor=",
     ] {
-        let answer = user
-            .get(format!("/api/contacts?{query}"))
-            .send()
-            .expect(200);
+        let answer = user.get(format!("/api/contacts?{query}")).send().expect(200);
         assert_eq!(answer.names().len(), 2, "{query}");
         let next = next_link(&answer).expect("there is more");
-        assert!(
-            next.starts_with("/api/contacts?") && next.is_ascii(),
-            "{next}"
-        );
+        assert!(next.starts_with("/api/contacts?") && next.is_ascii(), "{next}");
         assert_eq!(walk(&user, &next).concat().len(), 3, "{next}");
     }
     let all = user.get("/api/contacts?limit=5").send().expect(200);
@@ -412,9 +311,7 @@ fn a_link_repeats_the_query_and_can_be_followed_as_it_is() {
     assert_eq!(pages.concat().len(), 5);
     let four = "\u{1f600}".repeat(254);
     let query = format!("limit=2&first_name={four}&last_name={four}&email={four}&q={four}");
-    user.get(format!("/api/contacts?{query}"))
-        .send()
-        .expect(200);
+    user.get(format!("/api/contacts?{query}")).send().expect(200);
 }
 
 #[test]
@@ -422,10 +319,7 @@ fn the_whole_number_is_told_when_it_is_asked_for() {
     let shared = shared();
     let user = shared.user();
     let total = |query: &str| {
-        let answer = user
-            .get(format!("/api/contacts?{query}"))
-            .send()
-            .expect(200);
+        let answer = user.get(format!("/api/contacts?{query}")).send().expect(200);
         answer.header("X-Total-Count").map(str::to_owned)
     };
     assert_eq!(total("count=true").as_deref(), Some("0"));
@@ -434,24 +328,14 @@ fn the_whole_number_is_told_when_it_is_asked_for() {
     }
     assert_eq!(total("count=true").as_deref(), Some("7"));
     assert_eq!(total("count=true&limit=2&skip=3").as_deref(), Some("7"));
-    assert_eq!(
-        total("count=true&first_name=anna&limit=1").as_deref(),
-        Some("3")
-    );
+    assert_eq!(total("count=true&first_name=anna&limit=1").as_deref(), Some("3"));
     assert_eq!(total("count=true&q=berg&sort=-email").as_deref(), Some("4"));
     assert_eq!(total("count=true&q=nobody").as_deref(), Some("0"));
     assert_eq!(total(""), None);
     assert_eq!(total("count=false"), None);
-    let first = user
-        .get("/api/contacts?count=true&limit=2")
-        .send()
-        .expect(200);
+    let first = user.get("/api/contacts?count=true&limit=2").send().expect(200);
     let second = user.get(next_link(&first).unwrap()).send().expect(200);
-    assert_eq!(
-        second.header("X-Total-Count"),
-        Some("7"),
-        "the same on every page"
-    );
+    assert_eq!(second.header("X-Total-Count"), Some("7"), "the same on every page");
 }
 
 #[test]
@@ -462,36 +346,18 @@ fn what_is_no_cursor_of_this_order_is_422() {
         user.new_contact(&person(&n.to_string(), "", "", ""));
     }
     let cursor_of = |sort: &str| {
-        let answer = user
-            .get(format!("/api/contacts?limit=1&sort={sort}"))
-            .send();
+        let answer = user.get(format!("/api/contacts?limit=1&sort={sort}")).send();
         let next = next_link(&answer.expect(200)).unwrap();
         next.split_once("cursor=").unwrap().1.to_owned()
     };
     let ask = |query: String| user.get(format!("/api/contacts?{query}")).send();
-    for garbage in [
-        "x",
-        "0",
-        "00",
-        "zz",
-        "%00",
-        "ff",
-        "6964",
-        "69640a310a00",
-        "-1",
-        "Ж",
-    ] {
+    for garbage in ["x", "0", "00", "zz", "%00", "ff", "6964", "69640a310a00", "-1", "Ж"] {
         let answer = ask(format!("cursor={garbage}")).expect(422);
         assert_eq!(answer.faults(), ["cursor"], "{garbage}");
     }
     let by_id = cursor_of("id");
     let cut = &by_id[..by_id.len() - 2];
-    assert_eq!(
-        ask(format!("cursor={cut}&sort=first_name"))
-            .expect(422)
-            .faults(),
-        ["cursor"]
-    );
+    assert_eq!(ask(format!("cursor={cut}&sort=first_name")).expect(422).faults(), ["cursor"]);
     for sort in sorts() {
         let cursor = cursor_of(&sort);
         ask(format!("sort={sort}&cursor={cursor}")).expect(200);
@@ -552,14 +418,10 @@ fn walk_among_changes(sort: &str) {
             let last = seen.last().copied();
             scope.spawn(move || {
                 for id in doomed.split_off(doomed.len().saturating_sub(20)) {
-                    user.delete(&format!("/api/contacts/{id}"))
-                        .send()
-                        .expect(204);
+                    user.delete(&format!("/api/contacts/{id}")).send().expect(204);
                 }
                 for id in doomed.drain(..doomed.len().min(20)) {
-                    user.delete(&format!("/api/contacts/{id}"))
-                        .send()
-                        .expect(204);
+                    user.delete(&format!("/api/contacts/{id}")).send().expect(204);
                 }
             });
             scope.spawn(move || {
@@ -574,11 +436,7 @@ fn walk_among_changes(sort: &str) {
         });
     }
     assert!(pages >= 20, "{pages} pages");
-    assert!(
-        doomed.len() < 300,
-        "most went away while the walk went on: {}",
-        doomed.len()
-    );
+    assert!(doomed.len() < 300, "most went away while the walk went on: {}", doomed.len());
     let mut times = BTreeMap::<i64, usize>::new();
     for id in seen {
         *times.entry(id).or_default() += 1;

@@ -42,21 +42,8 @@ const NAMES: [&str; 16] = [
     "İ",
     "7",
 ];
-const EMAILS: [&str; 5] = [
-    "ivan@gmail.com",
-    "IVAN@gmail.com",
-    "o_b@x.org",
-    "пошта@приклад.укр",
-    "a%b@x.org",
-];
-const PHONES: [&str; 6] = [
-    "+38 (050) 123-45-67",
-    "0501234567",
-    "7",
-    "٠٥٠",
-    "ext",
-    "12-34",
-];
+const EMAILS: [&str; 5] = ["ivan@gmail.com", "IVAN@gmail.com", "o_b@x.org", "пошта@приклад.укр", "a%b@x.org"];
+const PHONES: [&str; 6] = ["+38 (050) 123-45-67", "0501234567", "7", "٠٥٠", "ext", "12-34"];
 const DAYS: [&str; 4] = ["2000-02-29", "1999-12-31", "1900-01-01", "2020-06-15"];
 const FIELDS: [&str; 4] = ["first_name", "last_name", "email", "phone_number"];
 
@@ -72,13 +59,7 @@ fn value(dice: &mut Dice, field: &str) -> Value {
 /// Some fields, each with a value or cleared.
 fn some_fields(dice: &mut Dice) -> Value {
     let mut fields = json!({});
-    for field in [
-        "last_name",
-        "email",
-        "phone_number",
-        "birthday",
-        "additional_info",
-    ] {
+    for field in ["last_name", "email", "phone_number", "birthday", "additional_info"] {
         match dice.roll(3) {
             0 => fields[field] = value(dice, field),
             1 => fields[field] = Value::Null,
@@ -102,14 +83,10 @@ fn matches(contact: &Value, field: &str, needle: &str) -> bool {
         "phone_number" => !digits(needle).is_empty() && phone.contains(&digits(needle)),
         "q" => {
             let folded = fold(needle);
-            let looks_like_phone = needle
-                .chars()
-                .all(|c| " +-()./".contains(c) || !digits(&c.to_string()).is_empty());
-            let by_digits =
-                looks_like_phone && !digits(needle).is_empty() && phone.contains(&digits(needle));
+            let looks_like_phone = needle.chars().all(|c| " +-()./".contains(c) || !digits(&c.to_string()).is_empty());
+            let by_digits = looks_like_phone && !digits(needle).is_empty() && phone.contains(&digits(needle));
             let in_text = |field: &&str| fold(text(contact, field)).contains(&folded);
-            !folded.is_empty() && (FIELDS[..3].iter().any(in_text) || phone.contains(&folded))
-                || by_digits
+            !folded.is_empty() && (FIELDS[..3].iter().any(in_text) || phone.contains(&folded)) || by_digits
         }
         _ => !fold(needle).is_empty() && fold(text(contact, field)).contains(&fold(needle)),
     }
@@ -117,11 +94,7 @@ fn matches(contact: &Value, field: &str, needle: &str) -> bool {
 
 /// A filter that has a chance: a part of something that may be there, in the same or in another case.
 fn needle(dice: &mut Dice, field: &str) -> String {
-    let field = if field == "q" {
-        FIELDS[dice.roll(4)]
-    } else {
-        field
-    };
+    let field = if field == "q" { FIELDS[dice.roll(4)] } else { field };
     let whole = value(dice, field).as_str().unwrap().to_owned();
     let letters: Vec<char> = whole.chars().collect();
     let from = dice.roll(letters.len());
@@ -160,11 +133,7 @@ fn compare(dice: &mut Dice, user: &Client, book: &[Value]) -> bool {
     let target = format!("/api/contacts?{query}sort={minus}{sort}&limit=1000&count=true");
     let answer = user.get(&target).send().expect(200);
     assert_eq!(answer.json(), json!(expected), "{target}");
-    assert_eq!(
-        answer.header("X-Total-Count"),
-        Some(expected.len().to_string().as_str()),
-        "{target}"
-    );
+    assert_eq!(answer.header("X-Total-Count"), Some(expected.len().to_string().as_str()), "{target}");
     !expected.is_empty() && expected.len() < book.len()
 }
 
@@ -194,11 +163,7 @@ fn the_book_agrees_with_one_in_memory_whatever_is_done() {
             }
             3 | 4 if !book.is_empty() => {
                 let before = book[at].clone();
-                book[at] = user
-                    .patch(&path(&before), &fields)
-                    .send()
-                    .expect(200)
-                    .json();
+                book[at] = user.patch(&path(&before), &fields).send().expect(200).json();
                 agrees(&book[at], &fields, Some(&before));
             }
             5 if !book.is_empty() => {
@@ -208,22 +173,12 @@ fn the_book_agrees_with_one_in_memory_whatever_is_done() {
         }
         telling += usize::from(compare(&mut dice, &user, &book));
     }
-    assert!(
-        telling > 100,
-        "only {telling} searches told one contact from another"
-    );
+    assert!(telling > 100, "only {telling} searches told one contact from another");
 }
 
 /// What was written is there, and what was not is as it was before, or null.
 fn agrees(contact: &Value, written: &Value, before: Option<&Value>) {
-    for field in [
-        "first_name",
-        "last_name",
-        "email",
-        "phone_number",
-        "birthday",
-        "additional_info",
-    ] {
+    for field in ["first_name", "last_name", "email", "phone_number", "birthday", "additional_info"] {
         let unwritten = before.map_or(&Value::Null, |before| &before[field]);
         let expected = written.get(field).unwrap_or(unwritten);
         assert_eq!(&contact[field], expected, "{field} of {written}");

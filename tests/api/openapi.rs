@@ -43,23 +43,13 @@ fn the_document_has_every_route_and_nothing_else() {
             let ways = operation["security"].as_array().into_iter().flatten();
             let is_guarded = ways.clone().any(|way| way.get("password").is_some());
             let takes_token = ways.count() > 0;
-            assert_eq!(
-                takes_token,
-                is_guarded || path == "/api/auth/refresh_token",
-                "{path}"
-            );
+            assert_eq!(takes_token, is_guarded || path == "/api/auth/refresh_token", "{path}");
             (method, path, is_guarded)
         })
         .collect();
     let table: BTreeSet<_> = routes()
         .iter()
-        .map(|route| {
-            (
-                route.method.as_str().to_owned(),
-                route.path.to_owned(),
-                route.is_guarded(),
-            )
-        })
+        .map(|route| (route.method.as_str().to_owned(), route.path.to_owned(), route.is_guarded()))
         .collect();
     assert_eq!(documented, table);
 }
@@ -78,28 +68,16 @@ fn the_document_is_openapi_3_1() {
         let id = text(operation, "operationId");
         assert!(ids.insert(id.to_owned()), "{id} is there twice");
         assert!(!text(operation, "summary").is_empty(), "{what}");
-        assert_eq!(
-            operation["tags"].as_array().expect("tags").len(),
-            1,
-            "{what}"
-        );
+        assert_eq!(operation["tags"].as_array().expect("tags").len(), 1, "{what}");
         check_parameters(&path, operation);
         check_responses(&what, operation);
         if let Some(body) = operation.get("requestBody") {
             assert!(body["required"].is_boolean(), "{what}");
-            assert!(
-                !body["content"].as_object().expect("content").is_empty(),
-                "{what}"
-            );
+            assert!(!body["content"].as_object().expect("content").is_empty(), "{what}");
         }
         for requirement in operation["security"].as_array().into_iter().flatten() {
             for scheme in requirement.as_object().expect("a requirement").keys() {
-                assert!(
-                    document["components"]["securitySchemes"]
-                        .get(scheme)
-                        .is_some(),
-                    "{scheme}"
-                );
+                assert!(document["components"]["securitySchemes"].get(scheme).is_some(), "{scheme}");
             }
         }
     }
@@ -110,10 +88,7 @@ fn check_parameters(path: &str, operation: &Value) {
     let mut in_path = BTreeSet::new();
     for parameter in operation["parameters"].as_array().into_iter().flatten() {
         let (name, place) = (text(parameter, "name"), text(parameter, "in"));
-        assert!(
-            ["path", "query", "header"].contains(&place),
-            "{path}: {place}"
-        );
+        assert!(["path", "query", "header"].contains(&place), "{path}: {place}");
         assert!(seen.insert((name, place)), "{path}: {name} twice");
         assert!(parameter["schema"].is_object(), "{path}: {name}");
         assert!(!text(parameter, "description").is_empty(), "{path}: {name}");
@@ -122,37 +97,22 @@ fn check_parameters(path: &str, operation: &Value) {
             in_path.insert(name);
         }
     }
-    let in_template: BTreeSet<_> = path
-        .split('{')
-        .skip(1)
-        .filter_map(|rest| rest.split('}').next())
-        .collect();
+    let in_template: BTreeSet<_> = path.split('{').skip(1).filter_map(|rest| rest.split('}').next()).collect();
     assert_eq!(in_path, in_template, "{path}");
 }
 
 fn check_responses(what: &str, operation: &Value) {
     let responses = operation["responses"].as_object().expect("responses");
-    assert!(
-        responses.keys().any(|status| status.starts_with('2')),
-        "{what}"
-    );
+    assert!(responses.keys().any(|status| status.starts_with('2')), "{what}");
     for (status, response) in responses {
         let status: u16 = status.parse().expect("a status");
         assert!((200..600).contains(&status), "{what}: {status}");
-        assert!(
-            !text(response, "description").is_empty(),
-            "{what}: {status}"
-        );
+        assert!(!text(response, "description").is_empty(), "{what}: {status}");
         for (media_type, content) in response["content"].as_object().into_iter().flatten() {
             assert!(media_type.contains('/'), "{what}: {media_type}");
-            assert!(
-                content["schema"].is_object(),
-                "{what}: {status} {media_type}"
-            );
+            assert!(content["schema"].is_object(), "{what}: {status} {media_type}");
         }
-        let is_problem = response
-            .pointer("/content/application~1problem+json")
-            .is_some();
+        let is_problem = response.pointer("/content/application~1problem+json").is_some();
         assert_eq!(is_problem, status >= 400, "{what}: {status}");
     }
 }
@@ -175,13 +135,8 @@ fn every_reference_leads_somewhere_and_every_schema_is_used() {
             _ => {}
         }
     }
-    let schemas = document["components"]["schemas"]
-        .as_object()
-        .expect("schemas");
-    let there: BTreeSet<_> = schemas
-        .keys()
-        .map(|name| format!("#/components/schemas/{name}"))
-        .collect();
+    let schemas = document["components"]["schemas"].as_object().expect("schemas");
+    let there: BTreeSet<_> = schemas.keys().map(|name| format!("#/components/schemas/{name}")).collect();
     assert_eq!(used, there);
 }
 
@@ -201,31 +156,22 @@ impl Truth {
         let what = format!("{method} {path} {}", answer.status);
         let operation = &self.document["paths"][path][method.to_lowercase()];
         let response = &operation["responses"][answer.status.to_string()];
-        assert!(
-            response.is_object(),
-            "{what} is not documented: {}",
-            answer.text()
-        );
+        assert!(response.is_object(), "{what} is not documented: {}", answer.text());
         if answer.status < 300 {
             self.succeeded.insert((method.to_owned(), path.to_owned()));
         }
         let Some(kind) = answer.header("Content-Type") else {
             assert!(answer.body.is_empty(), "{what} has a body of no type");
-            assert!(
-                response.get("content").is_none(),
-                "{what} should have had a body"
-            );
+            assert!(response.get("content").is_none(), "{what} should have had a body");
             return answer;
         };
         let kind = kind.split(';').next().unwrap_or_default();
         let content = response["content"].as_object();
         let content = content.unwrap_or_else(|| panic!("{what} should have had no body"));
         let content = content.get(kind).or(content.get("*/*"));
-        let schema =
-            &content.unwrap_or_else(|| panic!("{what}: {kind} is not documented"))["schema"];
+        let schema = &content.unwrap_or_else(|| panic!("{what}: {kind} is not documented"))["schema"];
         if kind.ends_with("json") {
-            check(&self.document, schema, &answer.json())
-                .unwrap_or_else(|fault| panic!("{what}: {fault}"));
+            check(&self.document, schema, &answer.json()).unwrap_or_else(|fault| panic!("{what}: {fault}"));
         }
         answer
     }
@@ -235,87 +181,36 @@ impl Truth {
 fn real_answers_are_as_documented() {
     let (server, _database) = Server::with_database();
     let nobody = server.client();
-    let mut truth = Truth {
-        document: document(&nobody),
-        succeeded: BTreeSet::new(),
-    };
+    let mut truth = Truth { document: document(&nobody), succeeded: BTreeSet::new() };
     good_answers_of_accounts(&mut truth, &nobody);
     let user = nobody.new_user("book@example.com");
     good_answers_of_contacts(&mut truth, &user);
     good_answers_of_files(&mut truth, &user);
-    for path in [
-        "/",
-        "/healthchecker",
-        "/api/healthchecker",
-        "/livez",
-        "/readyz",
-        "/openapi.json",
-        "/docs",
-    ] {
+    for path in ["/", "/healthchecker", "/api/healthchecker", "/livez", "/readyz", "/openapi.json", "/docs"] {
         truth.of("GET", path, nobody.get(path)).expect(200);
     }
     for file in ["swagger-ui.css", "swagger-ui-bundle.js"] {
-        truth
-            .of("GET", "/docs/{file}", nobody.get(format!("/docs/{file}")))
-            .expect(200);
+        truth.of("GET", "/docs/{file}", nobody.get(format!("/docs/{file}"))).expect(200);
     }
     let page = nobody.get("/docs").send();
-    let known = nobody
-        .get("/docs")
-        .header("If-None-Match", page.header("ETag").unwrap());
+    let known = nobody.get("/docs").header("If-None-Match", page.header("ETag").unwrap());
     truth.of("GET", "/docs", known).expect(304);
-    let all: BTreeSet<_> = operations(&truth.document)
-        .into_iter()
-        .map(|(method, path, _)| (method, path))
-        .collect();
+    let all: BTreeSet<_> = operations(&truth.document).into_iter().map(|(method, path, _)| (method, path)).collect();
     let missing: Vec<_> = all.difference(&truth.succeeded).collect();
-    assert!(
-        missing.is_empty(),
-        "no good answer of {missing:?} was looked at"
-    );
+    assert!(missing.is_empty(), "no good answer of {missing:?} was looked at");
 }
 
 fn good_answers_of_accounts(truth: &mut Truth, nobody: &Client) {
     let email = unused_email();
     let signup = json!({ "username": "A", "email": email, "password": "123456" });
-    truth
-        .of(
-            "POST",
-            "/api/auth/signup",
-            nobody.post("/api/auth/signup", &signup),
-        )
-        .expect(201);
-    truth
-        .of(
-            "POST",
-            "/api/auth/signup",
-            nobody.post("/api/auth/signup", &signup),
-        )
-        .expect(409);
+    truth.of("POST", "/api/auth/signup", nobody.post("/api/auth/signup", &signup)).expect(201);
+    truth.of("POST", "/api/auth/signup", nobody.post("/api/auth/signup", &signup)).expect(409);
     let login = json!({ "email": email, "password": "123456" });
     let wrong = json!({ "email": email, "password": "wrong" });
-    truth
-        .of(
-            "POST",
-            "/api/auth/login",
-            nobody.post("/api/auth/login", &wrong),
-        )
-        .expect(401);
-    let pair = truth
-        .of(
-            "POST",
-            "/api/auth/login",
-            nobody.post("/api/auth/login", &login),
-        )
-        .expect(200)
-        .json();
-    let form = nobody
-        .request("POST", "/api/auth/login")
-        .header("Content-Type", "application/x-www-form-urlencoded");
-    let form = form.body(format!(
-        "username={}&password=123456",
-        percent_encode(&email)
-    ));
+    truth.of("POST", "/api/auth/login", nobody.post("/api/auth/login", &wrong)).expect(401);
+    let pair = truth.of("POST", "/api/auth/login", nobody.post("/api/auth/login", &login)).expect(200).json();
+    let form = nobody.request("POST", "/api/auth/login").header("Content-Type", "application/x-www-form-urlencoded");
+    let form = form.body(format!("username={}&password=123456", percent_encode(&email)));
     truth.of("POST", "/api/auth/login", form).expect(200);
     let token = |pair: &Value, name: &str| nobody.with_token(text(pair, name));
     let path = "/api/auth/refresh_token";
@@ -326,45 +221,23 @@ fn good_answers_of_accounts(truth: &mut Truth, nobody: &Client) {
     let user = token(&pair, "access_token");
     let me = "/api/users/me";
     truth.of("GET", me, user.get(me)).expect(200);
-    truth
-        .of("PATCH", me, user.patch(me, &json!({ "username": "B" })))
-        .expect(200);
-    let list = truth
-        .of("GET", "/api/auth/sessions", user.get("/api/auth/sessions"))
-        .expect(200)
-        .json();
+    truth.of("PATCH", me, user.patch(me, &json!({ "username": "B" }))).expect(200);
+    let list = truth.of("GET", "/api/auth/sessions", user.get("/api/auth/sessions")).expect(200).json();
     let sessions = list.as_array().unwrap();
-    let other = sessions
-        .iter()
-        .find(|session| session["current"] == false)
-        .expect("the one of the form");
+    let other = sessions.iter().find(|session| session["current"] == false).expect("the one of the form");
     let end = user.delete(&format!("/api/auth/sessions/{}", other["id"]));
-    truth
-        .of("DELETE", "/api/auth/sessions/{id}", end)
-        .expect(204);
+    truth.of("DELETE", "/api/auth/sessions/{id}", end).expect(204);
     let path = "/api/users/me/password";
     let change = json!({ "current_password": "123456", "new_password": "654321" });
     truth.of("PUT", path, user.put(path, &change)).expect(204);
     truth.of("PUT", path, user.put(path, &change)).expect(401);
     let path = "/api/auth/logout";
-    truth
-        .of("POST", path, user.request("POST", path))
-        .expect(204);
-    truth
-        .of("POST", path, user.request("POST", path))
-        .expect(401);
+    truth.of("POST", path, user.request("POST", path)).expect(204);
+    truth.of("POST", path, user.request("POST", path)).expect(401);
     let user = nobody.login(&email, "654321");
     let delete = user.delete(me).json(&json!({ "password": "654321" }));
     truth.of("DELETE", me, delete).expect(204);
-    let guesses = (0..20).map(|_| {
-        truth
-            .of(
-                "POST",
-                "/api/auth/login",
-                nobody.post("/api/auth/login", &wrong),
-            )
-            .status
-    });
+    let guesses = (0..20).map(|_| truth.of("POST", "/api/auth/login", nobody.post("/api/auth/login", &wrong)).status);
     assert_eq!(guesses.last(), Some(429));
 }
 
@@ -378,36 +251,18 @@ fn good_answers_of_contacts(truth: &mut Truth, user: &Client) {
     let bare = json!({ "first_name": "A" });
     let made = truth.of("POST", list, user.post(list, &whole)).expect(201);
     truth.of("POST", list, user.post(list, &bare)).expect(201);
-    truth
-        .of(
-            "GET",
-            list,
-            user.get(format!("{list}?count=true&limit=1&sort=-birthday")),
-        )
-        .expect(200);
+    truth.of("GET", list, user.get(format!("{list}?count=true&limit=1&sort=-birthday"))).expect(200);
     let path = made.header("Location").unwrap().to_owned();
     let version = made.header("ETag").unwrap().to_owned();
     truth.of("GET", one, user.get(&path)).expect(200);
-    truth
-        .of(
-            "GET",
-            one,
-            user.get(&path).header("If-None-Match", &version),
-        )
-        .expect(304);
+    truth.of("GET", one, user.get(&path).header("If-None-Match", &version)).expect(304);
     let upcoming = "/api/contacts/upcoming_birthdays";
-    let birthdays = truth
-        .of("GET", upcoming, user.get(format!("{upcoming}?days=366")))
-        .expect(200)
-        .json();
+    let birthdays = truth.of("GET", upcoming, user.get(format!("{upcoming}?days=366"))).expect(200).json();
     assert_eq!(birthdays.as_array().unwrap().len(), 1);
     truth.of("PATCH", one, user.patch(&path, &bare)).expect(200);
     truth.of("PUT", one, user.put(&path, &bare)).expect(200);
     for method in ["PUT", "PATCH", "DELETE"] {
-        let stale = user
-            .request(method, &path)
-            .json(&bare)
-            .header("If-Match", &version);
+        let stale = user.request(method, &path).json(&bare).header("If-Match", &version);
         truth.of(method, one, stale).expect(412);
     }
     truth.of("DELETE", one, user.delete(&path)).expect(204);
@@ -416,15 +271,9 @@ fn good_answers_of_contacts(truth: &mut Truth, user: &Client) {
 fn good_answers_of_files(truth: &mut Truth, user: &Client) {
     let path = "/api/contacts/import";
     let files = [
-        (
-            "application/json",
-            "[{\"first_name\":\"A\",\"birthday\":\"2000-02-29\"},{}]",
-        ),
+        ("application/json", "[{\"first_name\":\"A\",\"birthday\":\"2000-02-29\"},{}]"),
         ("text/csv", "first_name,last_name\nA,B\n,C\n"),
-        (
-            "text/vcard",
-            "BEGIN:VCARD\r\nVERSION:4.0\r\nFN:A\r\nEND:VCARD\r\n",
-        ),
+        ("text/vcard", "BEGIN:VCARD\r\nVERSION:4.0\r\nFN:A\r\nEND:VCARD\r\n"),
     ];
     for (kind, file) in files {
         let import = user.request("POST", path).header("Content-Type", kind);
@@ -435,20 +284,14 @@ fn good_answers_of_files(truth: &mut Truth, user: &Client) {
         let export = user.get(format!("{path}?format={format}"));
         truth.of("GET", path, export).expect(200);
     }
-    truth
-        .of("GET", path, user.get(path).header("Accept", "image/png"))
-        .expect(406);
+    truth.of("GET", path, user.get(path).header("Accept", "image/png")).expect(406);
     let path = "/api/contacts/calendar";
-    let opened = truth
-        .of("POST", path, user.request("POST", path))
-        .expect(201);
+    let opened = truth.of("POST", path, user.request("POST", path)).expect(201);
     let address = text(&opened.json(), "url").to_owned();
     let target = &address[address.find("/api/").expect("a path")..];
     let feed = "/api/calendar/{secret}.ics";
     let calendar = truth.of("GET", feed, user.get(target)).expect(200);
-    let known = user
-        .get(target)
-        .header("If-None-Match", calendar.header("ETag").unwrap());
+    let known = user.get(target).header("If-None-Match", calendar.header("ETag").unwrap());
     truth.of("GET", feed, known).expect(304);
     truth.of("DELETE", path, user.delete(path)).expect(204);
     truth.of("GET", feed, user.get(target)).expect(404);
@@ -459,28 +302,14 @@ fn good_answers_of_files(truth: &mut Truth, user: &Client) {
 fn errors_of_every_route_are_documented() {
     let shared = shared();
     let nobody = shared.client();
-    let mut truth = Truth {
-        document: document(&nobody),
-        succeeded: BTreeSet::new(),
-    };
+    let mut truth = Truth { document: document(&nobody), succeeded: BTreeSet::new() };
     for route in routes() {
         let user = shared.user();
         let method = route.method.as_str();
-        let paths = if has_parameter(route.path) {
-            vec!["x", "0", "9999999999", "%zz"]
-        } else {
-            vec!["1"]
-        };
-        for path in paths
-            .into_iter()
-            .map(|value| with_parameter(route.path, value))
-        {
+        let paths = if has_parameter(route.path) { vec!["x", "0", "9999999999", "%zz"] } else { vec!["1"] };
+        for path in paths.into_iter().map(|value| with_parameter(route.path, value)) {
             for client in [&nobody, &user] {
-                for query in [
-                    "",
-                    "?skip=x&limit=x&days=x&everywhere=x&dry_run=x&format=x",
-                    "?first_name=%ff",
-                ] {
+                for query in ["", "?skip=x&limit=x&days=x&everywhere=x&dry_run=x&format=x", "?first_name=%ff"] {
                     let plain = || client.request(method, format!("{path}{query}"));
                     truth.of(method, route.path, plain().header("If-Match", "\"x\""));
                     truth.of(method, route.path, plain().header("If-None-Match", "*"));
@@ -488,30 +317,14 @@ fn errors_of_every_route_are_documented() {
                     if operation(&route).bodies.is_empty() {
                         continue;
                     }
-                    for body in [
-                        "{",
-                        "[]",
-                        "{}",
-                        "\u{0}",
-                        "{\"first_name\":1,\"email\":\"x\"}",
-                    ] {
-                        for kind in [
-                            "application/json",
-                            "text/plain",
-                            "application/x-www-form-urlencoded",
-                        ] {
+                    for body in ["{", "[]", "{}", "\u{0}", "{\"first_name\":1,\"email\":\"x\"}"] {
+                        for kind in ["application/json", "text/plain", "application/x-www-form-urlencoded"] {
                             let request = plain().header("Content-Type", kind);
                             truth.of(method, route.path, request.body(body));
                         }
                     }
                     let large = plain().header("Content-Type", "application/json");
-                    truth
-                        .of(
-                            method,
-                            route.path,
-                            large.body(vec![b' '; route.body_limit + 1]),
-                        )
-                        .expect(413);
+                    truth.of(method, route.path, large.body(vec![b' '; route.body_limit + 1])).expect(413);
                 }
             }
         }
@@ -521,9 +334,7 @@ fn errors_of_every_route_are_documented() {
 #[test]
 fn the_document_shows_the_password_length_that_is_set() {
     let database = database();
-    let server = Setup::on(&database)
-        .with("PASSWORD_MIN_LENGTH", "11")
-        .ready();
+    let server = Setup::on(&database).with("PASSWORD_MIN_LENGTH", "11").ready();
     let document = document(&server.client());
     let body = &document["paths"]["/api/auth/signup"]["post"]["requestBody"]["content"]["application/json"];
     assert_eq!(body["schema"]["properties"]["password"]["minLength"], 11);

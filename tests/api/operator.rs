@@ -38,10 +38,7 @@ fn user_with(settings: &[(String, String)], words: &[&str], input: &str) -> Outp
 /// The exit code and all that was said.
 fn outcome(output: &Output) -> (i32, String) {
     let said = [&output.stdout[..], &output.stderr[..]].concat();
-    (
-        output.status.code().expect("it exits"),
-        String::from_utf8(said).unwrap(),
-    )
+    (output.status.code().expect("it exits"), String::from_utf8(said).unwrap())
 }
 
 #[test]
@@ -49,42 +46,20 @@ fn a_user_is_made_given_another_password_locked_out_and_let_in_again() {
     let (server, database) = Server::with_database();
     let (code, said) = outcome(&user(&database, &["add", "Ivan@Example.com"], "пароль 1\n"));
     assert_eq!(code, 0, "{said}");
-    assert!(
-        said.contains("ivan@example.com") && !said.contains("пароль"),
-        "{said}"
-    );
+    assert!(said.contains("ivan@example.com") && !said.contains("пароль"), "{said}");
     let ivan = server.client().login("ivan@example.com", "пароль 1");
     let me = ivan.get("/api/users/me").send().json();
-    assert_eq!(
-        (&me["username"], &me["email"]),
-        (&json!("ivan"), &json!("ivan@example.com"))
-    );
+    assert_eq!((&me["username"], &me["email"]), (&json!("ivan"), &json!("ivan@example.com")));
 
     // Another password ends the sessions, and opens an account that guesses have closed.
     for _ in 0..10 {
         let guess = json!({ "email": "ivan@example.com", "password": "guess" });
-        assert_eq!(
-            server
-                .client()
-                .post("/api/auth/login", &guess)
-                .send()
-                .status,
-            401
-        );
+        assert_eq!(server.client().post("/api/auth/login", &guess).send().status, 401);
     }
-    let (code, said) = outcome(&user(
-        &database,
-        &["passwd", "ivan@example.com"],
-        "another one",
-    ));
+    let (code, said) = outcome(&user(&database, &["passwd", "ivan@example.com"], "another one"));
     assert_eq!(code, 0, "{said}");
-    eventually("the token is dead", || {
-        ivan.get("/api/users/me").send().status == 401
-    });
-    assert_eq!(
-        refresh(&server, ivan.refresh_token.as_deref().unwrap()).status,
-        401
-    );
+    eventually("the token is dead", || ivan.get("/api/users/me").send().status == 401);
+    assert_eq!(refresh(&server, ivan.refresh_token.as_deref().unwrap()).status, 401);
     let ivan = server.client().login("ivan@example.com", "another one");
 
     let (code, said) = outcome(&user(&database, &["disable", "ivan@example.com"], ""));
@@ -94,26 +69,13 @@ fn a_user_is_made_given_another_password_locked_out_and_let_in_again() {
     let body = json!({ "email": "ivan@example.com", "password": "a wrong one" });
     let wrong = server.client().post("/api/auth/login", &body).send();
     assert_eq!((right.status, wrong.status), (401, 401));
-    assert_eq!(
-        right.json()["detail"],
-        wrong.json()["detail"],
-        "it does not tell that the password is right"
-    );
-    assert_eq!(
-        refresh(&server, ivan.refresh_token.as_deref().unwrap()).status,
-        401
-    );
-    eventually("the token is dead", || {
-        ivan.get("/api/users/me").send().status == 401
-    });
+    assert_eq!(right.json()["detail"], wrong.json()["detail"], "it does not tell that the password is right");
+    assert_eq!(refresh(&server, ivan.refresh_token.as_deref().unwrap()).status, 401);
+    eventually("the token is dead", || ivan.get("/api/users/me").send().status == 401);
 
     let (code, said) = outcome(&user(&database, &["enable", "ivan@example.com"], ""));
     assert_eq!(code, 0, "{said}");
-    assert_eq!(
-        ivan.get("/api/users/me").send().status,
-        401,
-        "what was ended stays so"
-    );
+    assert_eq!(ivan.get("/api/users/me").send().status, 401, "what was ended stays so");
     server.client().login("ivan@example.com", "another one");
 }
 
@@ -128,42 +90,23 @@ fn a_user_who_is_locked_out_is_out_of_every_instance_within_a_second() {
     for client in &clients {
         assert_eq!(client.get("/api/users/me").send().status, 200);
     }
-    assert_eq!(
-        outcome(&user(&database, &["disable", "ivan@example.com"], "")).0,
-        0
-    );
+    assert_eq!(outcome(&user(&database, &["disable", "ivan@example.com"], "")).0, 0);
     let done = Instant::now();
     for client in &clients {
-        eventually("the token is dead", || {
-            client.get("/api/users/me").send().status == 401
-        });
+        eventually("the token is dead", || client.get("/api/users/me").send().status == 401);
     }
-    assert!(
-        done.elapsed() < Duration::from_millis(1500),
-        "{:?}",
-        done.elapsed()
-    );
+    assert!(done.elapsed() < Duration::from_millis(1500), "{:?}", done.elapsed());
 }
 
 #[test]
 fn what_cannot_be_done_is_said_in_a_line_with_exit_code_1_or_2() {
     let database = database();
-    assert_eq!(
-        outcome(&user(&database, &["add", "ivan@example.com"], "123456\n")).0,
-        0
-    );
-    let refused = format!(
-        "{}/contactd-refused-{}",
-        std::env::temp_dir().display(),
-        std::process::id()
-    );
+    assert_eq!(outcome(&user(&database, &["add", "ivan@example.com"], "123456\n")).0, 0);
+    let refused = format!("{}/contactd-refused-{}", std::env::temp_dir().display(), std::process::id());
     std::fs::write(&refused, "Password\n").unwrap();
     let url = ("DATABASE_URL".to_owned(), database.url());
     let list = ("REFUSED_PASSWORDS_FILE".to_owned(), refused.clone());
-    let away = (
-        "DATABASE_URL".to_owned(),
-        "postgres://x@127.0.0.1:1/x".to_owned(),
-    );
+    let away = ("DATABASE_URL".to_owned(), "postgres://x@127.0.0.1:1/x".to_owned());
     for (settings, words, input, code, told) in [
         (
             vec![url.clone()],
@@ -172,92 +115,23 @@ fn what_cannot_be_done_is_said_in_a_line_with_exit_code_1_or_2() {
             1,
             "there is a user ivan@example.com already",
         ),
-        (
-            vec![url.clone()],
-            &["passwd", "nobody@example.com"],
-            "123456\n",
-            1,
-            "there is no user nobody@example.com",
-        ),
-        (
-            vec![url.clone()],
-            &["disable", "nobody@example.com"],
-            "",
-            1,
-            "there is no user nobody@example.com",
-        ),
-        (
-            vec![url.clone()],
-            &["enable", "nobody@example.com"],
-            "",
-            1,
-            "there is no user nobody@example.com",
-        ),
-        (
-            vec![url.clone()],
-            &["passwd", "ivan@example.com"],
-            "12345\n",
-            1,
-            "at least 6 characters",
-        ),
-        (
-            vec![url.clone()],
-            &["passwd", "ivan@example.com"],
-            "",
-            1,
-            "at least 6 characters",
-        ),
-        (
-            vec![url.clone(), list],
-            &["passwd", "ivan@example.com"],
-            "PASSWORD\n",
-            1,
-            "refused",
-        ),
-        (
-            vec![away],
-            &["disable", "ivan@example.com"],
-            "",
-            1,
-            "onnect",
-        ),
-        (
-            vec![],
-            &["disable", "ivan@example.com"],
-            "",
-            2,
-            "DATABASE_URL is not set",
-        ),
-        (
-            vec![url.clone()],
-            &["add", "no address"],
-            "123456\n",
-            2,
-            "`no address` is no e-mail address",
-        ),
-        (
-            vec![url.clone()],
-            &["add", "x@example.com", "hunter22"],
-            "",
-            2,
-            "ask for the password",
-        ),
-        (
-            vec![url.clone()],
-            &["rename", "x@example.com"],
-            "",
-            2,
-            "is no command",
-        ),
+        (vec![url.clone()], &["passwd", "nobody@example.com"], "123456\n", 1, "there is no user nobody@example.com"),
+        (vec![url.clone()], &["disable", "nobody@example.com"], "", 1, "there is no user nobody@example.com"),
+        (vec![url.clone()], &["enable", "nobody@example.com"], "", 1, "there is no user nobody@example.com"),
+        (vec![url.clone()], &["passwd", "ivan@example.com"], "12345\n", 1, "at least 6 characters"),
+        (vec![url.clone()], &["passwd", "ivan@example.com"], "", 1, "at least 6 characters"),
+        (vec![url.clone(), list], &["passwd", "ivan@example.com"], "PASSWORD\n", 1, "refused"),
+        (vec![away], &["disable", "ivan@example.com"], "", 1, "onnect"),
+        (vec![], &["disable", "ivan@example.com"], "", 2, "DATABASE_URL is not set"),
+        (vec![url.clone()], &["add", "no address"], "123456\n", 2, "`no address` is no e-mail address"),
+        (vec![url.clone()], &["add", "x@example.com", "hunter22"], "", 2, "ask for the password"),
+        (vec![url.clone()], &["rename", "x@example.com"], "", 2, "is no command"),
         (vec![url], &["add"], "", 2, "is no command"),
     ] {
         let (got, said) = outcome(&user_with(&settings, words, input));
         assert_eq!(got, code, "{words:?}: {said}");
         assert!(said.contains(told), "{words:?}: {said}");
-        let lines: Vec<_> = said
-            .lines()
-            .filter(|line| !line.contains(" INFO "))
-            .collect();
+        let lines: Vec<_> = said.lines().filter(|line| !line.contains(" INFO ")).collect();
         assert_eq!(lines.len(), 1, "{words:?}: {said}");
         assert!(!said.contains("hunter22"), "{said}");
     }
@@ -270,11 +144,7 @@ fn at_a_terminal(database: &Database, words: &[&str]) -> (File, Child) {
     grantpt(&terminal).unwrap();
     unlockpt(&terminal).unwrap();
     let name = ptsname(&terminal, Vec::new()).unwrap();
-    let end = File::options()
-        .read(true)
-        .write(true)
-        .open(name.to_str().unwrap())
-        .unwrap();
+    let end = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
     let child = command(&[("DATABASE_URL".to_owned(), database.url())])
         .arg("user")
         .args(words)
@@ -287,10 +157,7 @@ fn at_a_terminal(database: &Database, words: &[&str]) -> (File, Child) {
 }
 
 fn shows_what_is_typed(terminal: &File) -> bool {
-    tcgetattr(terminal)
-        .unwrap()
-        .local_modes
-        .contains(LocalModes::ECHO)
+    tcgetattr(terminal).unwrap().local_modes.contains(LocalModes::ECHO)
 }
 
 /// Types a line once the terminal no longer shows what is typed, and waits until the program has taken it.
@@ -301,12 +168,7 @@ fn type_hidden(terminal: &mut File, child: &mut Child, lines: &[&str]) -> String
         // A prompt ends in a blank, and comes after the echo is off.
         let mut byte = [0];
         while !heard.ends_with(b": ") {
-            assert_eq!(
-                said.read(&mut byte).unwrap(),
-                1,
-                "{}",
-                String::from_utf8_lossy(&heard)
-            );
+            assert_eq!(said.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&heard));
             heard.push(byte[0]);
         }
         assert!(!shows_what_is_typed(terminal));
@@ -330,14 +192,8 @@ fn a_password_typed_at_a_terminal_is_not_shown_and_asked_for_twice() {
     let (mut terminal, mut child) = at_a_terminal(&database, &["add", "ivan@example.com"]);
     let said = type_hidden(&mut terminal, &mut child, &["hunter22", "hunter22"]);
     assert!(child.wait().unwrap().success(), "{said}");
-    assert!(
-        said.contains("Password: |") && said.contains("Once more: |"),
-        "{said}"
-    );
-    assert!(
-        shows_what_is_typed(&terminal),
-        "the terminal is left as it was"
-    );
+    assert!(said.contains("Password: |") && said.contains("Once more: |"), "{said}");
+    assert!(shows_what_is_typed(&terminal), "the terminal is left as it was");
     assert_eq!(shown(terminal), "");
     server.client().login("ivan@example.com", "hunter22");
 
@@ -353,19 +209,11 @@ fn a_password_typed_at_a_terminal_is_not_shown_and_asked_for_twice() {
 fn an_interrupted_prompt_leaves_the_terminal_as_it_was() {
     let database = database();
     let (terminal, mut child) = at_a_terminal(&database, &["add", "ivan@example.com"]);
-    eventually("the terminal hides what is typed", || {
-        !shows_what_is_typed(&terminal)
-    });
-    let sent = std::process::Command::new("kill")
-        .args(["-s", "INT", &child.id().to_string()])
-        .status();
+    eventually("the terminal hides what is typed", || !shows_what_is_typed(&terminal));
+    let sent = std::process::Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status();
     assert!(sent.unwrap().success());
     let status = child.wait().unwrap();
-    assert_eq!(
-        status.signal(),
-        Some(2),
-        "a shell sees what ended it: {status}"
-    );
+    assert_eq!(status.signal(), Some(2), "a shell sees what ended it: {status}");
     assert!(shows_what_is_typed(&terminal));
 }
 

@@ -19,16 +19,11 @@ fn a_login_that_meets_a_change_of_the_password_begins_no_session() {
     server.client().new_user("ivan@example.com");
     let mut behind = database.client();
     for (change, undo) in [
-        (
-            "password_hash = 'x' || password_hash",
-            "password_hash = substr(password_hash, 2)",
-        ),
+        ("password_hash = 'x' || password_hash", "password_hash = substr(password_hash, 2)"),
         ("disabled_at = now()", "disabled_at = null"),
     ] {
         let mut change_under_way = behind.transaction().unwrap();
-        change_under_way
-            .execute(&format!("update users set {change}"), &[])
-            .unwrap();
+        change_under_way.execute(&format!("update users set {change}"), &[]).unwrap();
         let client = server.client();
         let login = thread::spawn(move || {
             let body = json!({ "email": "ivan@example.com", "password": "123456" });
@@ -42,13 +37,8 @@ fn a_login_that_meets_a_change_of_the_password_begins_no_session() {
         change_under_way.commit().unwrap();
         let answer = login.join().unwrap();
         assert_eq!(answer.status, 401, "{change}: {}", answer.text());
-        behind
-            .execute(&format!("update users set {undo}"), &[])
-            .unwrap();
-        let sessions: i64 = behind
-            .query_one("select count(*) from sessions", &[])
-            .unwrap()
-            .get(0);
+        behind.execute(&format!("update users set {undo}"), &[]).unwrap();
+        let sessions: i64 = behind.query_one("select count(*) from sessions", &[]).unwrap().get(0);
         assert_eq!(sessions, 1, "only the first login's");
     }
 }
@@ -60,9 +50,7 @@ fn two_logins_at_once_both_count_while_the_hash_is_renewed() {
     server.client().new_user("ivan@example.com");
     let mut behind = database.client();
     let weak = weak_hash();
-    behind
-        .execute("update users set password_hash = $1", &[&weak])
-        .unwrap();
+    behind.execute("update users set password_hash = $1", &[&weak]).unwrap();
     let logins: Vec<_> = (0..2)
         .map(|_| {
             let client = server.client();
@@ -72,14 +60,8 @@ fn two_logins_at_once_both_count_while_the_hash_is_renewed() {
     for login in logins {
         login.join().unwrap();
     }
-    let hash: String = behind
-        .query_one("select password_hash from users", &[])
-        .unwrap()
-        .get(0);
-    assert!(
-        hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
-        "{hash}"
-    );
+    let hash: String = behind.query_one("select password_hash from users", &[]).unwrap().get(0);
+    assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
     server.client().login("ivan@example.com", "123456");
 }
 
@@ -102,17 +84,10 @@ fn a_login_that_meets_the_deletion_of_its_account_leaves_no_living_token() {
     let (server, database) = Server::with_database();
     let ivan = server.client().new_user("ivan@example.com");
     let mut behind = database.client();
-    let user = ivan.get("/api/users/me").send().json()["id"]
-        .as_i64()
-        .unwrap();
+    let user = ivan.get("/api/users/me").send().json()["id"].as_i64().unwrap();
     let mut login_under_way = behind.transaction().unwrap();
-    let begun: i64 = login_under_way
-        .query_one(
-            "insert into sessions (user_id) values ($1) returning id",
-            &[&user],
-        )
-        .unwrap()
-        .get(0);
+    let begun: i64 =
+        login_under_way.query_one("insert into sessions (user_id) values ($1) returning id", &[&user]).unwrap().get(0);
     let client = ivan.clone();
     let deletion = thread::spawn(move || {
         let body: Value = json!({ "password": "123456" });
@@ -125,14 +100,8 @@ fn a_login_that_meets_the_deletion_of_its_account_leaves_no_living_token() {
     });
     login_under_way.commit().unwrap();
     assert_eq!(deletion.join().unwrap().status, 204);
-    let revoked = behind
-        .query("select from revocations where session_id = $1", &[&begun])
-        .unwrap();
-    assert_eq!(
-        revoked.len(),
-        1,
-        "the access token of session {begun} would live"
-    );
+    let revoked = behind.query("select from revocations where session_id = $1", &[&begun]).unwrap();
+    assert_eq!(revoked.len(), 1, "the access token of session {begun} would live");
 }
 
 /// A lost reply, two tabs: fifty refreshes of one token at the same moment, on two instances, agree on one successor.
@@ -144,11 +113,7 @@ fn fifty_refreshes_at_once_leave_one_generation_and_a_living_session() {
     let start = Arc::new(Barrier::new(50));
     let threads: Vec<_> = (0..50)
         .map(|n| {
-            let client = if n % 2 == 0 {
-                one.client()
-            } else {
-                two.client()
-            };
+            let client = if n % 2 == 0 { one.client() } else { two.client() };
             let (token, start) = (token.clone(), Arc::clone(&start));
             thread::spawn(move || {
                 start.wait();
@@ -157,19 +122,12 @@ fn fifty_refreshes_at_once_leave_one_generation_and_a_living_session() {
             })
         })
         .collect();
-    let answers: Vec<_> = threads
-        .into_iter()
-        .map(|thread| thread.join().unwrap())
-        .collect();
+    let answers: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
     for answer in &answers {
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
     let generation = |database: &Database| -> i32 {
-        database
-            .client()
-            .query_one("select generation from sessions", &[])
-            .unwrap()
-            .get(0)
+        database.client().query_one("select generation from sessions", &[]).unwrap().get(0)
     };
     assert_eq!(generation(&database), 2);
     // Each of the fifty holds that one generation: any of them may go on, the others then within the grace.
@@ -186,10 +144,7 @@ fn fifty_refreshes_at_once_leave_one_generation_and_a_living_session() {
 fn a_change_that_meets_another_is_made_whatever_the_database_sets_for_its_clients() {
     let database = database();
     let mut behind = database.client();
-    for setting in [
-        "default_transaction_isolation = 'repeatable read'",
-        "standard_conforming_strings = off",
-    ] {
+    for setting in ["default_transaction_isolation = 'repeatable read'", "standard_conforming_strings = off"] {
         let alter = format!("alter database {} set {setting}", database.name());
         behind.batch_execute(&alter).unwrap();
     }
@@ -198,9 +153,7 @@ fn a_change_that_meets_another_is_made_whatever_the_database_sets_for_its_client
     let id = ivan.new_contact(&json!({ "first_name": "Олена" }));
 
     let mut other = behind.transaction().unwrap();
-    other
-        .execute("update contacts set version = version + 1", &[])
-        .unwrap();
+    other.execute("update contacts set version = version + 1", &[]).unwrap();
     let change = thread::spawn(move || {
         let body = json!({ "last_name": "Пчілка" });
         ivan.patch(&format!("/api/contacts/{id}"), &body).send()

@@ -100,11 +100,7 @@ fn rotation_is_as_the_model_says() {
         let mut models = [Model::of(&logins[0]), Model::of(&logins[1])];
         for step in &steps {
             match *step {
-                Step::Refresh {
-                    instance,
-                    session,
-                    behind,
-                } => {
+                Step::Refresh { instance, session, behind } => {
                     let model = &mut models[session];
                     let was_alive = model.alive;
                     let place = (model.tokens.len() - 1).saturating_sub(behind);
@@ -151,9 +147,7 @@ fn rotation_is_as_the_model_says() {
         let mut behind = database.client();
         for (model, login) in models.iter().zip(&logins) {
             let id = claims(&model.access)["sid"].as_i64().unwrap();
-            let row = behind
-                .query("select from sessions where id = $1", &[&id])
-                .unwrap();
+            let row = behind.query("select from sessions where id = $1", &[&id]).unwrap();
             prop_assert_eq!(row.len(), usize::from(model.alive));
             for token in [&model.access, login.token.as_ref().unwrap()] {
                 if !model.alive {
@@ -172,13 +166,8 @@ fn rotation_is_as_the_model_says() {
     // In the end, every token of a session that ended is dead everywhere.
     let dead = dead.into_inner();
     assert!(dead.len() > 20, "the steps were too kind");
-    for (token, server) in dead
-        .iter()
-        .flat_map(|token| servers.map(|server| (token, server)))
-    {
+    for (token, server) in dead.iter().flat_map(|token| servers.map(|server| (token, server))) {
         let client = server.client().with_token(token);
-        eventually("the access token is dead", || {
-            client.get("/api/users/me").send().status == 401
-        });
+        eventually("the access token is dead", || client.get("/api/users/me").send().status == 401);
     }
 }

@@ -16,15 +16,11 @@ use crate::support::server::{Server, Setup, database};
 /// Every row of every table, as text; `bytea` shows as hexadecimal.
 fn dump(database: &Database) -> String {
     let mut client = database.client();
-    let tables =
-        "select table_name::text from information_schema.tables where table_schema = 'public'";
+    let tables = "select table_name::text from information_schema.tables where table_schema = 'public'";
     let mut all = String::new();
     for table in client.query(tables, &[]).unwrap() {
         let table: String = table.get(0);
-        for row in client
-            .query(&format!("select t::text from {table} as t"), &[])
-            .unwrap()
-        {
+        for row in client.query(&format!("select t::text from {table} as t"), &[]).unwrap() {
             all += &format!("{table} {}\n", row.get::<_, String>(0));
         }
     }
@@ -52,8 +48,7 @@ impl Visit<'_> {
                 if let Some(token) = answer.json()[token].as_str() {
                     self.secrets.push(token.to_owned());
                     // Its signature alone would do for whoever knows the ids.
-                    self.secrets
-                        .push(token.rsplit('.').next().unwrap().to_owned());
+                    self.secrets.push(token.rsplit('.').next().unwrap().to_owned());
                 }
             }
         } else {
@@ -84,38 +79,18 @@ impl Visit<'_> {
         let password = self.password("broken");
         let form = "application/x-www-form-urlencoded";
         for (kind, body) in [
-            (
-                "application/json",
-                format!("{{\"email\": \"x@example.com\", \"password\": \"{password}\" x}}"),
-            ),
-            (
-                "application/json",
-                format!("{{\"email\": 1, \"password\": [\"{password}\"]}}"),
-            ),
+            ("application/json", format!("{{\"email\": \"x@example.com\", \"password\": \"{password}\" x}}")),
+            ("application/json", format!("{{\"email\": 1, \"password\": [\"{password}\"]}}")),
             ("application/json", format!("\"{password}\"")),
             ("application/json", format!("{{\"{password}\": 1}}")),
             ("text/plain", password.clone()),
-            (
-                form,
-                format!("username=x&password={password}&grant_type={password}"),
-            ),
+            (form, format!("username=x&password={password}&grant_type={password}")),
             (form, format!("username=%zz&password={password}")),
         ] {
-            for path in [
-                "/api/auth/login",
-                "/api/auth/signup",
-                "/api/auth/refresh_token",
-            ] {
+            for path in ["/api/auth/login", "/api/auth/signup", "/api/auth/refresh_token"] {
                 let request = self.server.client().request("POST", path);
-                let answer = request
-                    .header("Content-Type", kind)
-                    .body(body.clone())
-                    .send();
-                assert!(
-                    (400..500).contains(&answer.status),
-                    "{path} {body}: {}",
-                    answer.status
-                );
+                let answer = request.header("Content-Type", kind).body(body.clone()).send();
+                assert!((400..500).contains(&answer.status), "{path} {body}: {}", answer.status);
                 self.keep(answer);
             }
         }
@@ -126,20 +101,10 @@ impl Visit<'_> {
 fn no_password_and_no_token_is_in_the_database_the_log_or_an_answer() {
     let database = database();
     let secret = random_secret();
-    let setup = Setup::on(&database)
-        .with("JWT_SECRET", &secret)
-        .with("LOGIN_ATTEMPTS", "3");
+    let setup = Setup::on(&database).with("JWT_SECRET", &secret).with("LOGIN_ATTEMPTS", "3");
     let server = setup.with("LOG", "debug").ready();
-    let mut visit = Visit {
-        server: &server,
-        secrets: vec![secret],
-        told: String::new(),
-    };
-    let (first, second, wrong) = (
-        visit.password("first"),
-        visit.password("second"),
-        visit.password("wrong"),
-    );
+    let mut visit = Visit { server: &server, secrets: vec![secret], told: String::new() };
+    let (first, second, wrong) = (visit.password("first"), visit.password("second"), visit.password("wrong"));
 
     let body = json!({ "username": "Іван", "email": "ivan@example.com", "password": first });
     assert_eq!(visit.post("/api/auth/signup", &body).status, 201);
@@ -150,10 +115,7 @@ fn no_password_and_no_token_is_in_the_database_the_log_or_an_answer() {
     // People type the password where the address belongs.
     visit.login(&wrong, &first, 401);
     ivan.new_contact(&json!({ "first_name": "Secretive" }));
-    assert_eq!(
-        ivan.get("/api/contacts?q=secretive").send().names(),
-        ["Secretive"]
-    );
+    assert_eq!(ivan.get("/api/contacts?q=secretive").send().names(), ["Secretive"]);
 
     let old = ivan.refresh_token.clone().unwrap();
     let pair = visit.keep(refresh(&server, &old));
@@ -179,54 +141,26 @@ fn no_password_and_no_token_is_in_the_database_the_log_or_an_answer() {
     let everything = dump(&database);
     for (path, method, body) in [
         ("/api/auth/logout?everywhere=true", "POST", None),
-        (
-            "/api/users/me",
-            "DELETE",
-            Some(json!({ "password": leaver })),
-        ),
+        ("/api/users/me", "DELETE", Some(json!({ "password": leaver }))),
     ] {
-        let client = if method == "POST" {
-            client.clone()
-        } else {
-            visit.login("leaver@example.com", &leaver, 200)
-        };
+        let client = if method == "POST" { client.clone() } else { visit.login("leaver@example.com", &leaver, 200) };
         let request = client.request(method, path);
-        let request = if let Some(body) = &body {
-            request.json(body)
-        } else {
-            request
-        };
+        let request = if let Some(body) = &body { request.json(body) } else { request };
         assert_eq!(request.send().status, 204);
     }
     let everything = everything + &dump(&database);
 
     // The search would find what there is.
-    assert!(
-        everything.contains("ivan@example.com") && everything.contains("$argon2id$"),
-        "{everything}"
-    );
-    assert!(
-        everything.matches("attempts (\"\\\\x").count() > 2,
-        "{everything}"
-    );
+    assert!(everything.contains("ivan@example.com") && everything.contains("$argon2id$"), "{everything}");
+    assert!(everything.matches("attempts (\"\\\\x").count() > 2, "{everything}");
     let log = server.log();
     assert!(log.contains("GET /api/contacts 200"), "{log}");
     assert!(visit.told.contains("is not JSON"));
     for secret in &visit.secrets {
         let in_hex = hex::encode(secret.as_bytes());
-        for (place, text) in [
-            ("database", &everything),
-            ("log", &log),
-            ("answers", &visit.told),
-        ] {
-            assert!(
-                !text.contains(secret.as_str()),
-                "{secret} is in the {place}"
-            );
-            assert!(
-                !text.contains(&in_hex),
-                "{secret} is in the {place} in hexadecimal"
-            );
+        for (place, text) in [("database", &everything), ("log", &log), ("answers", &visit.told)] {
+            assert!(!text.contains(secret.as_str()), "{secret} is in the {place}");
+            assert!(!text.contains(&in_hex), "{secret} is in the {place} in hexadecimal");
         }
     }
     for private in ["ecretive", "ivan@", "Іван"] {
@@ -245,11 +179,7 @@ fn events_are_complete(log: &str) {
         let ["INFO", "auth", event, user, "address=127.0.0.1", request] = words[..] else {
             panic!("{line}");
         };
-        assert_eq!(
-            request.strip_prefix("request=").map(str::len),
-            Some(16),
-            "{line}"
-        );
+        assert_eq!(request.strip_prefix("request=").map(str::len), Some(16), "{line}");
         events.push(format!("{event} {user}"));
     }
     events.dedup();
@@ -281,10 +211,7 @@ fn a_log_line_has_the_clients_own_request_id() {
     let (server, _database) = Server::with_database();
     let body = json!({ "email": "x@example.com", "password": "guess" });
     let request = server.client().post("/api/auth/login", &body);
-    assert_eq!(
-        request.header("X-Request-Id", "my.own-1").send().status,
-        401
-    );
+    assert_eq!(request.header("X-Request-Id", "my.own-1").send().status, 401);
     let line = "auth login-failed user=unknown address=127.0.0.1 request=my.own-1";
     crate::support::eventually("the line is there", || server.log().contains(line));
 }
@@ -307,26 +234,12 @@ fn debug_output_holds_nothing_secret() {
         body: secret.as_bytes(),
         peer: None,
     };
-    let login = Login {
-        email: "x@example.com".to_owned(),
-        password: Password::new(&secret),
-    };
+    let login = Login { email: "x@example.com".to_owned(), password: Password::new(&secret) };
     let keys = Keys::new(secret.as_bytes(), Some(secret.as_bytes())).unwrap();
-    let text = format!(
-        "{:?} {request:?} {login:?} {keys:?}",
-        values.config().unwrap()
-    );
-    assert!(
-        text.contains("127.0.0.1") && text.contains("x@example.com"),
-        "{text}"
-    );
+    let text = format!("{:?} {request:?} {login:?} {keys:?}", values.config().unwrap());
+    assert!(text.contains("127.0.0.1") && text.contains("x@example.com"), "{text}");
     let as_list = format!("{:?}", secret.as_bytes());
-    for told in [
-        secret.as_str(),
-        as_list.trim_matches(['[', ']']),
-        "secret.ics",
-        "q=secret",
-    ] {
+    for told in [secret.as_str(), as_list.trim_matches(['[', ']']), "secret.ics", "q=secret"] {
         assert!(!text.contains(told), "{told} in {text}");
     }
 }

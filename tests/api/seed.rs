@@ -43,26 +43,14 @@ fn the_calls_of_the_seed_work_as_typed() {
     assert_eq!(names("/api/contacts"), all);
     assert_eq!(names("/api/contacts/"), all);
     let one = ivan.get("/api/contacts/1").send().expect(200).json();
-    assert_eq!(
-        (&one["id"], &one["first_name"]),
-        (&json!(1), &json!("Іван"))
-    );
+    assert_eq!((&one["id"], &one["first_name"]), (&json!(1), &json!("Іван")));
     oksana.get("/api/contacts/1").send().expect(404);
     assert_eq!(names("/api/contacts?email=gmail"), ["Іван", "Олег"]);
     assert_eq!(names("/api/contacts/?first_name=Іван"), ["Іван"]);
-    assert_eq!(
-        names("/api/contacts/?first_name=О&last_name=Шевченко"),
-        ["Ольга", "Олег"]
-    );
+    assert_eq!(names("/api/contacts/?first_name=О&last_name=Шевченко"), ["Ольга", "Олег"]);
     assert_eq!(names("/api/contacts?skip=1"), all[1..]);
     assert_eq!(names("/api/contacts/upcoming_birthdays"), ["Іван"]);
     assert_eq!(names("/api/contacts/upcoming_birthdays/"), ["Іван"]);
-    assert_eq!(
-        names("/api/contacts/upcoming_birthdays?days=10"),
-        ["Іван", "Ольга"]
-    );
-    assert_eq!(
-        names("/api/contacts/upcoming_birthdays?days=10&skip=1"),
-        ["Ольга"]
-    );
+    assert_eq!(names("/api/contacts/upcoming_birthdays?days=10"), ["Іван", "Ольга"]);
+    assert_eq!(names("/api/contacts/upcoming_birthdays?days=10&skip=1"), ["Ольга"]);
 }

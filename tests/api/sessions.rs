@@ -18,19 +18,13 @@ pub fn two_instances() -> (Server, Server, Database) {
 
 /// The same user at another instance.
 pub fn at(server: &Server, client: &Client) -> Client {
-    Client {
-        address: server.address,
-        ..client.clone()
-    }
+    Client { address: server.address, ..client.clone() }
 }
 
 /// Sends a refresh token.
 pub fn refresh(server: &Server, token: &str) -> Answer {
     let body = json!({ "refresh_token": token });
-    server
-        .client()
-        .post("/api/auth/refresh_token", &body)
-        .send()
+    server.client().post("/api/auth/refresh_token", &body).send()
 }
 
 /// A member of an answer that is a string.
@@ -49,20 +43,13 @@ pub fn is_alive(client: &Client) -> bool {
 /// Puts the last refresh of all sessions into the past.
 pub fn move_rotations(database: &Database, seconds: i64) {
     let earlier = "update sessions set rotated_at = rotated_at - make_interval(secs => $1)";
-    database
-        .client()
-        .execute(earlier, &[&(seconds as f64)])
-        .unwrap();
+    database.client().execute(earlier, &[&(seconds as f64)]).unwrap();
 }
 
 #[test]
 fn a_refresh_token_is_taken_wherever_the_contract_says() {
     let (server, _database) = Server::with_database();
-    let mut token = server
-        .client()
-        .new_user("ivan@example.com")
-        .refresh_token
-        .unwrap();
+    let mut token = server.client().new_user("ivan@example.com").refresh_token.unwrap();
     let client = server.client();
     for (method, body, in_header) in [
         ("GET", None, true),
@@ -88,19 +75,10 @@ fn a_refresh_token_is_taken_wherever_the_contract_says() {
         token = text(&answer, "refresh_token");
     }
     let none = client.request("POST", "/api/auth/refresh_token").send();
-    assert_eq!(
-        (none.status, none.header("WWW-Authenticate")),
-        (401, Some("Bearer"))
-    );
+    assert_eq!((none.status, none.header("WWW-Authenticate")), (401, Some("Bearer")));
     assert_eq!(client.get("/api/auth/refresh_token").send().status, 401);
     assert_eq!(refresh(&server, "eyJ.eyJ.x").status, 401);
-    assert_eq!(
-        client
-            .post("/api/auth/refresh_token", &json!({ "refresh_token": 7 }))
-            .send()
-            .status,
-        422
-    );
+    assert_eq!(client.post("/api/auth/refresh_token", &json!({ "refresh_token": 7 })).send().status, 422);
 }
 
 #[test]
@@ -113,32 +91,18 @@ fn an_old_refresh_token_counts_for_ten_seconds_and_then_ends_the_session() {
     move_rotations(&database, 9);
     let again = refresh(&two, &first);
     assert_eq!(again.status, 200, "within the grace, elsewhere too");
-    assert_eq!(
-        claims(&text(&again, "refresh_token"))["gen"],
-        claims(&second)["gen"]
-    );
+    assert_eq!(claims(&text(&again, "refresh_token"))["gen"], claims(&second)["gen"]);
     // The grace begins with the refresh, not with the use of it.
     move_rotations(&database, 2);
     let theft = refresh(&two, &first);
-    assert_eq!(
-        (theft.status, &theft.json()["error"]),
-        (401, &json!("invalid_grant"))
-    );
+    assert_eq!((theft.status, &theft.json()["error"]), (401, &json!("invalid_grant")));
     for token in [&first, &second, &text(&again, "refresh_token")] {
         assert_eq!(refresh(&one, token).status, 401);
     }
-    assert!(
-        !is_alive(&at(&two, &ivan)),
-        "dead at once where it was noticed"
-    );
+    assert!(!is_alive(&at(&two, &ivan)), "dead at once where it was noticed");
     eventually("dead elsewhere", || !is_alive(&ivan));
     assert!(is_alive(&other), "one login's theft is not another's");
-    assert_eq!(
-        two.log()
-            .matches("auth refresh-token-reused user=1 address=127.0.0.1 request=")
-            .count(),
-        1
-    );
+    assert_eq!(two.log().matches("auth refresh-token-reused user=1 address=127.0.0.1 request=").count(), 1);
 }
 
 #[test]
@@ -165,9 +129,7 @@ fn a_session_lives_seven_days_without_a_refresh_and_thirty_in_all() {
     let secret = random_secret();
     let server = Setup::on(&database).with("JWT_SECRET", &secret).ready();
     let ivan = server.client().new_user("ivan@example.com");
-    let life = |token: &str| {
-        claims(token)["exp"].as_i64().unwrap() - claims(token)["iat"].as_i64().unwrap()
-    };
+    let life = |token: &str| claims(token)["exp"].as_i64().unwrap() - claims(token)["iat"].as_i64().unwrap();
     assert_eq!(life(ivan.token.as_deref().unwrap()), 15 * 60);
     assert_eq!(life(ivan.refresh_token.as_deref().unwrap()), 7 * 86_400);
 
@@ -182,53 +144,23 @@ fn a_session_lives_seven_days_without_a_refresh_and_thirty_in_all() {
     assert_eq!(late.status, 200);
     let left = life(&text(&late, "refresh_token"));
     assert!((86_390..=86_400).contains(&left), "{left} seconds");
-    assert_eq!(
-        ivan.get("/api/auth/sessions")
-            .send()
-            .json()
-            .as_array()
-            .unwrap()
-            .len(),
-        1
-    );
+    assert_eq!(ivan.get("/api/auth/sessions").send().json().as_array().unwrap().len(), 1);
     move_logins("1 day");
     assert_eq!(refresh(&server, &text(&late, "refresh_token")).status, 401);
     let another = server.client().login("ivan@example.com", "123456");
     let listed = another.get("/api/auth/sessions").send().json();
-    assert_eq!(
-        (listed.as_array().unwrap().len(), &listed[0]["current"]),
-        (1, &json!(true))
-    );
+    assert_eq!((listed.as_array().unwrap().len(), &listed[0]["current"]), (1, &json!(true)));
 
     // Seven days after the last refresh its token is over, however young the session.
     let keys = Keys::new(secret.as_bytes(), None).unwrap();
     let fresh = server.client().login("ivan@example.com", "123456");
     let mine = claims(fresh.refresh_token.as_deref().unwrap());
     let issued = |age: TimeDelta| {
-        let (user, session) = (
-            mine["sub"].as_str().unwrap().parse().unwrap(),
-            mine["sid"].as_i64().unwrap(),
-        );
-        keys.issue_refresh(
-            user,
-            session,
-            1,
-            Utc::now() - age,
-            Utc::now() + TimeDelta::days(9),
-        )
+        let (user, session) = (mine["sub"].as_str().unwrap().parse().unwrap(), mine["sid"].as_i64().unwrap());
+        keys.issue_refresh(user, session, 1, Utc::now() - age, Utc::now() + TimeDelta::days(9))
     };
-    assert_eq!(
-        refresh(&server, &issued(TimeDelta::days(7) + TimeDelta::seconds(6))).status,
-        401
-    );
-    assert_eq!(
-        refresh(
-            &server,
-            &issued(TimeDelta::days(7) - TimeDelta::seconds(60))
-        )
-        .status,
-        200
-    );
+    assert_eq!(refresh(&server, &issued(TimeDelta::days(7) + TimeDelta::seconds(6))).status, 401);
+    assert_eq!(refresh(&server, &issued(TimeDelta::days(7) - TimeDelta::seconds(60))).status, 200);
 }
 
 #[test]
@@ -237,82 +169,36 @@ fn the_list_shows_each_login_and_one_can_be_ended() {
     let first = one.client().new_user("ivan@example.com");
     let agent = "Browser/1 (".to_owned() + &"x".repeat(300);
     let body = json!({ "email": "ivan@example.com", "password": "123456" });
-    let login = one
-        .client()
-        .post("/api/auth/login", &body)
-        .header("User-Agent", &agent)
-        .send();
+    let login = one.client().post("/api/auth/login", &body).header("User-Agent", &agent).send();
     let second = one.client().with_token(&text(&login, "access_token"));
     let olena = one.client().new_user("olena@example.com");
 
     let list = second.get("/api/auth/sessions").send();
-    assert_eq!(
-        (list.status, list.header("Cache-Control")),
-        (200, Some("no-store"))
-    );
+    assert_eq!((list.status, list.header("Cache-Control")), (200, Some("no-store")));
     let list = list.json();
     let list = list.as_array().unwrap();
     assert_eq!(list.len(), 2);
     let members: Vec<_> = list[0].as_object().unwrap().keys().collect();
-    assert_eq!(
-        members,
-        [
-            "id",
-            "created_at",
-            "last_used_at",
-            "user_agent",
-            "ip",
-            "current"
-        ]
-    );
+    assert_eq!(members, ["id", "created_at", "last_used_at", "user_agent", "ip", "current"]);
     assert_eq!(list[0]["user_agent"], json!(agent[..200]));
-    assert_eq!(
-        (&list[0]["ip"], &list[0]["current"]),
-        (&json!("127.0.0.1"), &json!(true))
-    );
-    assert_eq!(
-        (&list[1]["user_agent"], &list[1]["current"]),
-        (&json!(null), &json!(false))
-    );
+    assert_eq!((&list[0]["ip"], &list[0]["current"]), (&json!("127.0.0.1"), &json!(true)));
+    assert_eq!((&list[1]["user_agent"], &list[1]["current"]), (&json!(null), &json!(false)));
 
     // A refresh counts as use.
     refresh(&two, first.refresh_token.as_deref().unwrap());
     let list = second.get("/api/auth/sessions/").send().json();
-    assert_eq!(
-        (&list[0]["current"], &list[1]["current"]),
-        (&json!(false), &json!(true))
-    );
+    assert_eq!((&list[0]["current"], &list[1]["current"]), (&json!(false), &json!(true)));
 
     let path = format!("/api/auth/sessions/{}", list[0]["id"]);
-    assert_eq!(
-        olena.delete(&path).send().status,
-        404,
-        "another user's is as good as none"
-    );
+    assert_eq!(olena.delete(&path).send().status, 404, "another user's is as good as none");
     assert!(is_alive(&first));
     assert_eq!(second.delete(&path).send().status, 204);
     assert!(!is_alive(&first));
-    assert_eq!(
-        refresh(&one, first.refresh_token.as_deref().unwrap()).status,
-        401
-    );
+    assert_eq!(refresh(&one, first.refresh_token.as_deref().unwrap()).status, 401);
     assert_eq!(second.delete(&path).send().status, 404);
-    assert_eq!(
-        second
-            .delete("/api/auth/sessions/9223372036854775807")
-            .send()
-            .status,
-        404
-    );
+    assert_eq!(second.delete("/api/auth/sessions/9223372036854775807").send().status, 404);
     for odd in ["0", "-1", "x", "100000000000000000000", "1%00"] {
-        assert_eq!(
-            second
-                .delete(&format!("/api/auth/sessions/{odd}"))
-                .send()
-                .status,
-            422,
-            "{odd}"
-        );
+        assert_eq!(second.delete(&format!("/api/auth/sessions/{odd}")).send().status, 422, "{odd}");
     }
     assert!(is_alive(&second) && is_alive(&olena));
 }
@@ -323,14 +209,9 @@ fn an_odd_user_agent_is_no_fault() {
     let (server, _database) = Server::with_database();
     server.client().new_user("ivan@example.com");
     let body = json!({ "email": "ivan@example.com", "password": "123456" });
-    for (agent, expected) in [
-        ("", 200),
-        ("  ", 200),
-        ("'; drop table users; --", 200),
-        ("Ім'я/1", 400),
-        ("a\u{0}b", 400),
-        ("a\u{1}b", 400),
-    ] {
+    for (agent, expected) in
+        [("", 200), ("  ", 200), ("'; drop table users; --", 200), ("Ім'я/1", 400), ("a\u{0}b", 400), ("a\u{1}b", 400)]
+    {
         let request = server.client().post("/api/auth/login", &body);
         let answer = request.header("User-Agent", agent).send();
         assert_eq!(answer.status, expected, "{agent:?}: {}", answer.text());

@@ -53,10 +53,7 @@ pub fn request(client: &Client, route: &Route) -> Request {
 /// The routes that take a JSON object.
 pub fn json_routes() -> Vec<Route> {
     let takes_object = |route: &Route| {
-        operation(route)
-            .bodies
-            .iter()
-            .any(|(kind, schema)| *kind == "application/json" && schema["type"] == "object")
+        operation(route).bodies.iter().any(|(kind, schema)| *kind == "application/json" && schema["type"] == "object")
     };
     routes().into_iter().filter(takes_object).collect()
 }

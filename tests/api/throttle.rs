@@ -29,11 +29,7 @@ fn sign_up(server: &Server, email: &str) -> Answer {
 
 fn retry_after(answer: &Answer) -> u64 {
     assert_eq!(answer.status, 429, "{}", answer.text());
-    answer
-        .header("Retry-After")
-        .expect("Retry-After")
-        .parse()
-        .expect("seconds")
+    answer.header("Retry-After").expect("Retry-After").parse().expect("seconds")
 }
 
 #[test]
@@ -49,18 +45,9 @@ fn ten_failures_close_an_account_here_elsewhere_and_after_a_restart() {
     }
     let refused = login(&elsewhere, "ivan@example.com", RIGHT);
     let wait = retry_after(&refused);
-    assert!(
-        (880..=900).contains(&wait),
-        "{wait} seconds until the first failure is forgotten"
-    );
-    assert_eq!(
-        retry_after(&login(&here, " IVAN@example.com", RIGHT)).abs_diff(wait) / 5,
-        0
-    );
-    assert_eq!(
-        refused.header("Content-Type"),
-        Some("application/problem+json")
-    );
+    assert!((880..=900).contains(&wait), "{wait} seconds until the first failure is forgotten");
+    assert_eq!(retry_after(&login(&here, " IVAN@example.com", RIGHT)).abs_diff(wait) / 5, 0);
+    assert_eq!(refused.header("Content-Type"), Some("application/problem+json"));
     drop((here, elsewhere));
 
     let restarted = setup.ready();
@@ -69,18 +56,13 @@ fn ten_failures_close_an_account_here_elsewhere_and_after_a_restart() {
     let ivan = at(&restarted, &ivan);
     assert_eq!(ivan.get("/api/contacts").send().status, 200);
     let refresh_token = ivan.refresh_token.as_deref().unwrap();
-    assert_eq!(
-        crate::sessions::refresh(&restarted, refresh_token).status,
-        200
-    );
+    assert_eq!(crate::sessions::refresh(&restarted, refresh_token).status, 200);
     let change = json!({ "current_password": RIGHT, "new_password": "a better one" });
-    assert_eq!(
-        ivan.put("/api/users/me/password", &change).send().status,
-        204
-    );
+    assert_eq!(ivan.put("/api/users/me/password", &change).send().status, 204);
 
     // A quarter of an hour later the account is open again.
-    let sooner = "update attempts set at = array(select t - interval '14 minutes 59 seconds' from unnest(at) as t order by t)";
+    let sooner =
+        "update attempts set at = array(select t - interval '14 minutes 59 seconds' from unnest(at) as t order by t)";
     database.client().execute(sooner, &[]).unwrap();
     crate::support::eventually("the throttle lets go", || {
         login(&restarted, "ivan@example.com", "a better one").status == 200
@@ -95,18 +77,11 @@ fn the_throttle_does_not_tell_which_accounts_there_are() {
         let known = login(&server, "ivan@example.com", "guess");
         let unknown = login(&server, "nobody@example.com", "guess");
         assert_eq!(known.status, unknown.status, "attempt {round}");
-        assert_eq!(
-            known.status,
-            if round < 10 { 401 } else { 429 },
-            "attempt {round}"
-        );
+        assert_eq!(known.status, if round < 10 { 401 } else { 429 }, "attempt {round}");
         let told = |answer: &Answer| {
             let mut problem = answer.json();
             problem.as_object_mut().unwrap().remove("request_id");
-            (
-                problem["title"].clone(),
-                if round < 10 { problem } else { json!(null) },
-            )
+            (problem["title"].clone(), if round < 10 { problem } else { json!(null) })
         };
         assert_eq!(told(&known), told(&unknown));
     }
@@ -122,10 +97,7 @@ fn a_right_password_is_not_counted_and_forgets_the_failures() {
         }
         assert_eq!(login(&server, "ivan@example.com", RIGHT).status, 200);
     }
-    let left = database
-        .client()
-        .query("select from attempts where at <> '{}'", &[])
-        .unwrap();
+    let left = database.client().query("select from attempts where at <> '{}'", &[]).unwrap();
     assert_eq!(left.len(), 0);
 }
 
@@ -145,10 +117,7 @@ fn forty_guesses_at_once_get_no_further_than_ten_one_after_the_other() {
             })
         })
         .collect();
-    let mut statuses: Vec<_> = guesses
-        .into_iter()
-        .map(|guess| guess.join().unwrap())
-        .collect();
+    let mut statuses: Vec<_> = guesses.into_iter().map(|guess| guess.join().unwrap()).collect();
     statuses.sort_unstable();
     assert_eq!(statuses, [[401].repeat(10), [429].repeat(30)].concat());
 }
@@ -168,9 +137,7 @@ fn forty_right_logins_at_once_all_count() {
             thread::spawn(move || client.login("ivan@example.com", RIGHT))
         })
         .collect();
-    logins
-        .into_iter()
-        .for_each(|login| drop(login.join().unwrap()));
+    logins.into_iter().for_each(|login| drop(login.join().unwrap()));
 }
 
 #[test]
@@ -190,30 +157,16 @@ fn an_address_has_its_own_limit_for_failures_and_sign_ups_together() {
     for _ in 0..20 {
         retry_after(&login(&server, "ivan@example.com", "guess"));
     }
-    assert_eq!(
-        login_from(&server, "192.0.2.1", "ivan@example.com", RIGHT).status,
-        200
-    );
+    assert_eq!(login_from(&server, "192.0.2.1", "ivan@example.com", RIGHT).status, 200);
     // A session that lives is not affected.
     let change = json!({ "current_password": RIGHT, "new_password": "another" });
-    assert_eq!(
-        ivan.put("/api/users/me/password", &change).send().status,
-        204
-    );
+    assert_eq!(ivan.put("/api/users/me/password", &change).send().status, 204);
     // Nor does a mistake in the form count.
     for _ in 0..6 {
-        let none = server
-            .client()
-            .post("/api/auth/login", &json!({ "email": "x@example.com" }));
-        assert_eq!(
-            none.header("X-Forwarded-For", "192.0.2.7").send().status,
-            422
-        );
+        let none = server.client().post("/api/auth/login", &json!({ "email": "x@example.com" }));
+        assert_eq!(none.header("X-Forwarded-For", "192.0.2.7").send().status, 422);
     }
-    assert_eq!(
-        login_from(&server, "192.0.2.7", "ivan@example.com", "another").status,
-        200
-    );
+    assert_eq!(login_from(&server, "192.0.2.7", "ivan@example.com", "another").status, 200);
 }
 
 #[test]
@@ -231,30 +184,20 @@ fn an_ipv6_customer_counts_as_one_however_many_addresses_they_have() {
 
 #[test]
 fn x_forwarded_for_counts_only_from_proxies_that_are_named() {
-    let ip = |client: &Client| {
-        client.get("/api/auth/sessions").send().json()[0]["ip"]
-            .as_str()
-            .map(str::to_owned)
-    };
+    let ip = |client: &Client| client.get("/api/auth/sessions").send().json()[0]["ip"].as_str().map(str::to_owned);
     let login = |server: &Server, forwarded: &[&str]| {
         let body = json!({ "email": "ivan@example.com", "password": RIGHT });
         let mut request = server.client().post("/api/auth/login", &body);
         for value in forwarded {
             request = request.header("X-Forwarded-For", value);
         }
-        server
-            .client()
-            .with_token(&crate::sessions::text(&request.send(), "access_token"))
+        server.client().with_token(&crate::sessions::text(&request.send(), "access_token"))
     };
     let database = database();
     let open = Setup::on(&database).ready();
     open.client().new_user("ivan@example.com");
     let claimed = login(&open, &["192.0.2.1"]);
-    assert_eq!(
-        ip(&claimed).as_deref(),
-        Some("127.0.0.1"),
-        "nobody is trusted by default"
-    );
+    assert_eq!(ip(&claimed).as_deref(), Some("127.0.0.1"), "nobody is trusted by default");
 
     let setup = Setup::on(&database).with("TRUSTED_PROXIES", "127.0.0.1, 198.51.100.7");
     let behind = setup.ready();
@@ -282,17 +225,11 @@ fn a_stolen_token_does_not_help_to_guess_the_password() {
     };
     for _ in 0..5 {
         assert_eq!(change("guess").status, 401);
-        let delete = ivan
-            .request("DELETE", "/api/users/me")
-            .json(&json!({ "password": "guess" }));
+        let delete = ivan.request("DELETE", "/api/users/me").json(&json!({ "password": "guess" }));
         assert_eq!(delete.send().status, 401);
     }
     retry_after(&change(RIGHT));
-    assert_eq!(
-        login(&server, "ivan@example.com", RIGHT).status,
-        200,
-        "the owner still gets in"
-    );
+    assert_eq!(login(&server, "ivan@example.com", RIGHT).status, 200, "the owner still gets in");
 }
 
 #[test]
@@ -302,10 +239,7 @@ fn zero_turns_the_limit_off() {
     for _ in 0..15 {
         assert_eq!(login(&server, "x@example.com", "guess").status, 401);
     }
-    let counted = database
-        .client()
-        .query("select from attempts", &[])
-        .unwrap();
+    let counted = database.client().query("select from attempts", &[]).unwrap();
     assert_eq!(counted.len(), 0);
 }
 

@@ -19,10 +19,7 @@ fn a_guarded_read_is_one_round_trip_and_a_refusal_none() {
     let (url, proxy) = Proxy::before(&database);
     let setup = Setup::on(&database).with("DATABASE_URL", url);
     let lanes = ["WORKERS", "WRITE_WORKERS", "SLOW_WORKERS"];
-    let server = lanes
-        .iter()
-        .fold(setup, |setup, lane| setup.with(lane, "1"))
-        .ready();
+    let server = lanes.iter().fold(setup, |setup, lane| setup.with(lane, "1")).ready();
     let ivan = server.client().new_user("ivan@example.com");
     let id = ivan.new_contact(&json!({ "first_name": "Іван" }));
     let one = format!("/api/contacts/{id}");
@@ -43,20 +40,11 @@ fn a_guarded_read_is_one_round_trip_and_a_refusal_none() {
     let polls = began.elapsed().as_millis() as u64 / 500 + 1;
     assert!(cost.housekeeping <= polls, "{cost:?} in {polls} polls");
 
-    for read in [
-        &one,
-        "/api/contacts",
-        "/api/contacts?q=x",
-        "/api/users/me",
-        "/api/auth/sessions",
-    ] {
+    for read in [&one, "/api/contacts", "/api/contacts?q=x", "/api/users/me", "/api/auth/sessions"] {
         let cost = proxy.least_cost(|| assert_eq!(ivan.get(read).send().status, 200));
         assert_eq!(cost.round_trips(), 1, "{read}: {cost:?}");
     }
-    for (client, what) in [
-        (ivan.with_token("eyJ.eyJ.x"), "no token of ours"),
-        (server.client(), "no token"),
-    ] {
+    for (client, what) in [(ivan.with_token("eyJ.eyJ.x"), "no token of ours"), (server.client(), "no token")] {
         let cost = proxy.least_cost(|| assert_eq!(client.get(&one).send().status, 401));
         assert_eq!(cost.round_trips(), 0, "{what}: {cost:?}");
     }
@@ -70,14 +58,8 @@ const BASE64URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvw
 fn base64url(bytes: &[u8]) -> String {
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
-        let word = chunk
-            .iter()
-            .fold(0_u32, |word, byte| word << 8 | u32::from(*byte))
-            << (8 * (3 - chunk.len()));
-        text.extend(
-            (0..=chunk.len())
-                .map(|place| BASE64URL[(word >> (18 - 6 * place)) as usize & 63] as char),
-        );
+        let word = chunk.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        text.extend((0..=chunk.len()).map(|place| BASE64URL[(word >> (18 - 6 * place)) as usize & 63] as char));
     }
     text
 }
@@ -87,24 +69,14 @@ fn forge<M: Mac + KeyInit>(secret: &str, header: &Value, claims: &Value) -> Stri
     let [header, claims] = [header, claims].map(|part| base64url(part.to_string().as_bytes()));
     let mut mac = <M as KeyInit>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(format!("{header}.{claims}").as_bytes());
-    format!(
-        "{header}.{claims}.{}",
-        base64url(&mac.finalize().into_bytes())
-    )
+    format!("{header}.{claims}.{}", base64url(&mac.finalize().into_bytes()))
 }
 
 /// The parts of a token, unchecked.
 fn parts(token: &str) -> (Value, Value) {
     let header = serde_json::to_value(jsonwebtoken::decode_header(token).unwrap()).unwrap();
     let named = |name: &str| (name.to_owned(), header[name].clone());
-    (
-        ["typ", "alg", "kid"]
-            .map(named)
-            .into_iter()
-            .collect::<serde_json::Map<_, _>>()
-            .into(),
-        claims(token),
-    )
+    (["typ", "alg", "kid"].map(named).into_iter().collect::<serde_json::Map<_, _>>().into(), claims(token))
 }
 
 /// Each forgery is of a session that lives and differs in one thing from a token that counts.
@@ -115,19 +87,12 @@ fn no_forged_token_counts() {
     let server = Setup::on(&database).with("JWT_SECRET", &secret).ready();
     let ivan = server.client().new_user("ivan@example.com");
     let now = chrono::Utc::now().timestamp();
-    for genuine in [
-        ivan.token.as_deref().unwrap(),
-        ivan.refresh_token.as_deref().unwrap(),
-    ] {
+    for genuine in [ivan.token.as_deref().unwrap(), ivan.refresh_token.as_deref().unwrap()] {
         let (header, body) = parts(genuine);
         let is_access = header["typ"] == "at+jwt";
         let status = |token: &str| {
             let client = server.client().with_token(token);
-            let path = if is_access {
-                "/api/users/me"
-            } else {
-                "/api/auth/refresh_token"
-            };
+            let path = if is_access { "/api/users/me" } else { "/api/auth/refresh_token" };
             client.get(path).send().status
         };
         let signed = |header: &Value, body: &Value| forge::<Hmac<Sha256>>(&secret, header, body);
@@ -142,8 +107,8 @@ fn no_forged_token_counts() {
             changed
         };
         let none = |alg: &str| {
-            let [header, claims] = [&with(&header, "alg", json!(alg)), &body]
-                .map(|part| base64url(part.to_string().as_bytes()));
+            let [header, claims] =
+                [&with(&header, "alg", json!(alg)), &body].map(|part| base64url(part.to_string().as_bytes()));
             format!("{header}.{claims}.")
         };
         let other_kind = if is_access { "rt+jwt" } else { "at+jwt" };
@@ -153,76 +118,33 @@ fn no_forged_token_counts() {
             ("alg None, unsigned", none("None")),
             ("HS256, unsigned", none("HS256")),
             ("alg none, signed", signed(&alg("none"), &body)),
-            (
-                "HS384",
-                forge::<Hmac<Sha384>>(&secret, &alg("HS384"), &body),
-            ),
+            ("HS384", forge::<Hmac<Sha384>>(&secret, &alg("HS384"), &body)),
             ("HS512 said, HS256 signed", signed(&alg("HS512"), &body)),
             ("RS256 said, HS256 signed", signed(&alg("RS256"), &body)),
-            (
-                "another secret",
-                forge::<Hmac<Sha256>>(&random_secret(), &header, &body),
-            ),
-            (
-                "another kid",
-                signed(&with(&header, "kid", json!("0123456789abcdef")), &body),
-            ),
+            ("another secret", forge::<Hmac<Sha256>>(&random_secret(), &header, &body)),
+            ("another kid", signed(&with(&header, "kid", json!("0123456789abcdef")), &body)),
             ("no kid", signed(&with(&header, "kid", json!(null)), &body)),
-            (
-                "typ JWT",
-                signed(&with(&header, "typ", json!("JWT")), &body),
-            ),
-            (
-                "the other typ",
-                signed(&with(&header, "typ", json!(other_kind)), &body),
-            ),
-            (
-                "a critical extension",
-                signed(&with(&header, "crit", json!(["exp"])), &body),
-            ),
-            (
-                "another aud",
-                signed(&header, &with(&body, "aud", json!("somebody"))),
-            ),
-            (
-                "another iss",
-                signed(&header, &with(&body, "iss", json!("somebody"))),
-            ),
+            ("typ JWT", signed(&with(&header, "typ", json!("JWT")), &body)),
+            ("the other typ", signed(&with(&header, "typ", json!(other_kind)), &body)),
+            ("a critical extension", signed(&with(&header, "crit", json!(["exp"])), &body)),
+            ("another aud", signed(&header, &with(&body, "aud", json!("somebody")))),
+            ("another iss", signed(&header, &with(&body, "iss", json!("somebody")))),
             ("no aud", signed(&header, &without("aud"))),
             ("no iss", signed(&header, &without("iss"))),
             ("no sub", signed(&header, &without("sub"))),
             ("no sid", signed(&header, &without("sid"))),
             ("no exp", signed(&header, &without("exp"))),
             ("no iat", signed(&header, &without("iat"))),
-            (
-                "a sub that is no number",
-                signed(&header, &with(&body, "sub", json!("1 or 1=1"))),
-            ),
-            (
-                "nbf in a minute",
-                signed(&header, &with(&body, "nbf", json!(now + 60))),
-            ),
-            (
-                "iat in a minute",
-                signed(&header, &with(&body, "iat", json!(now + 60))),
-            ),
-            (
-                "expired by 6 seconds",
-                signed(&header, &with(&body, "exp", json!(now - 6))),
-            ),
-            (
-                "1,025 bytes",
-                signed(&header, &with(&body, "x", json!("x".repeat(1000)))),
-            ),
+            ("a sub that is no number", signed(&header, &with(&body, "sub", json!("1 or 1=1")))),
+            ("nbf in a minute", signed(&header, &with(&body, "nbf", json!(now + 60)))),
+            ("iat in a minute", signed(&header, &with(&body, "iat", json!(now + 60)))),
+            ("expired by 6 seconds", signed(&header, &with(&body, "exp", json!(now - 6)))),
+            ("1,025 bytes", signed(&header, &with(&body, "x", json!("x".repeat(1000))))),
             ("nothing", String::new()),
             ("dots", "..".to_owned()),
             (
                 "another's signature",
-                format!(
-                    "{}.{}",
-                    genuine.rsplit_once('.').unwrap().0,
-                    none("HS256").split('.').next().unwrap()
-                ),
+                format!("{}.{}", genuine.rsplit_once('.').unwrap().0, none("HS256").split('.').next().unwrap()),
             ),
         ];
         for (what, token) in &forgeries {
@@ -236,14 +158,8 @@ fn no_forged_token_counts() {
             assert_eq!(status(&flipped), 401, "a bit flipped at {place}: {flipped}");
         }
         // The forger knows how: with nothing changed it makes tokens that count, within the clock's leeway too.
-        assert_eq!(
-            status(&signed(&header, &with(&body, "exp", json!(now + 60)))),
-            200
-        );
-        assert_eq!(
-            status(&signed(&header, &with(&body, "nbf", json!(now)))),
-            200
-        );
+        assert_eq!(status(&signed(&header, &with(&body, "exp", json!(now + 60)))), 200);
+        assert_eq!(status(&signed(&header, &with(&body, "nbf", json!(now)))), 200);
         assert_eq!(status(genuine), 200);
     }
 }
@@ -258,11 +174,7 @@ fn keys_rotate_without_logging_anyone_out() {
     let ivan = server.client().new_user("ivan@example.com");
     drop(server);
 
-    let file = format!(
-        "{}/contactd-secret-{}",
-        std::env::temp_dir().display(),
-        std::process::id()
-    );
+    let file = format!("{}/contactd-secret-{}", std::env::temp_dir().display(), std::process::id());
     std::fs::write(&file, format!("{new}\n")).unwrap();
     let setup = setup.with("JWT_SECRET", "").with("JWT_SECRET_FILE", &file);
     let server = setup.with("JWT_SECRET_PREVIOUS", &old).ready();
@@ -273,18 +185,11 @@ fn keys_rotate_without_logging_anyone_out() {
     let renewed = here.with_token(&text(&pair, "access_token"));
     assert_eq!(renewed.get("/api/users/me").send().status, 200);
     let kid = |token: &str| jsonwebtoken::decode_header(token).unwrap().kid.unwrap();
-    assert_ne!(
-        kid(renewed.token.as_deref().unwrap()),
-        kid(ivan.token.as_deref().unwrap())
-    );
+    assert_ne!(kid(renewed.token.as_deref().unwrap()), kid(ivan.token.as_deref().unwrap()));
     drop(server);
 
     let server = Setup::on(&database).with("JWT_SECRET", &new).ready();
-    assert_eq!(
-        at(&server, &renewed).get("/api/users/me").send().status,
-        200,
-        "the file's line end is no part of it"
-    );
+    assert_eq!(at(&server, &renewed).get("/api/users/me").send().status, 200, "the file's line end is no part of it");
     assert_eq!(at(&server, &ivan).get("/api/users/me").send().status, 401);
     assert_eq!(refresh(&server, &text(&pair, "refresh_token")).status, 200);
     std::fs::remove_file(file).unwrap();
@@ -292,25 +197,17 @@ fn keys_rotate_without_logging_anyone_out() {
 
 #[test]
 fn it_does_not_start_with_a_secret_that_is_too_short() {
-    let url = (
-        "DATABASE_URL".to_owned(),
-        "postgres://x@127.0.0.1:1/x".to_owned(),
-    );
+    let url = ("DATABASE_URL".to_owned(), "postgres://x@127.0.0.1:1/x".to_owned());
     let (short, long) = (random_secret()[..31].to_owned(), random_secret());
     for (settings, named) in [
-        (
-            vec![("JWT_SECRET", &short)],
-            "JWT_SECRET must hold at least 32 bytes, not 31",
-        ),
+        (vec![("JWT_SECRET", &short)], "JWT_SECRET must hold at least 32 bytes, not 31"),
         (
             vec![("JWT_SECRET", &long), ("JWT_SECRET_PREVIOUS", &short)],
             "JWT_SECRET_PREVIOUS must hold at least 32 bytes",
         ),
         (vec![], "JWT_SECRET is not set"),
     ] {
-        let settings = settings
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value.clone()));
+        let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value.clone()));
         let settings: Vec<_> = settings.chain([url.clone()]).collect();
         let output = command(&settings).output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();

@@ -15,9 +15,7 @@ use server::Server;
 use webdriver::{Browser, agent};
 
 /// The members of an OpenAPI path item that are operations.
-const METHODS: [&str; 8] = [
-    "get", "put", "post", "delete", "options", "head", "patch", "trace",
-];
+const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
 const PASSWORD: &str = "123456";
 
@@ -56,12 +54,7 @@ fn the_page_shows_every_operation_of_the_document() {
             .collect();
         assert_eq!(shown, expected, "{page}");
         let asked = assert_only_the_server_was_asked(&browser, &server);
-        for file in [
-            page,
-            "/docs/swagger-ui-bundle.js",
-            "/docs/swagger-ui.css",
-            "/openapi.json",
-        ] {
+        for file in [page, "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/openapi.json"] {
             let file = format!("{}{file}", server.address);
             assert!(asked.contains(&file), "{file} is not in the log: {asked:?}");
         }
@@ -75,11 +68,8 @@ fn authorize_logs_in_and_try_it_out_lists_the_contacts() {
     let (email, token) = sign_up(&server, "lists");
     let (_, other) = sign_up(&server, "other");
     for (token, name) in [(&token, "Іван"), (&token, "Zoë"), (&other, "Stranger")] {
-        let (status, body) = post(
-            &format!("{}/api/contacts", server.address),
-            Some(token),
-            &json!({ "first_name": name }),
-        );
+        let (status, body) =
+            post(&format!("{}/api/contacts", server.address), Some(token), &json!({ "first_name": name }));
         assert_eq!(status, 201, "{body}");
     }
 
@@ -88,18 +78,11 @@ fn authorize_logs_in_and_try_it_out_lists_the_contacts() {
     log_in(&browser, &email, PASSWORD);
     browser.click(LOGOUT_IS_OFFERED_BUT_CLOSE);
     browser.click(OPERATION);
-    browser.click(&format!(
-        "{OPERATION_BLOCK}//button[contains(@class, 'try-out__btn')]"
-    ));
-    browser.click(&format!(
-        "{OPERATION_BLOCK}//button[contains(@class, 'execute')]"
-    ));
+    browser.click(&format!("{OPERATION_BLOCK}//button[contains(@class, 'try-out__btn')]"));
+    browser.click(&format!("{OPERATION_BLOCK}//button[contains(@class, 'execute')]"));
 
-    let answer =
-        format!("{OPERATION_BLOCK}//table[contains(@class, 'live-responses-table')]/tbody/tr");
-    let status = browser.text(&format!(
-        "{answer}/td[contains(@class, 'response-col_status')]"
-    ));
+    let answer = format!("{OPERATION_BLOCK}//table[contains(@class, 'live-responses-table')]/tbody/tr");
+    let status = browser.text(&format!("{answer}/td[contains(@class, 'response-col_status')]"));
     assert_eq!(status, "200");
     let body = browser.text(&format!("({answer}//pre)[1]"));
     let contacts: Value = serde_json::from_str(&body).unwrap_or_else(|_| panic!("JSON: {body}"));
@@ -107,18 +90,13 @@ fn authorize_logs_in_and_try_it_out_lists_the_contacts() {
         .as_array()
         .expect("contacts are a list")
         .iter()
-        .map(|contact| {
-            contact["first_name"]
-                .as_str()
-                .expect("a contact has a name")
-        })
+        .map(|contact| contact["first_name"].as_str().expect("a contact has a name"))
         .collect();
     assert_eq!(names, ["Іван", "Zoë"]);
 
     assert_only_the_server_was_asked(&browser, &server);
     assert_eq!(browser.complaints(), [""; 0]);
-    let kept =
-        browser.run("return localStorage.length + sessionStorage.length + document.cookie.length");
+    let kept = browser.run("return localStorage.length + sessionStorage.length + document.cookie.length");
     assert_eq!(kept, 0, "the page leaves nothing behind in the browser");
 }
 
@@ -133,11 +111,7 @@ fn a_wrong_password_does_not_log_in_and_says_so() {
     assert!(error.contains("Unauthorized"), "{error}");
     assert!(!browser.shows(LOGOUT));
     // The form asks for nothing that the login does not take.
-    for id in [
-        "password_type",
-        "client_id_password",
-        "client_secret_password",
-    ] {
+    for id in ["password_type", "client_id_password", "client_secret_password"] {
         assert!(!browser.shows(&format!("//*[@id='{id}']")), "{id}");
     }
     assert_only_the_server_was_asked(&browser, &server);
@@ -164,8 +138,7 @@ fn a_request_to_anyone_else_would_be_seen_and_gets_no_answer() {
     }
 }
 
-const OPERATION_BLOCK: &str =
-    "//*[contains(@class, 'opblock-get')][.//*[@data-path='/api/contacts']]";
+const OPERATION_BLOCK: &str = "//*[contains(@class, 'opblock-get')][.//*[@data-path='/api/contacts']]";
 /// The heading of `GET /api/contacts`, which opens it.
 const OPERATION: &str = "//*[contains(@class, 'opblock-get')]//*[@data-path='/api/contacts']";
 const LOGOUT: &str = "//*[contains(@class, 'auth-container')]//button[text()='Logout']";
@@ -187,11 +160,7 @@ fn assert_only_the_server_was_asked(browser: &Browser, server: &Server) -> BTree
     assert!(!sent.is_empty(), "the log has the page's requests");
     for request in &sent {
         let own = request.url.strip_prefix(&server.address);
-        assert!(
-            own.is_some_and(|path| path.starts_with('/')),
-            "{}",
-            request.url
-        );
+        assert!(own.is_some_and(|path| path.starts_with('/')), "{}", request.url);
         assert!(!failed.contains(&request.id), "{} failed", request.url);
     }
     sent.into_iter().map(|request| request.url).collect()
@@ -217,10 +186,7 @@ fn post(url: &str, token: Option<&str>, body: &Value) -> (u16, Value) {
     }
     let mut response = request.send(body.to_string()).expect("an answer");
     let text = response.body_mut().read_to_string().expect("a body");
-    (
-        response.status().as_u16(),
-        serde_json::from_str(&text).expect("JSON"),
-    )
+    (response.status().as_u16(), serde_json::from_str(&text).expect("JSON"))
 }
 
 fn get(url: &str) -> Value {

@@ -15,10 +15,6 @@ impl Server {
     /// Ready to work.
     pub fn start() -> Server {
         let (program, database) = server::Server::with_database();
-        Server {
-            address: format!("http://{}", program.address),
-            _program: program,
-            _database: database,
-        }
+        Server { address: format!("http://{}", program.address), _program: program, _database: database }
     }
 }

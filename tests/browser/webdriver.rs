@@ -55,9 +55,7 @@ impl Browser {
             .spawn()
             .expect("chromedriver does not start: tests/browser/setup.sh installs it");
         let output = BufReader::new(driver.stdout.take().expect("stdout is piped"));
-        let mut lines = output
-            .lines()
-            .map(|line| line.expect("chromedriver prints text"));
+        let mut lines = output.lines().map(|line| line.expect("chromedriver prints text"));
         let port: u16 = lines
             .find_map(|line| {
                 let (_, port) = line.rsplit_once("successfully on port ")?;
@@ -66,15 +64,9 @@ impl Browser {
             .expect("chromedriver says its port");
         // Read on, for it may have more to say, and nobody at the other end of the pipe would end it.
         std::thread::spawn(move || lines.for_each(drop));
-        let mut browser = Browser {
-            driver,
-            folder,
-            http: agent(),
-            session: format!("http://127.0.0.1:{port}/session"),
-        };
-        let session = browser
-            .command("POST", "", &capabilities())
-            .expect("Chromium starts");
+        let mut browser =
+            Browser { driver, folder, http: agent(), session: format!("http://127.0.0.1:{port}/session") };
+        let session = browser.command("POST", "", &capabilities()).expect("Chromium starts");
         let id = session["sessionId"].as_str().expect("a session has an id");
         browser.session = format!("{}/{id}", browser.session);
         browser
@@ -82,31 +74,24 @@ impl Browser {
 
     /// Opens a page and waits until it has loaded.
     pub fn open(&self, url: &str) {
-        self.command("POST", "/url", &json!({ "url": url }))
-            .expect("the address opens");
+        self.command("POST", "/url", &json!({ "url": url })).expect("the address opens");
     }
 
     /// Clicks the element as soon as it is there and nothing covers it.
     pub fn click(&self, xpath: &str) {
-        self.until(&format!("a click on {xpath}"), || {
-            self.on(xpath, "POST", "click", &json!({}))
-        });
+        self.until(&format!("a click on {xpath}"), || self.on(xpath, "POST", "click", &json!({})));
     }
 
     /// Types into the element as soon as it is there.
     pub fn type_into(&self, xpath: &str, text: &str) {
-        self.until(&format!("typing into {xpath}"), || {
-            self.on(xpath, "POST", "value", &json!({ "text": text }))
-        });
+        self.until(&format!("typing into {xpath}"), || self.on(xpath, "POST", "value", &json!({ "text": text })));
     }
 
     /// The text a person sees in the element, as soon as it is there and has some.
     pub fn text(&self, xpath: &str) -> String {
         self.until(&format!("text in {xpath}"), || {
             let text = self.on(xpath, "GET", "text", &Value::Null)?;
-            text.as_str()
-                .filter(|text| !text.is_empty())
-                .map(String::from)
+            text.as_str().filter(|text| !text.is_empty()).map(String::from)
         })
     }
 
@@ -117,12 +102,7 @@ impl Browser {
 
     /// What a script in the page returns.
     pub fn run(&self, script: &str) -> Value {
-        self.command(
-            "POST",
-            "/execute/sync",
-            &json!({ "script": script, "args": [] }),
-        )
-        .expect("the script runs")
+        self.command("POST", "/execute/sync", &json!({ "script": script, "args": [] })).expect("the script runs")
     }
 
     /// Tries a step until it gives something. Panics with `what` when the deadline has passed.
@@ -150,14 +130,12 @@ impl Browser {
             let params = &entry["message"]["params"];
             let string = |value: &Value| value.as_str().unwrap_or_default().to_string();
             match entry["message"]["method"].as_str() {
-                Some("Network.requestWillBeSent") => sent.push(Sent {
-                    id: string(&params["requestId"]),
-                    url: string(&params["request"]["url"]),
-                }),
-                Some("Network.webSocketCreated") => sent.push(Sent {
-                    id: string(&params["requestId"]),
-                    url: string(&params["url"]),
-                }),
+                Some("Network.requestWillBeSent") => {
+                    sent.push(Sent { id: string(&params["requestId"]), url: string(&params["request"]["url"]) })
+                }
+                Some("Network.webSocketCreated") => {
+                    sent.push(Sent { id: string(&params["requestId"]), url: string(&params["url"]) })
+                }
                 Some("Network.loadingFailed") => failed.push(string(&params["requestId"])),
                 _ => {}
             }
@@ -176,9 +154,7 @@ impl Browser {
     }
 
     fn log(&self, kind: &str) -> Vec<Value> {
-        let entries = self
-            .command("POST", "/se/log", &json!({ "type": kind }))
-            .expect("the log is on");
+        let entries = self.command("POST", "/se/log", &json!({ "type": kind })).expect("the log is on");
         entries.as_array().expect("a log is a list").clone()
     }
 
@@ -188,8 +164,7 @@ impl Browser {
         let query = json!({ "using": "xpath", "value": xpath });
         let found = self.command("POST", "/element", &query).ok()?;
         let id = found[ELEMENT].as_str().expect("an element has a reference");
-        self.command(method, &format!("/element/{id}/{action}"), body)
-            .ok()
+        self.command(method, &format!("/element/{id}/{action}"), body).ok()
     }
 
     /// One WebDriver command. `Err` for the answers that mean "not yet"; any other error panics with what it says.

@@ -44,23 +44,15 @@ fn a_point_read_allocates_no_more_than_its_budget() {
     let secret = random_secret();
     let server = Setup::on(&database).with("JWT_SECRET", &secret).ready();
     let user = server.client().new_user("a@example.com");
-    let id = user.new_contact(
-        &json!({ "first_name": "Іван", "last_name": "Франко", "birthday": "1990-05-17" }),
-    );
+    let id = user.new_contact(&json!({ "first_name": "Іван", "last_name": "Франко", "birthday": "1990-05-17" }));
 
-    let settings = [
-        ("DATABASE_URL".to_owned(), database.url()),
-        ("JWT_SECRET".to_owned(), secret),
-    ];
+    let settings = [("DATABASE_URL".to_owned(), database.url()), ("JWT_SECRET".to_owned(), secret)];
     let app = setup::app(&Values::new(settings).config().expect("right settings")).expect("an app");
     app.context.store.migrate().expect("the database is there");
     let path = format!("/api/contacts/{id}");
     let token = format!("Bearer {}", user.token.expect("a token"));
     let read = || {
-        app.context
-            .revocations
-            .refresh(&app.context.store)
-            .expect("the database is there");
+        app.context.revocations.refresh(&app.context.store).expect("the database is there");
         let request = Request {
             method: Method::Get,
             path: &path,
@@ -78,8 +70,5 @@ fn a_point_read_allocates_no_more_than_its_budget() {
     // The first ones open a connection and prepare the statement.
     let least = (0..20).map(|_| read()).min().expect("some reads");
     println!("allocations of a point read: {least}");
-    assert!(
-        least <= ALLOCATIONS,
-        "{least} allocations, {ALLOCATIONS} are allowed"
-    );
+    assert!(least <= ALLOCATIONS, "{least} allocations, {ALLOCATIONS} are allowed");
 }

@@ -17,7 +17,6 @@ use std::path::PathBuf;
 
 /// The release build.
 fn program() -> PathBuf {
-    let path =
-        std::env::var_os("CONTACTD").expect("CONTACTD names the release build: run `make budget`");
+    let path = std::env::var_os("CONTACTD").expect("CONTACTD names the release build: run `make budget`");
     PathBuf::from(path)
 }

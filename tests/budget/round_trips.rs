@@ -22,10 +22,7 @@ fn each_request_takes_the_round_trips_it_needs_and_no_more() {
     let database = database();
     let (url, proxy) = Proxy::before(&database);
     // One worker, so one connection: its statements are prepared by the first of each request.
-    let server = Setup::on(&database)
-        .with("DATABASE_URL", url)
-        .with("WORKERS", "1")
-        .ready();
+    let server = Setup::on(&database).with("DATABASE_URL", url).with("WORKERS", "1").ready();
     let user = server.client().new_user("a@example.com");
     let id = user.new_contact(&json!({ "first_name": "A" }));
     for (line, limit) in ROUND_TRIPS {

@@ -24,9 +24,7 @@ fn a_database_that_is_away_at_the_start_is_waited_for() {
     assert_eq!(client.get("/").send().status, 200);
     let signup = json!({ "username": "A", "email": "a@example.com", "password": "123456" });
     assert_eq!(client.post("/api/auth/signup", &signup).send().status, 503);
-    eventually("it is said", || {
-        server.log().contains("the database is away")
-    });
+    eventually("it is said", || server.log().contains("the database is away"));
 
     database.allow();
     eventually("it recovers", || client.get("/readyz").send().status == 200);
@@ -44,9 +42,7 @@ fn a_restart_of_the_database_costs_reads_nothing_once_it_is_back() {
     std::thread::scope(|scope| {
         for reader in &readers {
             scope.spawn(move || {
-                (0..20).for_each(|_| {
-                    assert_eq!(reader.get(format!("/api/contacts/{id}")).send().status, 200)
-                })
+                (0..20).for_each(|_| assert_eq!(reader.get(format!("/api/contacts/{id}")).send().status, 200))
             });
         }
     });
@@ -56,18 +52,8 @@ fn a_restart_of_the_database_costs_reads_nothing_once_it_is_back() {
     database.allow();
     eventually("it is back", || user.get("/readyz").send().status == 200);
     for n in 0..20 {
-        assert_eq!(
-            user.get(format!("/api/contacts/{id}")).send().status,
-            200,
-            "read {n}"
-        );
-        assert_eq!(
-            user.post("/api/contacts", &json!({ "first_name": "B" }))
-                .send()
-                .status,
-            201,
-            "write {n}"
-        );
+        assert_eq!(user.get(format!("/api/contacts/{id}")).send().status, 200, "read {n}");
+        assert_eq!(user.post("/api/contacts", &json!({ "first_name": "B" })).send().status, 201, "write {n}");
     }
 }
 
@@ -76,9 +62,7 @@ fn what_needs_no_database_does_not_wait_for_one_that_is_away() {
     let (server, database) = Server::with_database();
     let user = server.client().new_user("a@example.com");
     database.kick();
-    eventually("it is noticed", || {
-        server.log().contains("the database is away")
-    });
+    eventually("it is noticed", || server.log().contains("the database is away"));
     // More than there are workers, so that one waiting checkout each would hold up everything else.
     let started = Instant::now();
     std::thread::scope(|scope| {
@@ -88,15 +72,9 @@ fn what_needs_no_database_does_not_wait_for_one_that_is_away() {
         assert_eq!(server.client().get("/livez").send().status, 200);
     });
     // One checkout takes a second; one after the other they would take many.
-    assert!(
-        started.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        started.elapsed()
-    );
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     database.allow();
-    eventually("it is back", || {
-        user.get("/api/contacts").send().status == 200
-    });
+    eventually("it is back", || user.get("/api/contacts").send().status == 200);
 }
 
 #[test]
@@ -108,15 +86,8 @@ fn connections_that_died_unnoticed_do_not_show() {
         // All at once, as a restart that is over within a moment does it; no request sees the database away.
         let me = "select count(pg_terminate_backend(pid)) from pg_stat_activity
                   where datname = current_database() and pid <> pg_backend_pid()";
-        database
-            .client()
-            .query_one(me, &[])
-            .expect("its own role may end its connections");
-        assert_eq!(
-            user.get(format!("/api/contacts/{id}")).send().status,
-            200,
-            "read {n}"
-        );
+        database.client().query_one(me, &[]).expect("its own role may end its connections");
+        assert_eq!(user.get(format!("/api/contacts/{id}")).send().status, 200, "read {n}");
     }
 }
 
@@ -124,20 +95,13 @@ fn connections_that_died_unnoticed_do_not_show() {
 fn a_database_that_never_answers_holds_up_neither_requests_nor_the_end() {
     // It accepts and says nothing, as a database behind a broken network.
     let mute = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let url = format!(
-        "postgres://user@{}/none",
-        mute.local_addr().expect("its address")
-    );
+    let url = format!("postgres://user@{}/none", mute.local_addr().expect("its address"));
     let database = server::database();
     let mut server = Setup::on(&database).with("DATABASE_URL", url).start();
     let started = Instant::now();
     let answer = server.client().get("/healthchecker").send();
     assert_eq!(answer.status, 503, "{}", answer.text());
-    assert!(
-        started.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        started.elapsed()
-    );
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     assert_eq!(server.client().get("/livez").send().status, 200);
     server.signal("TERM");
     assert_eq!(server.wait(Duration::from_secs(10)).code(), Some(0));
@@ -150,26 +114,13 @@ fn a_lock_that_somebody_holds_is_waited_for_a_bounded_time() {
     let id = user.new_contact(&json!({ "first_name": "A" }));
     let mut admin = database.client();
     let mut transaction = admin.transaction().expect("a transaction");
-    transaction
-        .execute("select from contacts where id = $1 for update", &[&id])
-        .expect("a lock");
+    transaction.execute("select from contacts where id = $1 for update", &[&id]).expect("a lock");
 
-    let answer = user
-        .patch(&format!("/api/contacts/{id}"), &json!({ "last_name": "B" }))
-        .send();
+    let answer = user.patch(&format!("/api/contacts/{id}"), &json!({ "last_name": "B" })).send();
     assert_eq!(answer.status, 503, "{}", answer.text());
-    assert_eq!(
-        user.get(format!("/api/contacts/{id}")).send().status,
-        200,
-        "reading needs no lock"
-    );
+    assert_eq!(user.get(format!("/api/contacts/{id}")).send().status, 200, "reading needs no lock");
     transaction.rollback().expect("the lock is let go");
-    assert_eq!(
-        user.patch(&format!("/api/contacts/{id}"), &json!({ "last_name": "B" }))
-            .send()
-            .status,
-        200
-    );
+    assert_eq!(user.patch(&format!("/api/contacts/{id}"), &json!({ "last_name": "B" })).send().status, 200);
 }
 
 #[test]
@@ -178,29 +129,14 @@ fn instances_that_start_at_once_on_an_empty_database_migrate_it_once() {
     let setup = Setup::on(&database);
     let servers: Vec<_> = std::thread::scope(|scope| {
         let starting: Vec<_> = (0..4).map(|_| scope.spawn(|| setup.ready())).collect();
-        starting
-            .into_iter()
-            .map(|one| one.join().expect("it starts"))
-            .collect()
+        starting.into_iter().map(|one| one.join().expect("it starts")).collect()
     });
-    let rows: i64 = database
-        .client()
-        .query_one("select count(*) from schema_migrations", &[])
-        .expect("the table")
-        .get(0);
-    let latest: i32 = database
-        .client()
-        .query_one("select max(version) from schema_migrations", &[])
-        .expect("a row")
-        .get(0);
+    let rows: i64 =
+        database.client().query_one("select count(*) from schema_migrations", &[]).expect("the table").get(0);
+    let latest: i32 =
+        database.client().query_one("select max(version) from schema_migrations", &[]).expect("a row").get(0);
     assert_eq!(rows, i64::from(latest));
-    assert_eq!(
-        servers
-            .iter()
-            .filter(|server| server.log().contains("migrating the database"))
-            .count(),
-        1
-    );
+    assert_eq!(servers.iter().filter(|server| server.log().contains("migrating the database")).count(), 1);
 }
 
 #[test]
@@ -208,10 +144,7 @@ fn a_schema_of_a_newer_program_is_left_alone() {
     let database = server::database();
     database
         .client()
-        .execute(
-            "insert into schema_migrations (version, name) values (9999, 'future')",
-            &[],
-        )
+        .execute("insert into schema_migrations (version, name) values (9999, 'future')", &[])
         .expect("a row");
     let server = Setup::on(&database).start();
     eventually("it is said", || server.log().contains("9999"));

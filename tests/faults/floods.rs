@@ -26,11 +26,8 @@ fn a_hundred_thousand_pipelined_requests_are_answered_in_order() {
                 use std::io::Write;
                 let mut socket = std::io::BufWriter::new(socket);
                 for n in 0..REQUESTS {
-                    write!(
-                        socket,
-                        "GET /livez HTTP/1.1\r\nHost: a\r\nX-Request-Id: {n}\r\n\r\n"
-                    )
-                    .expect("the server takes it");
+                    write!(socket, "GET /livez HTTP/1.1\r\nHost: a\r\nX-Request-Id: {n}\r\n\r\n")
+                        .expect("the server takes it");
                 }
                 socket.flush().expect("the server takes it");
             });
@@ -125,8 +122,7 @@ fn connections_beyond_the_limit_are_told_503() {
     let request = siege.head("GET", &siege.contact) + "\r\n";
     eventually("all are inside", || {
         inside.retain_mut(|wire| {
-            wire.try_send(request.as_bytes())
-                && wire.try_answer().is_some_and(|answer| answer.status == 200)
+            wire.try_send(request.as_bytes()) && wire.try_answer().is_some_and(|answer| answer.status == 200)
         });
         if inside.len() < 50 {
             inside.push(siege.connect());
@@ -144,17 +140,13 @@ fn connections_beyond_the_limit_are_told_503() {
         assert_eq!(wire.answer().status, 200);
     }
     drop(inside);
-    eventually("there is room again", || {
-        siege.user.get(&siege.contact).send().status == 200
-    });
+    eventually("there is room again", || siege.user.get(&siege.contact).send().status == 200);
 }
 
 /// The hard limit; the soft one alone would be no limit, for the program raises it.
 fn with_descriptors(most: u32) -> Siege {
     let limited = format!("ulimit -n {most} && exec \"$0\"");
-    Siege::starting(&[], |setup: Setup| {
-        setup.under(&["sh".to_owned(), "-c".to_owned(), limited])
-    })
+    Siege::starting(&[], |setup: Setup| setup.under(&["sh".to_owned(), "-c".to_owned(), limited]))
 }
 
 #[test]
@@ -171,9 +163,7 @@ fn without_descriptors_it_goes_on_and_recovers() {
         drop(wires);
     });
     for _ in 0..3 {
-        let wires: Vec<_> = (0..400)
-            .filter_map(|_| Wire::try_connect(siege.server.address).ok())
-            .collect();
+        let wires: Vec<_> = (0..400).filter_map(|_| Wire::try_connect(siege.server.address).ok()).collect();
         let now = Vitals::of(siege.server.pid());
         assert!(now.descriptors > 64, "they come in: {now}");
         // Who was there before is served, and the database reached, all the while.
@@ -184,9 +174,7 @@ fn without_descriptors_it_goes_on_and_recovers() {
             assert!(started.elapsed() < Duration::from_secs(5));
         }
         drop(wires);
-        eventually("a new client is served again", || {
-            siege.user.get(&siege.contact).send().status == 200
-        });
+        eventually("a new client is served again", || siege.user.get(&siege.contact).send().status == 200);
     }
     siege.withstands("after descriptors were exhausted", || {});
 }

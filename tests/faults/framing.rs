@@ -9,9 +9,8 @@ use crate::wire::{exchange, statuses};
 fn refused(siege: &Siege, lines: &str, expected: u16) {
     let smuggled = siege.head("DELETE", &siege.contact);
     let head = siege.head("POST", "/api/contacts");
-    let bytes = format!(
-        "{head}Content-Type: application/json\r\n{lines}\r\n\r\n0\r\n\r\n{smuggled}Connection: close\r\n\r\n"
-    );
+    let bytes =
+        format!("{head}Content-Type: application/json\r\n{lines}\r\n\r\n0\r\n\r\n{smuggled}Connection: close\r\n\r\n");
     one_answer(siege, bytes.as_bytes(), expected);
 }
 
@@ -19,14 +18,8 @@ fn one_answer(siege: &Siege, bytes: &[u8], expected: u16) {
     let said = exchange(siege.server.address, bytes);
     let shown: String = String::from_utf8_lossy(bytes).chars().take(300).collect();
     assert_eq!(statuses(&said), [expected], "{shown:?} got {said:?}");
-    assert!(
-        said.contains("\r\nConnection: close\r\n"),
-        "{shown:?} got {said:?}"
-    );
-    assert!(
-        said.contains("application/problem+json"),
-        "{shown:?} got {said:?}"
-    );
+    assert!(said.contains("\r\nConnection: close\r\n"), "{shown:?} got {said:?}");
+    assert!(said.contains("application/problem+json"), "{shown:?} got {said:?}");
     siege.user.get(&siege.contact).send().expect(200);
 }
 
@@ -58,10 +51,7 @@ fn absurd_and_malformed_lengths_get_one_refusal() {
         let liars: Vec<_> = (0..200)
             .map(|_| {
                 let mut liar = siege.connect();
-                liar.send(
-                    (siege.head("POST", "/api/contacts") + "Content-Length: 1048576\r\n\r\n{")
-                        .as_bytes(),
-                );
+                liar.send((siege.head("POST", "/api/contacts") + "Content-Length: 1048576\r\n\r\n{").as_bytes());
                 liar
             })
             .collect();
@@ -78,14 +68,8 @@ fn codings_that_two_servers_read_differently_get_one_refusal() {
         for (lines, expected) in [
             ("Transfer-Encoding: chunked\r\nContent-Length: 5", 400),
             ("Content-Length: 5\r\nTransfer-Encoding: chunked", 400),
-            (
-                "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
-                400,
-            ),
-            (
-                "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked",
-                400,
-            ),
+            ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", 400),
+            ("Transfer-Encoding: identity\r\nTransfer-Encoding: chunked", 400),
             ("Transfer-Encoding: gzip, chunked", 501),
             ("Transfer-Encoding: chunked, identity", 501),
             ("Transfer-Encoding: identity", 501),

@@ -25,11 +25,7 @@ fn login() -> String {
 
 /// So many clients log in without pause until `over`; how many logins were answered, and how many of them by 503.
 fn flood(siege: &Siege, clients: usize, during: impl FnOnce()) -> (usize, usize) {
-    let (over, done, refused) = (
-        AtomicBool::new(false),
-        AtomicUsize::new(0),
-        AtomicUsize::new(0),
-    );
+    let (over, done, refused) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
     let login = login();
     thread::scope(|scope| {
         for _ in 0..clients {
@@ -82,10 +78,7 @@ fn reads(siege: &Siege, long: Duration) -> (usize, Duration) {
 
 #[test]
 fn forty_logins_at_once_without_pause_slow_no_read_and_take_their_permits_alone() {
-    let siege = Siege::with(&[
-        ("SLOW_WORKERS", &SLOW_WORKERS.to_string()),
-        ("WORKERS", "4"),
-    ]);
+    let siege = Siege::with(&[("SLOW_WORKERS", &SLOW_WORKERS.to_string()), ("WORKERS", "4")]);
     let took = siege.withstands("40 clients that log in without pause", || {
         // The best of three rounds counts: what else the machine does must not decide.
         let mut rounds = Vec::new();
@@ -94,10 +87,7 @@ fn forty_logins_at_once_without_pause_slow_no_read_and_take_their_permits_alone(
             let (logins, refused) = flood(&siege, 40, || {
                 round = reads(&siege, Duration::from_secs(4));
             });
-            println!(
-                "{logins} logins, {refused} refused; {} reads, 99 % within {:?}",
-                round.0, round.1
-            );
+            println!("{logins} logins, {refused} refused; {} reads, 99 % within {:?}", round.0, round.1);
             assert!(logins > 40, "they do log in: {logins}");
             assert_eq!(refused, 0, "forty may wait");
             rounds.push(round.1);
@@ -117,10 +107,7 @@ fn logins_that_cannot_wait_are_told_to_come_again() {
         let (logins, refused) = flood(&siege, 200, || thread::sleep(Duration::from_secs(4)));
         println!("{logins} logins, {refused} refused");
         // 64 may wait.
-        assert!(
-            refused >= 200 - 64 - 2 * usize::try_from(SLOW_WORKERS).unwrap(),
-            "{refused} refused"
-        );
+        assert!(refused >= 200 - 64 - 2 * usize::try_from(SLOW_WORKERS).unwrap(), "{refused} refused");
         assert!(logins > refused, "the others are answered");
     });
     assert!(took < SLOW_WORKERS * HASH + SLACK, "{took} KiB");

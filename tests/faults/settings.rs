@@ -10,10 +10,7 @@ use crate::support::{eventually, random_secret};
 /// Settings that are right but for the database, which is not reached before they are checked.
 fn run(changed: &[(&str, &str)], arguments: &[&str]) -> Output {
     let mut settings = vec![
-        (
-            "DATABASE_URL".to_owned(),
-            "postgres://nobody@127.0.0.1:9/none".to_owned(),
-        ),
+        ("DATABASE_URL".to_owned(), "postgres://nobody@127.0.0.1:9/none".to_owned()),
         ("LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
         ("JWT_SECRET".to_owned(), random_secret()),
     ];
@@ -21,20 +18,13 @@ fn run(changed: &[(&str, &str)], arguments: &[&str]) -> Output {
         settings.retain(|(known, _)| known != name);
         settings.push(((*name).to_owned(), (*value).to_owned()));
     }
-    command(&settings)
-        .args(arguments)
-        .output()
-        .expect("the program starts")
+    command(&settings).args(arguments).output().expect("the program starts")
 }
 
 fn refuses(name: &str, changed: &[(&str, &str)], arguments: &[&str]) -> String {
     let output = run(changed, arguments);
     let said = String::from_utf8(output.stderr).expect("UTF-8");
-    assert_eq!(
-        output.status.code(),
-        Some(2),
-        "{changed:?} {arguments:?}: {said}"
-    );
+    assert_eq!(output.status.code(), Some(2), "{changed:?} {arguments:?}: {said}");
     assert_eq!(said.lines().count(), 1, "one line: {said}");
     assert!(said.contains(name), "{name} is named: {said}");
     said
@@ -48,10 +38,7 @@ fn each_setting_is_checked_before_anything_else_happens() {
         ("DATABASE_URL", "postgres://127.0.0.1/none"),
         ("DATABASE_URL", "postgres://user@/none"),
         ("DATABASE_URL", "postgres://user@db.example.com/none"),
-        (
-            "DATABASE_URL",
-            "postgres://user@10.0.0.1/none?sslmode=require",
-        ),
+        ("DATABASE_URL", "postgres://user@10.0.0.1/none?sslmode=require"),
         ("LISTEN", "nowhere"),
         ("LISTEN", "127.0.0.1:99999"),
         ("JWT_SECRET", ""),
@@ -80,39 +67,25 @@ fn each_setting_is_checked_before_anything_else_happens() {
         ("DRAIN_TIMEOUT", "soon"),
     ];
     // Empty counts as not set, so it is wrong only where there is no default.
-    for (name, value) in wrong
-        .iter()
-        .filter(|(name, value)| !value.is_empty() || name.len() == 12 || *name == "JWT_SECRET")
+    for (name, value) in
+        wrong.iter().filter(|(name, value)| !value.is_empty() || name.len() == 12 || *name == "JWT_SECRET")
     {
         refuses(name, &[(name, value)], &[]);
     }
     refuses("JWT_SECRET_FILE", &[("JWT_SECRET_FILE", "/dev/null")], &[]);
-    refuses(
-        "JWT_SECRET_FILE",
-        &[("JWT_SECRET", ""), ("JWT_SECRET_FILE", "/does/not/exist")],
-        &[],
-    );
+    refuses("JWT_SECRET_FILE", &[("JWT_SECRET", ""), ("JWT_SECRET_FILE", "/does/not/exist")], &[]);
 }
 
 #[test]
 fn a_wrong_database_url_does_not_show_its_password() {
-    let said = refuses(
-        "DATABASE_URL",
-        &[(
-            "DATABASE_URL",
-            "postgres://user:hunter2hunter2@host:port/none",
-        )],
-        &[],
-    );
+    let said = refuses("DATABASE_URL", &[("DATABASE_URL", "postgres://user:hunter2hunter2@host:port/none")], &[]);
     assert!(!said.contains("hunter2"), "{said}");
 }
 
 #[test]
 fn a_time_zone_that_postgres_does_not_know_is_said_once_it_is_there() {
     let database = database();
-    let mut server = Setup::on(&database)
-        .with("TIMEZONE", "Mars/Olympus")
-        .start();
+    let mut server = Setup::on(&database).with("TIMEZONE", "Mars/Olympus").start();
     assert_eq!(server.wait(Duration::from_secs(10)).code(), Some(2));
     eventually("it is named", || server.log().contains("TIMEZONE"));
     Setup::on(&database).with("TIMEZONE", "Europe/Kyiv").ready();
@@ -140,10 +113,6 @@ fn help_lists_every_setting() {
     assert!(output.status.success());
     let text = String::from_utf8(output.stdout).expect("UTF-8");
     for setting in contactd::config::SETTINGS {
-        assert!(
-            text.contains(setting.name),
-            "{} is missing in {text}",
-            setting.name
-        );
+        assert!(text.contains(setting.name), "{} is missing in {text}", setting.name);
     }
 }

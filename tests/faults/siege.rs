@@ -48,9 +48,7 @@ impl Vitals {
         let number = |name: &str| {
             let line = status.lines().find(|line| line.starts_with(name));
             let value = line.and_then(|line| line.split_whitespace().nth(1));
-            value
-                .and_then(|value| value.parse().ok())
-                .unwrap_or_else(|| panic!("{name} in {status}"))
+            value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("{name} in {status}"))
         };
         let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).expect("the process is ours");
         Vitals {
@@ -78,13 +76,7 @@ impl Vitals {
 
 impl fmt::Display for Vitals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:.1} MiB, {} threads, {} descriptors",
-            self.memory as f64 / 1024.0,
-            self.threads,
-            self.descriptors
-        )
+        write!(f, "{:.1} MiB, {} threads, {} descriptors", self.memory as f64 / 1024.0, self.threads, self.descriptors)
     }
 }
 
@@ -121,13 +113,7 @@ impl Siege {
         let server = change(setup).ready();
         let user = server.client().new_user("normal@example.com");
         let id = user.new_contact(&json!({ "first_name": "A normal contact" }));
-        Siege {
-            user,
-            contact: format!("/api/contacts/{id}"),
-            server,
-            database,
-            _alone: alone,
-        }
+        Siege { user, contact: format!("/api/contacts/{id}"), server, database, _alone: alone }
     }
 
     /// A connection of a hostile client.
@@ -169,11 +155,7 @@ impl Siege {
             "{what}: a normal client waited {:?}, when the machine itself was late by {late:?}",
             normal.slowest
         );
-        assert!(
-            !self.server.log().contains("panicked"),
-            "{what}:\n{}",
-            self.server.log()
-        );
+        assert!(!self.server.log().contains("panicked"), "{what}:\n{}", self.server.log());
         took
     }
 
@@ -213,10 +195,7 @@ impl Siege {
             if now.is_back_at(before) {
                 return now;
             }
-            assert!(
-                Instant::now() < deadline,
-                "{what}: before {before}; {RECOVERY:?} after it {now}"
-            );
+            assert!(Instant::now() < deadline, "{what}: before {before}; {RECOVERY:?} after it {now}");
             thread::sleep(Duration::from_millis(100));
         }
     }

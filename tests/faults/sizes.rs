@@ -65,14 +65,8 @@ fn bodies_over_the_limit_are_refused_before_they_are_read() {
             let stranger = format!("POST {path} HTTP/1.1\r\nHost: a\r\n");
             let forged = stranger.clone() + "Authorization: Bearer eyJhbGciOiJub25lIn0.e30.\r\n";
             for head in [&stranger, &forged] {
-                assert_eq!(
-                    refusals(&siege, (head.clone() + &length + &body).as_bytes()),
-                    [413]
-                );
-                assert_eq!(
-                    refusals(&siege, (head.clone() + chunked + &chunks).as_bytes()),
-                    [413]
-                );
+                assert_eq!(refusals(&siege, (head.clone() + &length + &body).as_bytes()), [413]);
+                assert_eq!(refusals(&siege, (head.clone() + chunked + &chunks).as_bytes()), [413]);
                 // Nothing of the body has to be sent to learn it.
                 let mut wire = siege.connect();
                 wire.send((head.clone() + &length).as_bytes());
@@ -87,45 +81,37 @@ fn bodies_over_the_limit_are_refused_before_they_are_read() {
 #[test]
 fn all_bodies_together_have_a_budget() {
     let budget = 16 * MIB;
-    let siege = Siege::with(&[
-        ("BODIES_IN_FLIGHT", &budget.to_string()),
-        ("BODY_TIMEOUT", "3"),
-    ]);
-    let took = siege.withstands(
-        "100 bodies of 1 MiB at once, within a budget of 16 MiB",
-        || {
-            let head = siege.head("POST", "/api/contacts") + "Content-Length: 1048576\r\n\r\n";
-            let mut uploads: Vec<_> = (0..100)
-                .map(|_| {
-                    let mut upload = siege.connect();
-                    upload.send(head.as_bytes());
-                    upload
-                })
-                .collect();
-            let part = vec![b' '; MIB - 1];
-            for upload in &mut uploads {
-                // Refused ones may be closed meanwhile.
-                upload.try_send(&part);
+    let siege = Siege::with(&[("BODIES_IN_FLIGHT", &budget.to_string()), ("BODY_TIMEOUT", "3")]);
+    let took = siege.withstands("100 bodies of 1 MiB at once, within a budget of 16 MiB", || {
+        let head = siege.head("POST", "/api/contacts") + "Content-Length: 1048576\r\n\r\n";
+        let mut uploads: Vec<_> = (0..100)
+            .map(|_| {
+                let mut upload = siege.connect();
+                upload.send(head.as_bytes());
+                upload
+            })
+            .collect();
+        let part = vec![b' '; MIB - 1];
+        for upload in &mut uploads {
+            // Refused ones may be closed meanwhile.
+            upload.try_send(&part);
+        }
+        let mut refused = 0;
+        let mut late = 0;
+        for upload in &mut uploads {
+            match statuses(&upload.rest())[..] {
+                [503] => refused += 1,
+                [408] => late += 1,
+                ref other => panic!("{other:?}"),
             }
-            let mut refused = 0;
-            let mut late = 0;
-            for upload in &mut uploads {
-                match statuses(&upload.rest())[..] {
-                    [503] => refused += 1,
-                    [408] => late += 1,
-                    ref other => panic!("{other:?}"),
-                }
-            }
-            assert!((1..=16).contains(&late), "{late} fitted into the budget");
-            assert_eq!(refused + late, 100);
-            // And it is free again for who means it.
-            let text = "é".repeat(5_000);
-            let body = serde_json::json!({ "first_name": "A", "additional_info": text });
-            eventually("there is room again", || {
-                siege.user.post("/api/contacts", &body).send().status == 201
-            });
-        },
-    );
+        }
+        assert!((1..=16).contains(&late), "{late} fitted into the budget");
+        assert_eq!(refused + late, 100);
+        // And it is free again for who means it.
+        let text = "é".repeat(5_000);
+        let body = serde_json::json!({ "first_name": "A", "additional_info": text });
+        eventually("there is room again", || siege.user.post("/api/contacts", &body).send().status == 201);
+    });
     // The budget, and as much again while a body's memory is doubled.
     let most = 2 * budget as u64 / 1024 + 8 * 1024;
     assert!(took < most, "{took} KiB");

@@ -28,11 +28,7 @@ fn each_is_told(wires: &mut [Wire], status: u16, within: u64) {
 fn three_hundred_half_heads_are_given_up() {
     let siege = Siege::with(&[("HEAD_TIMEOUT", "3")]);
     siege.withstands("300 half-open heads", || {
-        let halves = [
-            "G",
-            "GET / HTTP/1.1\r\n",
-            "GET / HTTP/1.1\r\nHost: a\r\nX: ",
-        ];
+        let halves = ["G", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: a\r\nX: "];
         let mut wires: Vec<_> = (0..300)
             .map(|n| {
                 let mut wire = siege.connect();
@@ -78,10 +74,7 @@ fn a_body_byte_by_byte_has_no_more_time_than_another_and_holds_no_worker() {
         for (framing, bytes) in [
             ("Content-Length: 100000", &b"x"[..]),
             ("Transfer-Encoding: chunked", b"1\r\nx\r\n"),
-            (
-                "Transfer-Encoding: chunked\r\nExpect: 100-continue",
-                b"1\r\nx\r\n",
-            ),
+            ("Transfer-Encoding: chunked\r\nExpect: 100-continue", b"1\r\nx\r\n"),
         ] {
             let mut wires: Vec<_> = (0..100).map(|_| siege.connect()).collect();
             for wire in &mut wires {
@@ -105,10 +98,7 @@ fn until_cut_off(wire: &mut Wire) {
 
 /// Lists of a thousand contacts, with so many bytes of text in each.
 fn fill(siege: &Siege, bytes: usize) {
-    let draft = Draft {
-        additional_info: Some("é".repeat(bytes / 2)),
-        ..load::draft("Large")
-    };
+    let draft = Draft { additional_info: Some("é".repeat(bytes / 2)), ..load::draft("Large") };
     load::insert(&siege.database, &siege.user, &vec![draft; 1_000]);
 }
 

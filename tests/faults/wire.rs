@@ -28,10 +28,7 @@ impl Wire {
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.set_write_timeout(Some(PATIENCE))?;
         socket.set_nodelay(true)?;
-        Ok(Wire {
-            socket,
-            buffer: Vec::new(),
-        })
+        Ok(Wire { socket, buffer: Vec::new() })
     }
 
     /// The kernel takes little for this client while it reads nothing; by itself it would take some megabytes.
@@ -42,9 +39,7 @@ impl Wire {
 
     /// Sends all of it; panics if the server does not take it.
     pub fn send(&mut self, bytes: &[u8]) {
-        self.socket
-            .write_all(bytes)
-            .expect("the server takes the bytes");
+        self.socket.write_all(bytes).expect("the server takes the bytes");
     }
 
     /// Sends what the server takes, which may close at any time; whether that was all.
@@ -54,9 +49,7 @@ impl Wire {
 
     /// Sends until the server has taken nothing for a while; how many bytes it took.
     pub fn stuff(&mut self, bytes: &[u8], patience: Duration) -> usize {
-        self.socket
-            .set_write_timeout(Some(patience))
-            .expect("a timeout");
+        self.socket.set_write_timeout(Some(patience)).expect("a timeout");
         let mut sent = 0;
         while sent < bytes.len() {
             match self.socket.write(&bytes[sent..]) {
@@ -70,8 +63,7 @@ impl Wire {
 
     /// The next answer, by its Content-Length.
     pub fn answer(&mut self) -> Answer {
-        self.try_answer()
-            .unwrap_or_else(|| panic!("closed within {:?}", self.text()))
+        self.try_answer().unwrap_or_else(|| panic!("closed within {:?}", self.text()))
     }
 
     /// The same; `None` if the connection ends before.
@@ -136,9 +128,7 @@ pub fn statuses(said: &str) -> Vec<u16> {
     let heads = said.match_indices("\r\nDate: ");
     heads
         .map(|(at, _)| {
-            let line = said[..at]
-                .rfind("HTTP/1.1 ")
-                .expect("a status line before each Date");
+            let line = said[..at].rfind("HTTP/1.1 ").expect("a status line before each Date");
             said[line + 9..line + 12].parse().expect("a status")
         })
         .collect()

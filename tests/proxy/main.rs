@@ -51,17 +51,9 @@ impl Nginx {
             "-out",
             &certificate,
         ]);
-        let port = TcpListener::bind("127.0.0.1:0")
-            .expect("a free port")
-            .local_addr()
-            .expect("its address")
-            .port();
+        let port = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("its address").port();
         let readme = include_str!("../../README.md");
-        let example = readme
-            .split("```nginx\n")
-            .nth(1)
-            .and_then(|rest| rest.split("```").next())
-            .expect("an example");
+        let example = readme.split("```nginx\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
         let mut site = example.to_owned();
         for (from, to) in [
             ("127.0.0.1:8000", program),
@@ -87,36 +79,16 @@ impl Nginx {
         );
         fs::write(folder.join("nginx.conf"), own).expect("the folder can be written");
         let mut nginx = Command::new("nginx");
-        nginx.args([
-            "-p",
-            &path(""),
-            "-c",
-            &path("nginx.conf"),
-            "-e",
-            &path("error.log"),
-        ]);
-        let process = nginx
-            .stderr(Stdio::inherit())
-            .spawn()
-            .expect("nginx is missing (Debian: apt-get install nginx-light)");
-        Nginx {
-            process,
-            folder,
-            site: format!("https://127.0.0.1:{port}"),
-        }
+        nginx.args(["-p", &path(""), "-c", &path("nginx.conf"), "-e", &path("error.log")]);
+        let process =
+            nginx.stderr(Stdio::inherit()).spawn().expect("nginx is missing (Debian: apt-get install nginx-light)");
+        Nginx { process, folder, site: format!("https://127.0.0.1:{port}") }
     }
 
     /// Asks through nginx, from another address than nginx's own.
     fn curl(&self, target: &str, more: &[&str]) -> String {
         let url = format!("{}{target}", self.site);
-        let mut line = vec![
-            "curl",
-            "-sS",
-            "--insecure",
-            "--interface",
-            "127.0.0.2",
-            &url,
-        ];
+        let mut line = vec!["curl", "-sS", "--insecure", "--interface", "127.0.0.2", &url];
         line.extend(more);
         run(&line)
     }
@@ -128,9 +100,7 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        let _ = Command::new("kill")
-            .arg(self.process.id().to_string())
-            .status();
+        let _ = Command::new("kill").arg(self.process.id().to_string()).status();
         let _ = self.process.wait();
         let _ = fs::remove_dir_all(&self.folder);
     }
@@ -143,35 +113,19 @@ fn parsed(text: &str) -> Value {
 #[test]
 fn behind_nginx_as_the_readme_says() {
     let database = database();
-    let server = Setup::on(&database)
-        .with("TRUSTED_PROXIES", "127.0.0.1")
-        .ready();
+    let server = Setup::on(&database).with("TRUSTED_PROXIES", "127.0.0.1").ready();
     let nginx = Nginx::before(&server.address.to_string());
     eventually("nginx answers", || {
         let health = ["-sf", "--insecure", &format!("{}/livez", nginx.site)].map(str::to_owned);
-        Command::new("curl")
-            .args(health)
-            .stdout(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success())
+        Command::new("curl").args(health).stdout(Stdio::null()).status().is_ok_and(|status| status.success())
     });
 
     let kind = "Content-Type: application/json";
-    let person =
-        json!({ "username": "A", "email": "a@example.com", "password": "123456" }).to_string();
-    assert_eq!(
-        parsed(&nginx.curl("/api/auth/signup", &["-H", kind, "-d", &person]))["id"],
-        1
-    );
+    let person = json!({ "username": "A", "email": "a@example.com", "password": "123456" }).to_string();
+    assert_eq!(parsed(&nginx.curl("/api/auth/signup", &["-H", kind, "-d", &person]))["id"], 1);
     // What a client claims of itself is added to, and not believed.
-    let pair = nginx.curl(
-        "/api/auth/login",
-        &["-H", kind, "-H", "X-Forwarded-For: 10.9.8.7", "-d", &person],
-    );
-    let bearer = format!(
-        "Authorization: Bearer {}",
-        parsed(&pair)["access_token"].as_str().expect("a token")
-    );
+    let pair = nginx.curl("/api/auth/login", &["-H", kind, "-H", "X-Forwarded-For: 10.9.8.7", "-d", &person]);
+    let bearer = format!("Authorization: Bearer {}", parsed(&pair)["access_token"].as_str().expect("a token"));
     let sessions = parsed(&nginx.curl("/api/auth/sessions", &["-H", &bearer]));
     assert_eq!(sessions[0]["ip"], "127.0.0.2", "{sessions}");
 
@@ -180,29 +134,16 @@ fn behind_nginx_as_the_readme_says() {
     assert!(url.starts_with("https://127.0.0.1"), "{url}");
     let path = &url[url.find("/api/").expect("a path")..];
     assert!(nginx.curl(path, &[]).starts_with("BEGIN:VCALENDAR"));
-    let secret = path
-        .trim_start_matches("/api/calendar/")
-        .trim_end_matches(".ics");
-    assert!(
-        nginx.read("access.log").contains("/api/contacts/calendar"),
-        "the rest is logged"
-    );
-    assert!(
-        !nginx.read("access.log").contains(secret),
-        "the calendar's secret is in nginx's log"
-    );
+    let secret = path.trim_start_matches("/api/calendar/").trim_end_matches(".ics");
+    assert!(nginx.read("access.log").contains("/api/contacts/calendar"), "the rest is logged");
+    assert!(!nginx.read("access.log").contains(secret), "the calendar's secret is in nginx's log");
 
     // An import of more than nginx's own limit of 1 MiB, and an export of it.
-    let many: Vec<_> = (0..30_000)
-        .map(|n| json!({ "first_name": format!("First{n}"), "last_name": "Last" }))
-        .collect();
+    let many: Vec<_> = (0..30_000).map(|n| json!({ "first_name": format!("First{n}"), "last_name": "Last" })).collect();
     let file = nginx.folder.join("many.json");
     fs::write(&file, json!(many).to_string()).expect("the folder can be written");
     let data = format!("@{}", file.display());
-    let report = nginx.curl(
-        "/api/contacts/import",
-        &["-H", &bearer, "-H", kind, "--data-binary", &data],
-    );
+    let report = nginx.curl("/api/contacts/import", &["-H", &bearer, "-H", kind, "--data-binary", &data]);
     assert_eq!(parsed(&report)["created"], 30_000, "{report}");
     let export = parsed(&nginx.curl("/api/contacts/export", &["-H", &bearer]));
     assert_eq!(export.as_array().expect("a list").len(), 30_000);

@@ -50,12 +50,7 @@ fn contacts() -> Vec<Value> {
 fn user(server: &Server) -> Client {
     let user = server.client().new_user("ivan@example.com");
     let answer = user.post("/api/contacts/import", &json!(contacts())).send();
-    assert_eq!(
-        answer.json()["created"],
-        contacts().len(),
-        "{}",
-        answer.text()
-    );
+    assert_eq!(answer.json()["created"], contacts().len(), "{}", answer.text());
     user
 }
 
@@ -64,11 +59,7 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
 }
 
 fn full_name(contact: &Value) -> String {
-    let name = format!(
-        "{} {}",
-        text(contact, "first_name"),
-        text(contact, "last_name")
-    );
+    let name = format!("{} {}", text(contact, "first_name"), text(contact, "last_name"));
     name.trim_end().to_owned()
 }
 
@@ -89,10 +80,7 @@ fn icalendar_finds_each_birthday_on_the_day_that_the_list_has_it() {
         assert_eq!(text(event, "summary"), full_name(contact));
         assert_eq!(event["start"], contact["birthday"]);
         assert_eq!(event["faults"], json!([]));
-        assert_eq!(
-            (&event["transparent"], &event["stamped"]),
-            (&json!(true), &json!(true))
-        );
+        assert_eq!((&event["transparent"], &event["stamped"]), (&json!(true), &json!(true)));
         let birthday: NaiveDate = text(contact, "birthday").parse().expect("a date");
         let days: Vec<_> = (1999..=2101)
             .map(|year| birthday::in_year(birthday, year))
@@ -122,10 +110,7 @@ fn vobject_finds_in_each_card_what_the_contact_has() {
         assert_eq!(text(card, "family"), text(&contact, "last_name"));
         assert_eq!(text(card, "email"), text(&contact, "email"));
         assert_eq!(text(card, "tel"), text(&contact, "phone_number"));
-        assert_eq!(
-            text(card, "bday"),
-            text(&contact, "birthday").replace('-', "")
-        );
+        assert_eq!(text(card, "bday"), text(&contact, "birthday").replace('-', ""));
         assert_eq!(text(card, "note"), text(&contact, "additional_info"));
     }
 }

@@ -40,19 +40,12 @@ pub struct Answer {
 impl Client {
     /// Without a token.
     pub fn new(address: SocketAddr) -> Client {
-        Client {
-            address,
-            token: None,
-            refresh_token: None,
-        }
+        Client { address, token: None, refresh_token: None }
     }
 
     /// With this token.
     pub fn with_token(&self, token: &str) -> Client {
-        Client {
-            token: Some(token.to_owned()),
-            ..self.clone()
-        }
+        Client { token: Some(token.to_owned()), ..self.clone() }
     }
 
     /// A request; the target goes out as it is, raw bytes included.
@@ -100,20 +93,11 @@ impl Client {
 
     /// Logs in; panics unless it succeeds.
     pub fn login(&self, email: &str, password: &str) -> Client {
-        let answer = self
-            .post(
-                "/api/auth/login",
-                &json!({ "email": email, "password": password }),
-            )
-            .send();
+        let answer = self.post("/api/auth/login", &json!({ "email": email, "password": password })).send();
         assert_eq!(answer.status, 200, "{}", answer.text());
         let pair = answer.json();
         let text = |name: &str| pair[name].as_str().map(str::to_owned);
-        Client {
-            address: self.address,
-            token: text("access_token"),
-            refresh_token: text("refresh_token"),
-        }
+        Client { address: self.address, token: text("access_token"), refresh_token: text("refresh_token") }
     }
 
     /// Makes a contact and gives its id; panics unless it succeeds.
@@ -131,8 +115,7 @@ impl Request {
     }
 
     pub fn json(self, body: &Value) -> Request {
-        self.header("Content-Type", "application/json")
-            .body(body.to_string())
+        self.header("Content-Type", "application/json").body(body.to_string())
     }
 
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Request {
@@ -152,13 +135,7 @@ impl Request {
         socket.set_nodelay(true)?;
         let mut bytes = format!("{} ", self.method).into_bytes();
         bytes.extend_from_slice(&self.target);
-        bytes.extend_from_slice(
-            format!(
-                " HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n",
-                self.address
-            )
-            .as_bytes(),
-        );
+        bytes.extend_from_slice(format!(" HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address).as_bytes());
         for (name, value) in &self.headers {
             bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
         }
@@ -171,17 +148,8 @@ impl Request {
         let _ = socket.write_all(&bytes);
         let mut answer = Vec::new();
         socket.read_to_end(&mut answer)?;
-        let parsed = if self.method == "HEAD" {
-            Answer::parse_head(&answer)
-        } else {
-            Answer::parse(&answer)
-        };
-        parsed.ok_or_else(|| {
-            std::io::Error::other(format!(
-                "no answer in {:?}",
-                String::from_utf8_lossy(&answer)
-            ))
-        })
+        let parsed = if self.method == "HEAD" { Answer::parse_head(&answer) } else { Answer::parse(&answer) };
+        parsed.ok_or_else(|| std::io::Error::other(format!("no answer in {:?}", String::from_utf8_lossy(&answer))))
     }
 }
 
@@ -201,38 +169,24 @@ impl Answer {
         let head = String::from_utf8(bytes[..end].to_vec()).ok()?;
         let mut lines = head.split("\r\n");
         let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
-        let headers: Vec<_> = lines
-            .filter_map(|line| line.split_once(": "))
-            .map(|(n, v)| (n.to_owned(), v.to_owned()))
-            .collect();
-        Some(Answer {
-            status,
-            headers,
-            body: bytes[end + 4..].to_vec(),
-        })
+        let headers: Vec<_> =
+            lines.filter_map(|line| line.split_once(": ")).map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+        Some(Answer { status, headers, body: bytes[end + 4..].to_vec() })
     }
 
     /// The first value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(n, _)| n.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     /// The body as JSON; panics if it is none.
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|e| panic!("not JSON ({e}): {}", self.text()))
+        serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("not JSON ({e}): {}", self.text()))
     }
 
     /// All values of a header.
     pub fn headers_named(&self, name: &str) -> Vec<&str> {
-        self.headers
-            .iter()
-            .filter(|(n, _)| n.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
-            .collect()
+        self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str()).collect()
     }
 
     /// The same answer, or this test fails telling what it was instead.
@@ -251,21 +205,14 @@ impl Answer {
     pub fn faults(&self) -> Vec<String> {
         let problem = self.json();
         let fields = problem["errors"].as_array().into_iter().flatten();
-        fields
-            .map(|fault| fault["field"].as_str().expect("a field").to_owned())
-            .collect()
+        fields.map(|fault| fault["field"].as_str().expect("a field").to_owned()).collect()
     }
 
     /// The `first_name` of each contact of a list.
     pub fn names(&self) -> Vec<String> {
         let list = self.json();
-        let contacts = list
-            .as_array()
-            .unwrap_or_else(|| panic!("a list: {}", self.text()))
-            .iter();
-        contacts
-            .map(|c| c["first_name"].as_str().expect("a name").to_owned())
-            .collect()
+        let contacts = list.as_array().unwrap_or_else(|| panic!("a list: {}", self.text())).iter();
+        contacts.map(|c| c["first_name"].as_str().expect("a name").to_owned()).collect()
     }
 }
 
@@ -273,15 +220,8 @@ fn unchunk(mut bytes: &[u8]) -> Option<Vec<u8>> {
     let mut whole = Vec::new();
     loop {
         let end = bytes.windows(2).position(|w| w == b"\r\n")?;
-        let size = usize::from_str_radix(
-            std::str::from_utf8(&bytes[..end])
-                .ok()?
-                .split(';')
-                .next()?
-                .trim(),
-            16,
-        )
-        .ok()?;
+        let size =
+            usize::from_str_radix(std::str::from_utf8(&bytes[..end]).ok()?.split(';').next()?.trim(), 16).ok()?;
         bytes = &bytes[end + 2..];
         if size == 0 {
             return Some(whole);

@@ -90,10 +90,7 @@ impl Database {
     /// Makes the database accept connections again, with all its rows.
     pub fn allow(&self) {
         connect(server())
-            .batch_execute(&format!(
-                "ALTER DATABASE {} ALLOW_CONNECTIONS true",
-                self.name
-            ))
+            .batch_execute(&format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", self.name))
             .expect("the test's role may alter its own databases");
     }
 }
@@ -102,8 +99,7 @@ impl Drop for Database {
     fn drop(&mut self) {
         // Not `expect`: a panic here, while a failed test unwinds, would abort the process
         // and hide the test's own message.
-        let dropped = Client::connect(server(), NoTls)
-            .and_then(|mut admin| drop_database(&mut admin, &self.name));
+        let dropped = Client::connect(server(), NoTls).and_then(|mut admin| drop_database(&mut admin, &self.name));
         if let Err(error) = dropped {
             eprintln!("could not drop the test database {}: {error}", self.name);
         }
@@ -133,8 +129,7 @@ fn url_of(name: &str) -> String {
 }
 
 fn connect(url: &str) -> Client {
-    Client::connect(url, NoTls)
-        .unwrap_or_else(|error| panic!("the tests' Postgres does not answer at {url}: {error}"))
+    Client::connect(url, NoTls).unwrap_or_else(|error| panic!("the tests' Postgres does not answer at {url}: {error}"))
 }
 
 /// A name for a database of this process. The first call takes the process's number and
@@ -162,10 +157,7 @@ fn unused_name() -> String {
 /// Takes the lock of a process's number for as long as the connection lives, if it is free.
 fn try_lock(client: &mut Client, owner: u32) -> bool {
     client
-        .query_one(
-            "SELECT pg_try_advisory_lock($1, $2)",
-            &[&LOCK_CLASS, &owner.cast_signed()],
-        )
+        .query_one("SELECT pg_try_advisory_lock($1, $2)", &[&LOCK_CLASS, &owner.cast_signed()])
         .expect("the tests' Postgres grants advisory locks")
         .get(0)
 }
@@ -175,17 +167,11 @@ fn try_lock(client: &mut Client, owner: u32) -> bool {
 fn sweep() {
     let mut admin = connect(server());
     let rows = admin
-        .query(
-            "SELECT datname::text FROM pg_database WHERE starts_with(datname, $1)",
-            &[&PREFIX],
-        )
+        .query("SELECT datname::text FROM pg_database WHERE starts_with(datname, $1)", &[&PREFIX])
         .expect("anyone may read the list of databases");
     for row in rows {
         let name: String = row.get(0);
-        let owner = name[PREFIX.len()..]
-            .split('_')
-            .next()
-            .and_then(|hex| u32::from_str_radix(hex, 16).ok());
+        let owner = name[PREFIX.len()..].split('_').next().and_then(|hex| u32::from_str_radix(hex, 16).ok());
         if owner.is_some_and(|owner| try_lock(&mut admin, owner)) {
             // Another role's database cannot be dropped, and someone else may just have.
             drop_database(&mut admin, &name).ok();
@@ -196,9 +182,8 @@ fn sweep() {
 /// Creates a database in UTF-8 and in the C locale, whatever the server's own are: tests
 /// must not depend on them. Names are made here, from letters and digits: they need no quotes.
 fn create(name: &str, template: &str, encoding: &str) {
-    let statement = format!(
-        "CREATE DATABASE {name} TEMPLATE {template} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'"
-    );
+    let statement =
+        format!("CREATE DATABASE {name} TEMPLATE {template} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'");
     connect(server())
         .batch_execute(&statement)
         .unwrap_or_else(|error| panic!("{statement}: {error:?} (the tests' role needs CREATEDB)"));
@@ -214,19 +199,13 @@ fn close(name: &str) {
     loop {
         // Again each time: a connection may have been let in just before, and show up late.
         let left = admin
-            .query(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1",
-                &[&name],
-            )
+            .query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", &[&name])
             .expect("a role may end its own connections")
             .len();
         if left == 0 {
             return;
         }
-        assert!(
-            Instant::now() < deadline,
-            "{left} connections to {name} outlive their end"
-        );
+        assert!(Instant::now() < deadline, "{left} connections to {name} outlive their end");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -20,16 +20,9 @@ pub fn draft(first_name: &str) -> Draft {
 
 /// Writes contacts of the user that the client is logged in as.
 pub fn insert(database: &Database, user: &Client, drafts: &[Draft]) {
-    let id = user.get("/api/users/me").send().expect(200).json()["id"]
-        .as_i64()
-        .expect("an id");
-    let store = Store::new(&Options {
-        database: database.url().parse().expect("a URL of a database"),
-        size: 1,
-    });
+    let id = user.get("/api/users/me").send().expect(200).json()["id"].as_i64().expect("an id");
+    let store = Store::new(&Options { database: database.url().parse().expect("a URL of a database"), size: 1 });
     store.migrate().expect("it is migrated already");
-    let made = store
-        .insert_contacts(id, drafts.chunks(2_000))
-        .expect("the database takes them");
+    let made = store.insert_contacts(id, drafts.chunks(2_000)).expect("the database takes them");
     assert_eq!(made, drafts.len() as u64);
 }

@@ -84,10 +84,7 @@ impl Proxy {
         url += &format!(" user={}", quoted(config.get_user().expect("a user")));
         url += &format!(" dbname={}", quoted(database.name()));
         if let Some(password) = config.get_password() {
-            url += &format!(
-                " password={}",
-                quoted(str::from_utf8(password).expect("UTF-8"))
-            );
+            url += &format!(" password={}", quoted(str::from_utf8(password).expect("UTF-8")));
         }
         let (counts, stopped) = (Arc::clone(&proxy.counts), Arc::clone(&proxy.stopped));
         let lines = Arc::clone(&proxy.lines);
@@ -118,10 +115,7 @@ impl Proxy {
     /// Cuts all connections and makes no new ones until [`Proxy::mend`].
     pub fn cut(&self) {
         let lines = self.lines.lock().expect("nothing panics with it").take();
-        lines
-            .into_iter()
-            .flatten()
-            .for_each(|socket| socket.close());
+        lines.into_iter().flatten().for_each(|socket| socket.close());
     }
 
     /// Makes connections again.
@@ -139,10 +133,7 @@ impl Proxy {
     /// The least that `work` costs in some runs, by round trips: what it costs once its statements are prepared, on a
     /// connection that is open.
     pub fn least_cost(&self, mut work: impl FnMut()) -> Counts {
-        (0..8)
-            .map(|_| self.cost(&mut work))
-            .min_by_key(Counts::round_trips)
-            .expect("it ran")
+        (0..8).map(|_| self.cost(&mut work)).min_by_key(Counts::round_trips).expect("it ran")
     }
 }
 
@@ -176,9 +167,7 @@ sockets!(TcpStream, UnixStream);
 fn connect(config: &postgres::Config) -> std::io::Result<Box<dyn Socket>> {
     let port = config.get_ports().first().copied().unwrap_or(5432);
     match config.get_hosts().first().expect("the URL names a host") {
-        Host::Unix(folder) => Ok(Box::new(UnixStream::connect(
-            folder.join(format!(".s.PGSQL.{port}")),
-        )?)),
+        Host::Unix(folder) => Ok(Box::new(UnixStream::connect(folder.join(format!(".s.PGSQL.{port}")))?)),
         Host::Tcp(name) => Ok(Box::new(TcpStream::connect((name.as_str(), port))?)),
     }
 }
@@ -220,13 +209,7 @@ struct Reader {
 
 impl Reader {
     fn new(counts: Arc<Mutex<Counts>>) -> Reader {
-        Reader {
-            counts,
-            bytes: Vec::new(),
-            started: false,
-            housekeeping: HashMap::new(),
-            apart: false,
-        }
+        Reader { counts, bytes: Vec::new(), started: false, housekeeping: HashMap::new(), apart: false }
     }
 
     fn feed(&mut self, bytes: &[u8]) {
@@ -257,11 +240,7 @@ impl Reader {
         let second = texts.next().unwrap_or_default();
         match kind {
             b'P' => {
-                let theirs = [
-                    &queries::SESSION_REVOKED,
-                    &queries::SESSION_PURGE,
-                    &queries::ATTEMPT_PURGE,
-                ];
+                let theirs = [&queries::SESSION_REVOKED, &queries::SESSION_PURGE, &queries::ATTEMPT_PURGE];
                 self.apart = theirs.iter().any(|query| query.sql.as_bytes() == second);
                 self.housekeeping.insert(first.to_vec(), self.apart);
             }

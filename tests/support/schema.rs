@@ -19,8 +19,7 @@ pub fn check(document: &Value, schema: &Value, value: &Value) -> Result<(), Stri
         let holds = match keyword.as_str() {
             "$ref" => {
                 let reference = rule.as_str().unwrap_or_default();
-                let target =
-                    resolve(document, reference).ok_or(format!("{reference} leads nowhere"))?;
+                let target = resolve(document, reference).ok_or(format!("{reference} leads nowhere"))?;
                 check(document, target, value)?;
                 true
             }
@@ -43,23 +42,15 @@ pub fn check(document: &Value, schema: &Value, value: &Value) -> Result<(), Stri
                 }
                 true
             }
-            "enum" => rule
-                .as_array()
-                .is_some_and(|choices| choices.contains(value)),
+            "enum" => rule.as_array().is_some_and(|choices| choices.contains(value)),
             "const" => rule == value,
-            "minimum" => value
-                .as_f64()
-                .is_none_or(|n| n >= rule.as_f64().unwrap_or(f64::MAX)),
-            "maximum" => value
-                .as_f64()
-                .is_none_or(|n| n <= rule.as_f64().unwrap_or(f64::MIN)),
+            "minimum" => value.as_f64().is_none_or(|n| n >= rule.as_f64().unwrap_or(f64::MAX)),
+            "maximum" => value.as_f64().is_none_or(|n| n <= rule.as_f64().unwrap_or(f64::MIN)),
             "minLength" => length(value).is_none_or(|n| n >= rule.as_u64().unwrap_or(u64::MAX)),
             "maxLength" => length(value).is_none_or(|n| n <= rule.as_u64().unwrap_or(0)),
             "maxItems" => {
                 let most = rule.as_u64().unwrap_or(0);
-                value
-                    .as_array()
-                    .is_none_or(|items| items.len() as u64 <= most)
+                value.as_array().is_none_or(|items| items.len() as u64 <= most)
             }
             "format" => value.as_str().is_none_or(|text| has_format(text, rule)),
             remark if REMARKS.contains(&remark) => true,
@@ -74,9 +65,7 @@ pub fn check(document: &Value, schema: &Value, value: &Value) -> Result<(), Stri
 
 fn check_members(document: &Value, properties: &Value, value: &Value) -> Result<(), String> {
     for (name, member) in value.as_object().into_iter().flatten() {
-        let schema = properties
-            .get(name)
-            .ok_or(format!("the member {name} is not documented"))?;
+        let schema = properties.get(name).ok_or(format!("the member {name} is not documented"))?;
         check(document, schema, member).map_err(|fault| format!("{name}: {fault}"))?;
     }
     Ok(())

@@ -30,13 +30,8 @@ pub struct Setup {
 /// A database of this program's schema.
 pub fn database() -> Database {
     Database::fresh(|url| {
-        let status = command(&[("DATABASE_URL".to_owned(), url.to_owned())])
-            .arg("migrate")
-            .status();
-        assert!(
-            status.expect("the program starts").success(),
-            "migrating failed"
-        );
+        let status = command(&[("DATABASE_URL".to_owned(), url.to_owned())]).arg("migrate").status();
+        assert!(status.expect("the program starts").success(), "migrating failed");
     })
 }
 
@@ -51,14 +46,11 @@ impl Setup {
     /// On this database, with a secret of its own, everything else by default but for the limit on sign-ups from one address,
     /// since all tests come from one.
     pub fn on(database: &Database) -> Setup {
-        Setup {
-            settings: Vec::new(),
-            line: vec![env!("CARGO_BIN_EXE_contactd").into()],
-        }
-        .with("DATABASE_URL", database.url())
-        .with("LISTEN", "127.0.0.1:0")
-        .with("JWT_SECRET", random_secret())
-        .with("ADDRESS_ATTEMPTS", "0")
+        Setup { settings: Vec::new(), line: vec![env!("CARGO_BIN_EXE_contactd").into()] }
+            .with("DATABASE_URL", database.url())
+            .with("LISTEN", "127.0.0.1:0")
+            .with("JWT_SECRET", random_secret())
+            .with("ADDRESS_ATTEMPTS", "0")
     }
 
     /// With another setting.
@@ -93,10 +85,7 @@ impl Setup {
         let log = Arc::new(Mutex::new(String::new()));
         let address = loop {
             let Some(Ok(line)) = lines.next() else {
-                panic!(
-                    "the program ended before it listened:\n{}",
-                    log.lock().unwrap()
-                );
+                panic!("the program ended before it listened:\n{}", log.lock().unwrap());
             };
             *log.lock().unwrap() += &format!("{line}\n");
             if let Some((_, address)) = line.split_once("serving on http://") {
@@ -110,19 +99,13 @@ impl Setup {
                 *sink.lock().unwrap() += &format!("{line}\n");
             }
         });
-        Server {
-            process,
-            address,
-            log,
-        }
+        Server { process, address, log }
     }
 
     /// Starts it and waits until it is ready to work.
     pub fn ready(&self) -> Server {
         let server = self.start();
-        eventually("the server is ready", || {
-            server.client().get("/readyz").send().status == 200
-        });
+        eventually("the server is ready", || server.client().get("/readyz").send().status == 200);
         server
     }
 }
@@ -151,9 +134,7 @@ impl Server {
 
     /// Sends a signal, such as `TERM`.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill")
-            .args(["-s", name, &self.pid().to_string()])
-            .status();
+        let sent = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status();
         assert!(sent.expect("kill is there").success());
     }
 
@@ -161,18 +142,10 @@ impl Server {
     pub fn wait(&mut self, within: Duration) -> ExitStatus {
         let deadline = Instant::now() + within;
         loop {
-            if let Some(status) = self
-                .process
-                .try_wait()
-                .expect("the child can be waited for")
-            {
+            if let Some(status) = self.process.try_wait().expect("the child can be waited for") {
                 return status;
             }
-            assert!(
-                Instant::now() < deadline,
-                "the program did not end within {within:?}:\n{}",
-                self.log()
-            );
+            assert!(Instant::now() < deadline, "the program did not end within {within:?}:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(10));
         }
     }

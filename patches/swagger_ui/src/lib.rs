@@ -57,14 +57,7 @@ impl Asset {
         bytes: &'static [u8],
         gzip: bool,
     ) -> Asset {
-        Asset {
-            name,
-            content_type,
-            etag,
-            bytes,
-            gzip,
-            inflated: OnceLock::new(),
-        }
+        Asset { name, content_type, etag, bytes, gzip, inflated: OnceLock::new() }
     }
 
     /// The body for a client that sent this `Accept-Encoding`, and its `Content-Encoding`, if it has one.
@@ -72,10 +65,7 @@ impl Asset {
     ///
     /// A client that does not ask for gzip gets the plain bytes. They are made once and kept (1.7 MB for all), so that
     /// nobody can make the program inflate the same script again and again.
-    pub fn body(
-        &'static self,
-        accept_encoding: Option<&str>,
-    ) -> (&'static [u8], Option<&'static str>) {
+    pub fn body(&'static self, accept_encoding: Option<&str>) -> (&'static [u8], Option<&'static str>) {
         if !self.gzip {
             return (self.bytes, None);
         }
@@ -85,8 +75,7 @@ impl Asset {
         let plain = self.inflated.get_or_init(|| {
             // build.rs wrote these: a header of 10 bytes, the DEFLATE stream, a trailer of 8.
             let deflated = &self.bytes[10..self.bytes.len() - 8];
-            miniz_oxide::inflate::decompress_to_vec(deflated)
-                .expect("the tests inflate every asset")
+            miniz_oxide::inflate::decompress_to_vec(deflated).expect("the tests inflate every asset")
         });
         (plain, None)
     }
@@ -115,11 +104,9 @@ mod tests {
 
     /// The CRC-32 of zip and gzip, bit by bit.
     fn crc32(bytes: &[u8]) -> u32 {
-        !bytes.iter().fold(!0, |crc, &byte| {
-            (0..8).fold(crc ^ u32::from(byte), |crc, _| {
-                (crc >> 1) ^ (0xedb8_8320 * (crc & 1))
-            })
-        })
+        !bytes
+            .iter()
+            .fold(!0, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 * (crc & 1))))
     }
 
     #[test]
@@ -150,11 +137,7 @@ mod tests {
     #[test]
     fn the_page_names_only_files_that_are_here() {
         let html = std::str::from_utf8(page().body(None).0).unwrap();
-        let names: Vec<_> = html
-            .split("\"/docs/")
-            .skip(1)
-            .map(|rest| rest.split('"').next().unwrap())
-            .collect();
+        let names: Vec<_> = html.split("\"/docs/").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
         assert_eq!(names.len(), 5, "{names:?}");
         for name in names {
             assert!(asset(name).is_some(), "{name}");

@@ -30,12 +30,7 @@ impl Acceptor {
     pub(crate) fn new(listener: TcpListener, core: Arc<Core>) -> io::Result<Acceptor> {
         // A connection that is gone between report and accept must not make accept wait for the next.
         listener.set_nonblocking(true)?;
-        Ok(Acceptor {
-            listener,
-            core,
-            paused_until: None,
-            failures: 0,
-        })
+        Ok(Acceptor { listener, core, paused_until: None, failures: 0 })
     }
 
     pub(crate) fn paused_until(&self) -> Option<Instant> {
@@ -44,8 +39,7 @@ impl Acceptor {
 
     /// False during a pause.
     pub(crate) fn is_due(&self) -> bool {
-        self.paused_until
-            .is_none_or(|until| until <= Instant::now())
+        self.paused_until.is_none_or(|until| until <= Instant::now())
     }
 
     /// Takes some of those who wait.

@@ -93,11 +93,7 @@ impl Reader<'_> {
     /// Makes room for at least one byte more, by doubling. What is made is zeroed once, so a client that sends
     /// byte by byte costs no more than another.
     fn make_room(&mut self) -> Result<(), Stop> {
-        let Body {
-            bytes,
-            filled,
-            permit,
-        } = &mut self.body;
+        let Body { bytes, filled, permit } = &mut self.body;
         if *filled < bytes.len() {
             return Ok(());
         }
@@ -111,11 +107,7 @@ impl Reader<'_> {
             }
         };
         if !granted || bytes.try_reserve_exact(more).is_err() {
-            return Err(refusal(
-                503,
-                "The server is busy with other uploads; try again in a moment.",
-            )
-            .into());
+            return Err(refusal(503, "The server is busy with other uploads; try again in a moment.").into());
         }
         bytes.resize(wanted, 0);
         Ok(())
@@ -128,17 +120,9 @@ impl Reader<'_> {
         loop {
             let line = self.line()?;
             let text = &self.input.data()[..line];
-            let digits = text
-                .iter()
-                .take_while(|byte| byte.is_ascii_hexdigit())
-                .count();
-            let size = str::from_utf8(&text[..digits])
-                .ok()
-                .and_then(|hex| usize::from_str_radix(hex, 16).ok());
-            let is_extension = text[digits..]
-                .trim_ascii_start()
-                .first()
-                .is_none_or(|byte| *byte == b';');
+            let digits = text.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+            let size = str::from_utf8(&text[..digits]).ok().and_then(|hex| usize::from_str_radix(hex, 16).ok());
+            let is_extension = text[digits..].trim_ascii_start().first().is_none_or(|byte| *byte == b';');
             if digits == 0 || !is_extension {
                 return Err(MALFORMED);
             }
@@ -171,8 +155,7 @@ impl Reader<'_> {
 
     /// Waits for a whole line at the head of the input; its length without CR LF.
     fn line(&mut self) -> Result<usize, Stop> {
-        const MALFORMED: Stop =
-            Stop::Refuse(refusal(400, "A line within the chunked body is malformed."));
+        const MALFORMED: Stop = Stop::Refuse(refusal(400, "A line within the chunked body is malformed."));
         let mut looked_at = 0;
         loop {
             let data = self.input.data();

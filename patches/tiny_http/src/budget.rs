@@ -17,18 +17,12 @@ pub(crate) struct Permit {
 
 impl Budget {
     pub(crate) fn new(most: usize) -> Arc<Budget> {
-        Arc::new(Budget {
-            out: AtomicUsize::new(0),
-            most,
-        })
+        Arc::new(Budget { out: AtomicUsize::new(0), most })
     }
 
     /// Takes `units`, or nothing when fewer are left.
     pub(crate) fn take(self: &Arc<Budget>, units: usize) -> Option<Permit> {
-        let mut permit = Permit {
-            budget: Arc::clone(self),
-            held: 0,
-        };
+        let mut permit = Permit { budget: Arc::clone(self), held: 0 };
         permit.grow(units).then_some(permit)
     }
 }

@@ -27,10 +27,7 @@ const LINGER_BYTES: usize = 16 * 1024 * 1024;
 /// How much of that is read at a time, so that one client does not keep the others waiting.
 const LINGER_READS: usize = 8;
 
-pub(crate) const FULL: Refusal = refusal(
-    503,
-    "The server has too many connections; try again in a moment.",
-);
+pub(crate) const FULL: Refusal = refusal(503, "The server has too many connections; try again in a moment.");
 pub(crate) const STOPPING: Refusal = refusal(503, "The server is stopping.");
 
 pub(crate) struct Connection {
@@ -217,9 +214,7 @@ impl Turn {
             }
             Found::Refused(refusal, request) => {
                 let mut slot = Slot::new(self);
-                slot.head_only = request
-                    .as_ref()
-                    .is_some_and(|r| *r.method() == Method::Head);
+                slot.head_only = request.as_ref().is_some_and(|r| *r.method() == Method::Head);
                 outgoing::refuse(slot, refusal, request.as_deref());
                 None
             }
@@ -275,12 +270,7 @@ pub(crate) struct Slot {
 
 impl Slot {
     pub(crate) fn new(turn: Turn) -> Slot {
-        Slot {
-            turn,
-            keep_alive: false,
-            head_only: false,
-            chunks: false,
-        }
+        Slot { turn, keep_alive: false, head_only: false, chunks: false }
     }
 
     pub(crate) fn connection(&self) -> &Connection {
@@ -299,11 +289,7 @@ impl Slot {
         // In the ordinary case there is neither: the client has yet to read the answer.
         let is_begun = !state.input.data().is_empty();
         drop(state);
-        let turn = if is_begun {
-            Some(self.turn)
-        } else {
-            self.turn.rest()
-        };
+        let turn = if is_begun { Some(self.turn) } else { self.turn.rest() };
         if let Some(turn) = turn {
             turn.read_on();
         }

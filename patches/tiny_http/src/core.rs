@@ -80,10 +80,7 @@ impl Core {
     /// Reads what has arrived, of so many connections at most; how many there were. Anybody may do that at any time: the
     /// kernel reports each arrival once.
     pub(crate) fn look(&self, most: usize) -> usize {
-        const NO_TIME: Timespec = Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
+        const NO_TIME: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
         let mut reports = Vec::with_capacity(most);
         if epoll::wait(&self.poll, spare_capacity(&mut reports), Some(&NO_TIME)).is_err() {
             return 0;
@@ -140,12 +137,8 @@ impl Core {
 /// How many connections a worker looks at. It finds most of them with a request, and other workers take those.
 const REPORTS: usize = 16;
 /// The flags of a connection's end.
-const LAST: epoll::EventFlags = epoll::EventFlags::RDHUP
-    .union(epoll::EventFlags::HUP)
-    .union(epoll::EventFlags::ERR);
-const WATCHED: epoll::EventFlags = epoll::EventFlags::IN
-    .union(epoll::EventFlags::RDHUP)
-    .union(epoll::EventFlags::ET);
+const LAST: epoll::EventFlags = epoll::EventFlags::RDHUP.union(epoll::EventFlags::HUP).union(epoll::EventFlags::ERR);
+const WATCHED: epoll::EventFlags = epoll::EventFlags::IN.union(epoll::EventFlags::RDHUP).union(epoll::EventFlags::ET);
 
 /// The connections that exist.
 #[derive(Default)]
@@ -176,9 +169,7 @@ impl Roster {
     pub(crate) fn enter(&self, connection: Arc<Connection>, guest: bool) {
         let mut listed = self.lock();
         listed.guests += usize::from(guest);
-        listed
-            .connections
-            .insert(connection.id, (connection, guest));
+        listed.connections.insert(connection.id, (connection, guest));
     }
 
     pub(crate) fn leave(&self, id: u64) {
@@ -212,11 +203,7 @@ impl Roster {
     pub(crate) fn all(&self) -> Vec<Arc<Connection>> {
         // Collected first: a turn dropped while the lock is held would wait for that lock.
         let listed = self.lock();
-        listed
-            .connections
-            .values()
-            .map(|(c, _)| Arc::clone(c))
-            .collect()
+        listed.connections.values().map(|(c, _)| Arc::clone(c)).collect()
     }
 
     /// False if there are still connections then, guests not counted.

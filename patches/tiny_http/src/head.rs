@@ -70,10 +70,7 @@ impl Scanner {
                 _ if after_cr => return Err(refusal(400, "The request has a CR without LF.")),
                 b'\r' | b'\t' | b' '..=b'~' | 0x80.. => {}
                 _ => {
-                    return Err(refusal(
-                        400,
-                        "The request has a control character in its head.",
-                    ));
+                    return Err(refusal(400, "The request has a control character in its head."));
                 }
             }
             self.at += 1;
@@ -99,20 +96,9 @@ pub(crate) fn parse(head: &[u8]) -> Result<Head, Refusal> {
     let framing = framing(&headers, &version)?;
     let expects_continue = expectation(&headers, &version)? && framing != Framing::Empty;
     if method == Method::Connect {
-        return Err(refusal(
-            501,
-            "This server is no proxy: CONNECT is not implemented.",
-        ));
+        return Err(refusal(501, "This server is no proxy: CONNECT is not implemented."));
     }
-    Ok(Head {
-        keep_alive: keep_alive(&headers, &version),
-        method,
-        target,
-        version,
-        headers,
-        framing,
-        expects_continue,
-    })
+    Ok(Head { keep_alive: keep_alive(&headers, &version), method, target, version, headers, framing, expects_continue })
 }
 
 /// Lines up to the empty one, without their CR LF.
@@ -139,21 +125,15 @@ impl<'a> Iterator for Lines<'a> {
 fn parse_request_line(line: &[u8]) -> Result<(Method, String, HTTPVersion), Refusal> {
     const MALFORMED: Refusal = refusal(400, "The request line is not `METHOD target HTTP/1.1`.");
     let mut parts = line.split(|byte| *byte == b' ');
-    let (Some(method), Some(target), Some(version), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
+    let (Some(method), Some(target), Some(version), None) = (parts.next(), parts.next(), parts.next(), parts.next())
     else {
         return Err(MALFORMED);
     };
     let version = match version {
         b"HTTP/1.1" => HTTPVersion(1, 1),
         b"HTTP/1.0" => HTTPVersion(1, 0),
-        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
-            if major.is_ascii_digit() && minor.is_ascii_digit() =>
-        {
-            return Err(refusal(
-                505,
-                "This server speaks HTTP/1.1 and HTTP/1.0 only.",
-            ));
+        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() => {
+            return Err(refusal(505, "This server speaks HTTP/1.1 and HTTP/1.0 only."));
         }
         _ => return Err(MALFORMED),
     };
@@ -161,10 +141,7 @@ fn parse_request_line(line: &[u8]) -> Result<(Method, String, HTTPVersion), Refu
         return Err(MALFORMED);
     }
     // A token is ASCII, and so a method.
-    let method: Method = str::from_utf8(method)
-        .ok()
-        .and_then(|m| m.parse().ok())
-        .ok_or(MALFORMED)?;
+    let method: Method = str::from_utf8(method).ok().and_then(|m| m.parse().ok()).ok_or(MALFORMED)?;
     let target = parse_target(target, &method)?;
     Ok((method, target, version))
 }
@@ -172,8 +149,7 @@ fn parse_request_line(line: &[u8]) -> Result<(Method, String, HTTPVersion), Refu
 /// The target in origin form (RFC 9112 section 3.2): of an absolute one only path and query count. Raw bytes over
 /// 127, which browsers encode and curl does not, are taken as what they would have been encoded to.
 fn parse_target(target: &[u8], method: &Method) -> Result<String, Refusal> {
-    const MALFORMED: Refusal =
-        refusal(400, "The request target is neither a path nor an http URL.");
+    const MALFORMED: Refusal = refusal(400, "The request target is neither a path nor an http URL.");
     let mut lead = "";
     let path = match target {
         [b'/', ..] => target,
@@ -183,17 +159,11 @@ fn parse_target(target: &[u8], method: &Method) -> Result<String, Refusal> {
         _ => {
             let after_scheme = [&b"http://"[..], b"https://"]
                 .iter()
-                .find(|scheme| {
-                    target
-                        .get(..scheme.len())
-                        .is_some_and(|t| t.eq_ignore_ascii_case(scheme))
-                })
+                .find(|scheme| target.get(..scheme.len()).is_some_and(|t| t.eq_ignore_ascii_case(scheme)))
                 .map(|scheme| &target[scheme.len()..])
                 .ok_or(MALFORMED)?;
-            let host_end = after_scheme
-                .iter()
-                .position(|byte| matches!(byte, b'/' | b'?'))
-                .unwrap_or(after_scheme.len());
+            let host_end =
+                after_scheme.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(after_scheme.len());
             if !is_host(&after_scheme[..host_end]) || host_end == 0 {
                 return Err(MALFORMED);
             }
@@ -232,20 +202,14 @@ fn parse_header(line: &[u8]) -> Result<Header, Refusal> {
         _ => return Err(refusal(400, "A header is not `Name: value`.")),
     };
     let value = value.trim_ascii();
-    match (
-        HeaderField::from_bytes(name),
-        AsciiString::from_ascii(value),
-    ) {
+    match (HeaderField::from_bytes(name), AsciiString::from_ascii(value)) {
         (Ok(field), Ok(value)) => Ok(Header { field, value }),
         _ => Err(refusal(400, "A header value has a byte outside ASCII.")),
     }
 }
 
 fn values<'a>(headers: &'a [Header], name: &'static str) -> impl Iterator<Item = &'a str> {
-    headers
-        .iter()
-        .filter(move |header| header.field.equiv(name))
-        .map(|header| header.value.as_str())
+    headers.iter().filter(move |header| header.field.equiv(name)).map(|header| header.value.as_str())
 }
 
 /// RFC 9112 section 3.2: one Host, and on 1.1 not fewer.
@@ -267,16 +231,10 @@ fn framing(headers: &[Header], version: &HTTPVersion) -> Result<Framing, Refusal
     let mut lengths = values(headers, "Content-Length");
     match (codings.next(), lengths.next()) {
         (None, None) => Ok(Framing::Empty),
-        (Some(_), Some(_)) => Err(refusal(
-            400,
-            "The request has both Transfer-Encoding and Content-Length.",
-        )),
+        (Some(_), Some(_)) => Err(refusal(400, "The request has both Transfer-Encoding and Content-Length.")),
         (None, Some(length)) => {
             if lengths.next().is_some() {
-                return Err(refusal(
-                    400,
-                    "The request has more than one Content-Length.",
-                ));
+                return Err(refusal(400, "The request has more than one Content-Length."));
             }
             if length.is_empty() || !length.bytes().all(|byte| byte.is_ascii_digit()) {
                 return Err(refusal(400, "The Content-Length is not a number."));
@@ -284,10 +242,7 @@ fn framing(headers: &[Header], version: &HTTPVersion) -> Result<Framing, Refusal
             match length.parse() {
                 Ok(0) => Ok(Framing::Empty),
                 Ok(length) => Ok(Framing::Length(length)),
-                Err(_) => Err(refusal(
-                    413,
-                    "The body is larger than any server would take.",
-                )),
+                Err(_) => Err(refusal(413, "The body is larger than any server would take.")),
             }
         }
         (Some(coding), None) => {
@@ -295,16 +250,10 @@ fn framing(headers: &[Header], version: &HTTPVersion) -> Result<Framing, Refusal
                 return Err(refusal(400, "HTTP/1.0 has no Transfer-Encoding."));
             }
             if codings.next().is_some() {
-                return Err(refusal(
-                    400,
-                    "The request has more than one Transfer-Encoding.",
-                ));
+                return Err(refusal(400, "The request has more than one Transfer-Encoding."));
             }
             if !coding.eq_ignore_ascii_case("chunked") {
-                return Err(refusal(
-                    501,
-                    "The only Transfer-Encoding that this server knows is chunked.",
-                ));
+                return Err(refusal(501, "The only Transfer-Encoding that this server knows is chunked."));
             }
             Ok(Framing::Chunked)
         }
@@ -319,10 +268,7 @@ fn expectation(headers: &[Header], version: &HTTPVersion) -> Result<bool, Refusa
     let mut found = false;
     for value in values(headers, "Expect") {
         if !value.eq_ignore_ascii_case("100-continue") {
-            return Err(refusal(
-                417,
-                "The only expectation that this server meets is 100-continue.",
-            ));
+            return Err(refusal(417, "The only expectation that this server meets is 100-continue."));
         }
         found = true;
     }
@@ -360,10 +306,7 @@ mod tests {
 
     #[test]
     fn the_end_of_a_head_is_found_however_it_is_cut() {
-        for head in [
-            "GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n",
-            "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
-        ] {
+        for head in ["GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n", "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"] {
             let data = format!("{head}GET /next HTTP/1.1\r\n").into_bytes();
             for first in 0..head.len() {
                 for second in first..head.len() {
@@ -381,12 +324,9 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused_before_the_head_is_whole() {
-        for (status, begun) in [
-            (400, "\u{16}\u{3}"),
-            (400, "GET /\r\n"),
-            (400, "GET / HTTP/1.1\n"),
-            (505, "GET / HTTP/3.0\r\nHost: a"),
-        ] {
+        for (status, begun) in
+            [(400, "\u{16}\u{3}"), (400, "GET /\r\n"), (400, "GET / HTTP/1.1\n"), (505, "GET / HTTP/3.0\r\nHost: a")]
+        {
             let refused = Scanner::default().scan(begun.as_bytes(), &Limits::default());
             assert_eq!(refused.unwrap_err().status, status, "{begun:?}");
         }

@@ -20,12 +20,7 @@ pub(crate) struct Input {
 impl Input {
     /// Holds at most `most` bytes (at least one).
     pub(crate) fn new(most: usize) -> Input {
-        Input {
-            buffer: Vec::new(),
-            start: 0,
-            end: 0,
-            most: most.max(1),
-        }
+        Input { buffer: Vec::new(), start: 0, end: 0, most: most.max(1) }
     }
 
     pub(crate) fn data(&self) -> &[u8] {
@@ -82,12 +77,7 @@ impl Input {
     }
 
     /// Reads past the buffer, which must be empty, straight into `into`. Otherwise as `fill`.
-    pub(crate) fn read_into(
-        &mut self,
-        stream: &TcpStream,
-        into: &mut [u8],
-        deadline: Instant,
-    ) -> io::Result<usize> {
+    pub(crate) fn read_into(&mut self, stream: &TcpStream, into: &mut [u8], deadline: Instant) -> io::Result<usize> {
         debug_assert!(self.data().is_empty());
         receive(stream, into, deadline)
     }
@@ -117,8 +107,7 @@ fn receive(mut stream: &TcpStream, into: &mut [u8], deadline: Instant) -> io::Re
         stream.set_read_timeout(Some(left))?;
         match stream.read(into) {
             // WouldBlock is what SO_RCVTIMEO says at its end.
-            Err(error)
-                if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {}
+            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {}
             result => return result,
         }
     }

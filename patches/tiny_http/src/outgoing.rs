@@ -105,29 +105,23 @@ pub(crate) fn render_refusal(
     };
     // The program must not take down whoever refuses for it, least of all the thread that watches everybody; and a
     // second panic during the unwinding that dropped a request would abort the process.
-    catch_unwind(AssertUnwindSafe(render))
-        .unwrap_or_else(|_| Err(io::Error::other("the program panicked")))
+    catch_unwind(AssertUnwindSafe(render)).unwrap_or_else(|_| Err(io::Error::other("the program panicked")))
 }
 
 /// Answers with a body that is read on a thread of its own, and may wait for what it reads from. Over
 /// `Limits::streams` the client gets a 503.
 pub(crate) fn respond_streaming(slot: Slot, response: ResponseBox) {
-    const BUSY: Refusal = crate::head::refusal(
-        503,
-        "The server is busy with other downloads; try again in a moment.",
-    );
+    const BUSY: Refusal = crate::head::refusal(503, "The server is busy with other downloads; try again in a moment.");
     let Some(permit) = slot.connection().core.streams.take(1) else {
         return refuse(slot, BUSY, None);
     };
     // Started first and given its work after: a thread that cannot be had must not take the work with it.
     let (sender, receiver) = mpsc::sync_channel::<(Slot, ResponseBox, Permit)>(1);
-    let thread = thread::Builder::new()
-        .name("http-stream".to_owned())
-        .spawn(move || {
-            if let Ok((slot, response, _permit)) = receiver.recv() {
-                stream(slot, response);
-            }
-        });
+    let thread = thread::Builder::new().name("http-stream".to_owned()).spawn(move || {
+        if let Ok((slot, response, _permit)) = receiver.recv() {
+            stream(slot, response);
+        }
+    });
     match thread {
         Ok(_) => drop(sender.send((slot, response, permit))),
         Err(error) => {
@@ -228,21 +222,9 @@ fn ends_connection(slot: &Slot) -> bool {
 }
 
 /// Status line, headers, empty line. Writing to a vector cannot fail.
-fn write_head(
-    out: &mut Vec<u8>,
-    status: StatusCode,
-    headers: &[Header],
-    framing: &Framing,
-    close: bool,
-    is_1_1: bool,
-) {
+fn write_head(out: &mut Vec<u8>, status: StatusCode, headers: &[Header], framing: &Framing, close: bool, is_1_1: bool) {
     // RFC 9112 section 2.3: the server's own version, whichever of 1.x the client speaks.
-    let _ = write!(
-        out,
-        "HTTP/1.1 {} {}\r\n",
-        status.0,
-        status.default_reason_phrase()
-    );
+    let _ = write!(out, "HTTP/1.1 {} {}\r\n", status.0, status.default_reason_phrase());
     out.extend_from_slice(b"Date: ");
     out.extend_from_slice(&date());
     out.extend_from_slice(b"\r\n");
@@ -271,9 +253,7 @@ fn date() -> [u8; 29] {
         static LAST: Cell<(u64, [u8; 29])> = const { Cell::new((0, [b' '; 29])) };
     }
     let now = SystemTime::now();
-    let second = now
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs());
+    let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     LAST.with(|last| {
         let (of, mut text) = last.get();
         if of != second {
@@ -302,13 +282,7 @@ fn deliver(slot: Slot, bytes: Vec<u8>, close: bool) {
         return;
     };
     // Dropped for want of a thread, the slot ends the connection.
-    let _ = core.pool.spawn(Job::Write(Unsent {
-        slot,
-        bytes,
-        sent,
-        close,
-        _permit: permit,
-    }));
+    let _ = core.pool.spawn(Job::Write(Unsent { slot, bytes, sent, close, _permit: permit }));
 }
 
 /// What a client's socket did not take at once.
@@ -325,11 +299,7 @@ impl Unsent {
     pub(crate) fn write(self) {
         let connection = self.slot.connection();
         let rest = &self.bytes[self.sent..];
-        let sent = pace::write_all(
-            &connection.stream,
-            rest,
-            connection.core.limits.write_timeout,
-        );
+        let sent = pace::write_all(&connection.stream, rest, connection.core.limits.write_timeout);
         if sent.is_ok() {
             self.slot.finish(self.close);
         }

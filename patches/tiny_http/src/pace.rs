@@ -12,11 +12,7 @@ use rustix::net::{SendFlags, send};
 const SLOWEST: u64 = 16 * 1024;
 
 /// Writes all of `bytes`, waiting for the client within the deadlines of [`Pace`].
-pub(crate) fn write_all(
-    stream: &TcpStream,
-    bytes: &[u8],
-    write_timeout: Duration,
-) -> io::Result<()> {
+pub(crate) fn write_all(stream: &TcpStream, bytes: &[u8], write_timeout: Duration) -> io::Result<()> {
     Pace::new(write_timeout).write_all(stream, bytes)
 }
 
@@ -30,11 +26,7 @@ pub(crate) struct Pace {
 
 impl Pace {
     pub(crate) fn new(write_timeout: Duration) -> Pace {
-        Pace {
-            write_timeout,
-            taken: 0,
-            waited: Duration::ZERO,
-        }
+        Pace { write_timeout, taken: 0, waited: Duration::ZERO }
     }
 
     pub(crate) fn write_all(&mut self, stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
@@ -60,9 +52,7 @@ impl Pace {
         // trying at least once a second is what sees the progress of a slow but honest client.
         const TRY_AGAIN: Duration = Duration::from_secs(1);
         let allowed = self.write_timeout + Duration::from_millis(self.taken * 1000 / SLOWEST);
-        let left = allowed
-            .saturating_sub(self.waited)
-            .min(self.write_timeout.saturating_sub(stalled));
+        let left = allowed.saturating_sub(self.waited).min(self.write_timeout.saturating_sub(stalled));
         if left.is_zero() {
             return Err(ErrorKind::TimedOut.into());
         }

@@ -34,19 +34,9 @@ impl Poller {
     pub(crate) fn start(listener: TcpListener, core: Arc<Core>) -> io::Result<Poller> {
         let acceptor = Acceptor::new(listener, Arc::clone(&core))?;
         let (waker, woken) = UnixStream::pair()?;
-        let running = Running {
-            acceptor: Some(acceptor),
-            sweep_due: Instant::now(),
-            core,
-            woken,
-        };
-        let thread = thread::Builder::new()
-            .name("http-poll".to_owned())
-            .spawn(move || running.run())?;
-        Ok(Poller {
-            thread: Mutex::new(Some(thread)),
-            waker,
-        })
+        let running = Running { acceptor: Some(acceptor), sweep_due: Instant::now(), core, woken };
+        let thread = thread::Builder::new().name("http-poll".to_owned()).spawn(move || running.run())?;
+        Ok(Poller { thread: Mutex::new(Some(thread)), waker })
     }
 
     /// Waits for the thread's end, which the core's drain brings about.
@@ -72,11 +62,7 @@ impl Running {
     fn run(mut self) {
         let mut napped = false;
         loop {
-            let timeout = if napped {
-                Some(Duration::ZERO)
-            } else {
-                self.timeout()
-            };
+            let timeout = if napped { Some(Duration::ZERO) } else { self.timeout() };
             self.wait(timeout);
             let found = self.core.look(REPORTS);
             self.sweep();

@@ -38,10 +38,7 @@ impl<T: Task> Pool<T> {
     pub(crate) fn new(stack: usize) -> Pool<T> {
         Pool {
             shared: Arc::new(Shared {
-                state: Mutex::new(State {
-                    tasks: VecDeque::new(),
-                    idle: 0,
-                }),
+                state: Mutex::new(State { tasks: VecDeque::new(), idle: 0 }),
                 wake: Condvar::new(),
             }),
             stack,

@@ -58,10 +58,7 @@ impl Queue {
                 self.nap_over.notify_one();
             }
             state.asleep += 1;
-            state = self
-                .wake
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
             state.asleep -= 1;
         }
     }
@@ -76,9 +73,7 @@ impl Queue {
         let mut state = self.lock();
         state.naps = state.asleep <= state.requests.len();
         let naps = state.naps;
-        let woken = self
-            .nap_over
-            .wait_timeout_while(state, most, |state| state.naps);
+        let woken = self.nap_over.wait_timeout_while(state, most, |state| state.naps);
         woken.unwrap_or_else(PoisonError::into_inner).0.naps = false;
         naps
     }

@@ -55,10 +55,7 @@ impl Turn {
 
     fn take_with(connection: &Arc<Connection>, signs: u8) -> Option<Turn> {
         let before = connection.signs.0.fetch_or(TAKEN | signs, SeqCst);
-        (before & TAKEN == 0).then(|| Turn {
-            connection: Arc::clone(connection),
-            passed_on: false,
-        })
+        (before & TAKEN == 0).then(|| Turn { connection: Arc::clone(connection), passed_on: false })
     }
 
     /// Gives the turn back to the poll; to the caller if there is news, which the kernel will not report again.

@@ -104,17 +104,13 @@ fn read_body(
         return Ok(());
     }
     let core = &connection.core;
-    let limit = core
-        .program
-        .body_limit(request)
-        .unwrap_or(core.limits.body_bytes);
+    let limit = core.program.body_limit(request).unwrap_or(core.limits.body_bytes);
     if matches!(framing, Framing::Length(length) if length > limit) {
         return Err(refusal(413, "The body is larger than this address takes.").into());
     }
     if expects_continue && input.data().is_empty() {
         let interim = b"HTTP/1.1 100 Continue\r\n\r\n";
-        pace::write_all(&connection.stream, interim, core.limits.write_timeout)
-            .map_err(|_| Stop::Gone)?;
+        pace::write_all(&connection.stream, interim, core.limits.write_timeout).map_err(|_| Stop::Gone)?;
     }
     let deadline = Instant::now() + core.limits.body_timeout;
     let stream = &connection.stream;

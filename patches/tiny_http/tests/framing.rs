@@ -12,21 +12,10 @@ fn refused(server: &Running, bytes: &[u8]) -> u16 {
     let before = server.handled.load(SeqCst);
     let said = server.exchange(bytes);
     let shown = String::from_utf8_lossy(bytes);
-    assert_eq!(
-        said.matches("\r\nDate: ").count(),
-        1,
-        "{shown:?} got {said:?}"
-    );
-    assert!(
-        said.contains("\r\nConnection: close\r\n"),
-        "{shown:?} got {said:?}"
-    );
+    assert_eq!(said.matches("\r\nDate: ").count(), 1, "{shown:?} got {said:?}");
+    assert!(said.contains("\r\nConnection: close\r\n"), "{shown:?} got {said:?}");
     assert!(said.contains("\r\n\r\nrefused: "), "{shown:?} got {said:?}");
-    assert_eq!(
-        server.handled.load(SeqCst),
-        before,
-        "{shown:?} reached a worker"
-    );
+    assert_eq!(server.handled.load(SeqCst), before, "{shown:?} reached a worker");
     said[9..12].parse().unwrap()
 }
 
@@ -49,18 +38,10 @@ fn fault_6_a_head_has_a_greatest_size() {
         head + "X: " + &"z".repeat(padding) + "\r\n\r\n"
     };
     // One header more than `headers`, the padding's.
-    assert!(
-        server
-            .exchange(head(99, 0).as_bytes())
-            .starts_with("HTTP/1.1 200")
-    );
+    assert!(server.exchange(head(99, 0).as_bytes()).starts_with("HTTP/1.1 200"));
     assert_eq!(refused(&server, head(100, 0).as_bytes()), 431);
     let most = Limits::default().head_bytes;
-    assert!(
-        server
-            .exchange(head(0, most).as_bytes())
-            .starts_with("HTTP/1.1 200")
-    );
+    assert!(server.exchange(head(0, most).as_bytes()).starts_with("HTTP/1.1 200"));
     assert_eq!(refused(&server, head(0, most + 1).as_bytes()), 431);
     let long_target = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(most));
     assert_eq!(refused(&server, long_target.as_bytes()), 431);
@@ -75,9 +56,7 @@ fn fault_6_pipelined_requests_take_one_worker_and_are_answered_in_order() {
     requests += &"GET /gate HTTP/1.1\r\nHost: a\r\n\r\n".repeat(3);
     (0..2000).for_each(|n| requests += &format!("GET /n{n} HTTP/1.1\r\nHost: a\r\n\r\n"));
     pipeliner.send(requests.as_bytes());
-    eventually("the first is handled", || {
-        server.gate.waiting.load(SeqCst) > 0
-    });
+    eventually("the first is handled", || server.gate.waiting.load(SeqCst) > 0);
     // The other worker is free, however many wait on that one connection.
     for _ in 0..20 {
         server.assert_alive();
@@ -112,10 +91,7 @@ fn fault_9_what_two_servers_could_read_differently_is_refused() {
         // Codings
         (400, "Transfer-Encoding: chunked\r\nContent-Length: 5"),
         (400, "Content-Length: 5\r\nTransfer-Encoding: chunked"),
-        (
-            400,
-            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
-        ),
+        (400, "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked"),
         (501, "Transfer-Encoding: gzip, chunked"),
         (501, "Transfer-Encoding: identity"),
         (501, "Transfer-Encoding: xchunked"),
@@ -147,10 +123,7 @@ fn fault_9_what_two_servers_could_read_differently_is_refused() {
         (400, "GET / HTTP/1.1\r\n\r\n"),
         (400, "GET / HTTP/1.1\r\nHost: a b\r\n\r\n"),
         (400, "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n"),
-        (
-            400,
-            "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        ),
+        (400, "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
         (400, "GET / HTTP/1.1\nHost: a\n\n"),
         (400, "GET /\r\n\r\n"),
         (400, "GET  / HTTP/1.1\r\nHost: a\r\n\r\n"),
@@ -181,23 +154,11 @@ fn fault_9_a_body_never_runs_as_a_request() {
     let server = start(Limits::default());
     let inner = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
     let mut client = server.connect();
-    client.send(
-        format!(
-            "GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{inner}",
-            inner.len()
-        )
-        .as_bytes(),
-    );
-    assert_eq!(
-        client.reply().text(),
-        format!("GET /a {} {inner}", inner.len())
-    );
+    client.send(format!("GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{inner}", inner.len()).as_bytes());
+    assert_eq!(client.reply().text(), format!("GET /a {} {inner}", inner.len()));
     let chunked = "POST /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n";
     client.send(format!("{chunked}{:x}\r\n{inner}\r\n0\r\n\r\n", inner.len()).as_bytes());
-    assert_eq!(
-        client.reply().text(),
-        format!("POST /b {} {inner}", inner.len())
-    );
+    assert_eq!(client.reply().text(), format!("POST /b {} {inner}", inner.len()));
     assert_eq!(client.get("/c").text(), "GET /c 0 ");
     assert_eq!(server.handled.load(SeqCst), 3);
     server.stop();
@@ -237,16 +198,9 @@ fn chunked_bodies_are_read_whatever_their_pieces() {
         (413, "100001\r\n"),
     ];
     for (status, body) in bad {
-        assert_eq!(
-            refused(&server, format!("{head}{body}").as_bytes()),
-            status,
-            "{body:?}"
-        );
+        assert_eq!(refused(&server, format!("{head}{body}").as_bytes()), status, "{body:?}");
     }
-    let endless = [
-        format!("5;{}", "e".repeat(2000)),
-        "1;eeeeeeeeeeeeeeee\r\nz\r\n".repeat(2000),
-    ];
+    let endless = [format!("5;{}", "e".repeat(2000)), "1;eeeeeeeeeeeeeeee\r\nz\r\n".repeat(2000)];
     for body in endless {
         assert_eq!(refused(&server, format!("{head}{body}").as_bytes()), 400);
     }
@@ -255,10 +209,7 @@ fn chunked_bodies_are_read_whatever_their_pieces() {
     let two = format!("{head}80000\r\n{half}\r\n80001\r\n{half}h\r\n0\r\n\r\n");
     assert_eq!(refused(&server, two.as_bytes()), 413);
     let trailers = format!("0\r\n{}", "T: eeeeeeeeeeeeeeeeee\r\n".repeat(2000));
-    assert_eq!(
-        refused(&server, format!("{head}{trailers}").as_bytes()),
-        400
-    );
+    assert_eq!(refused(&server, format!("{head}{trailers}").as_bytes()), 400);
     server.stop();
 }
 
@@ -267,16 +218,10 @@ fn fault_12_raw_bytes_in_the_target_are_percent_encoded() {
     let server = start(Limits::default());
     let mut client = server.connect();
     client.send("GET /api/?first_name=\u{406}\u{432}%20x HTTP/1.1\r\nHost: a\r\n\r\n".as_bytes());
-    assert_eq!(
-        client.reply().text(),
-        "GET /api/?first_name=%D0%86%D0%B2%20x 0 "
-    );
+    assert_eq!(client.reply().text(), "GET /api/?first_name=%D0%86%D0%B2%20x 0 ");
     client.send(b"GET /\xff HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(client.reply().text(), "GET /%FF 0 ");
-    assert_eq!(
-        refused(&server, b"GET / HTTP/1.1\r\nHost: a\r\nX: \xd0\x86\r\n\r\n"),
-        400
-    );
+    assert_eq!(refused(&server, b"GET / HTTP/1.1\r\nHost: a\r\nX: \xd0\x86\r\n\r\n"), 400);
     server.stop();
 }
 

@@ -47,13 +47,9 @@ fn fault_1_connections_that_come_together_are_all_served() {
     }
     assert_eq!(clients.len(), 200);
     drop(clients);
-    eventually("an idle server keeps its own thread alone", || {
-        threads() == 1
-    });
+    eventually("an idle server keeps its own thread alone", || threads() == 1);
     server.stop();
-    eventually("nothing is left", || {
-        threads() == 0 && descriptors() <= before
-    });
+    eventually("nothing is left", || threads() == 0 && descriptors() <= before);
 }
 
 #[test]
@@ -65,10 +61,7 @@ fn fault_2_an_announced_length_takes_no_memory() {
     for length in ["30000000000", "99999999999999999999999"] {
         let head = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\nabc");
         let said = server.exchange(head.as_bytes());
-        assert!(
-            said.starts_with("HTTP/1.1 413 ") && said.contains("Connection: close"),
-            "{said:?}"
-        );
+        assert!(said.starts_with("HTTP/1.1 413 ") && said.contains("Connection: close"), "{said:?}");
     }
     // Within the limit, announced by many and sent by none.
     let mut liars: Vec<Client> = (0..100).map(|_| server.connect()).collect();
@@ -93,13 +86,9 @@ fn fault_3_refused_requests_leave_nothing_behind() {
         let said = server.exchange(b"GET / HTTP/2.0\r\nHost: a\r\n\r\n");
         assert!(said.starts_with("HTTP/1.1 505 "), "{said:?}");
     }
-    eventually("their connections are gone", || {
-        server.server.connections() == 0
-    });
+    eventually("their connections are gone", || server.server.connections() == 0);
     server.stop();
-    eventually("nothing is left", || {
-        threads() == 0 && descriptors() <= before
-    });
+    eventually("nothing is left", || threads() == 0 && descriptors() <= before);
 }
 
 #[test]
@@ -114,10 +103,7 @@ fn fault_4_accepting_survives_the_lack_of_descriptors() {
     }
     // The server has a process of its own, for a limit holds for all of one.
     let mut child = Command::new("sh")
-        .args([
-            "-c",
-            "ulimit -n 64 && exec \"$0\" --exact \"$1\" --nocapture",
-        ])
+        .args(["-c", "ulimit -n 64 && exec \"$0\" --exact \"$1\" --nocapture"])
         .arg(std::env::current_exe().unwrap())
         .arg("fault_4_accepting_survives_the_lack_of_descriptors")
         .env(CHILD, "1")
@@ -138,13 +124,8 @@ fn fault_4_accepting_survives_the_lack_of_descriptors() {
     assert_eq!(clients[0].get("/first").status, 200);
     let mut last = clients.pop().unwrap();
     last.send(b"GET /last HTTP/1.1\r\nHost: a\r\n\r\n");
-    last.stream
-        .set_read_timeout(Some(Duration::from_millis(300)))
-        .unwrap();
-    assert!(
-        last.stream.peek(&mut [0]).is_err(),
-        "the last was not to be accepted yet"
-    );
+    last.stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    assert!(last.stream.peek(&mut [0]).is_err(), "the last was not to be accepted yet");
     last.stream.set_read_timeout(Some(DEADLINE)).unwrap();
     drop(clients);
     assert_eq!(last.reply().text(), "GET /last 0 ");
@@ -197,20 +178,13 @@ fn fault_6_endless_input_takes_no_memory() {
     // Pipelined, and their answers never read: writing blocks once all buffers on the way are full.
     let deaf: Vec<Client> = (0..8).map(|_| server.connect()).collect();
     for client in &deaf {
-        client
-            .stream
-            .set_write_timeout(Some(Duration::from_millis(200)))
-            .unwrap();
+        client.stream.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
         let _ = (&client.stream).write_all(requests.as_bytes());
     }
     for _ in 0..10 {
         server.assert_alive();
     }
-    assert!(
-        peak_memory() - before < 32 * MIB,
-        "{}",
-        peak_memory() - before
-    );
+    assert!(peak_memory() - before < 32 * MIB, "{}", peak_memory() - before);
     drop(deaf);
     server.stop();
 }
@@ -218,22 +192,15 @@ fn fault_6_endless_input_takes_no_memory() {
 #[test]
 fn fault_7_a_refused_connection_takes_no_thread() {
     let _alone = alone();
-    let server = start(Limits {
-        connections: 5,
-        ..Limits::default()
-    });
+    let server = start(Limits { connections: 5, ..Limits::default() });
     let mut inside: Vec<Client> = (0..5).map(|_| server.connect()).collect();
-    inside
-        .iter_mut()
-        .for_each(|client| assert_eq!(client.get("/").status, 200));
+    inside.iter_mut().for_each(|client| assert_eq!(client.get("/").status, 200));
     let refused: Vec<Client> = (0..300).map(|_| server.connect()).collect();
     let mut last = server.connect();
     assert!(last.rest().starts_with("HTTP/1.1 503 "));
     assert_eq!(threads(), 1);
     drop(refused);
-    inside
-        .iter_mut()
-        .for_each(|client| assert_eq!(client.get("/").status, 200));
+    inside.iter_mut().for_each(|client| assert_eq!(client.get("/").status, 200));
     server.stop();
 }
 

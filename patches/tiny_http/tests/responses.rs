@@ -36,11 +36,7 @@ fn fault_11_a_response_is_one_write() {
         // A packet on loopback holds 64 KiB, so one write is one read; of two, one would sometimes come alone.
         let count = client.stream.read(&mut piece).unwrap();
         assert!(piece.starts_with(b"HTTP/1.1 200 OK\r\n"));
-        let head = piece[..count]
-            .windows(4)
-            .position(|four| four == b"\r\n\r\n")
-            .unwrap()
-            + 4;
+        let head = piece[..count].windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
         assert_eq!(count - head, size);
     }
     server.stop();
@@ -49,20 +45,12 @@ fn fault_11_a_response_is_one_write() {
 #[test]
 fn fault_13_a_response_can_end_the_connection() {
     let server = start(Limits::default());
-    let said = server
-        .exchange(b"GET /close HTTP/1.1\r\nHost: a\r\n\r\nGET /more HTTP/1.1\r\nHost: a\r\n\r\n");
-    assert!(
-        said.contains("\r\nConnection: close\r\n") && said.ends_with("\r\n\r\nbye"),
-        "{said:?}"
-    );
+    let said = server.exchange(b"GET /close HTTP/1.1\r\nHost: a\r\n\r\nGET /more HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(said.contains("\r\nConnection: close\r\n") && said.ends_with("\r\n\r\nbye"), "{said:?}");
     let said = server.exchange(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: x, Close\r\n\r\n");
     assert!(said.contains("\r\nConnection: close\r\n"), "{said:?}");
     eventually("both are gone", || server.server.connections() == 0);
-    assert_eq!(
-        server.handled.load(SeqCst),
-        2,
-        "nothing runs after the last answer"
-    );
+    assert_eq!(server.handled.load(SeqCst), 2, "nothing runs after the last answer");
     server.stop();
 }
 
@@ -71,10 +59,7 @@ fn fault_14_a_dropped_request_is_a_500_of_the_programs_making() {
     let server = start(Limits::default());
     for path in ["/drop", "/panic"] {
         let said = server.exchange(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
-        assert!(
-            said.starts_with("HTTP/1.1 500 ") && said.contains("\r\n\r\nrefused: "),
-            "{said:?}"
-        );
+        assert!(said.starts_with("HTTP/1.1 500 ") && said.contains("\r\n\r\nrefused: "), "{said:?}");
         assert!(said.contains("Connection: close"), "{said:?}");
     }
     server.assert_alive();
@@ -90,17 +75,10 @@ fn fault_15_the_length_is_always_said_but_where_it_must_not_be() {
     assert_eq!(reply.header("content-length"), Some("100000"));
     assert_eq!(reply.header("transfer-encoding"), None);
     assert_eq!(reply.header("server"), None);
-    assert!(
-        reply
-            .header("date")
-            .is_some_and(|date| date.ends_with(" GMT"))
-    );
+    assert!(reply.header("date").is_some_and(|date| date.ends_with(" GMT")));
     for status in [204, 304] {
         let reply = client.get(&format!("/status/{status}"));
-        assert_eq!(
-            (reply.status, reply.header("content-length")),
-            (status, None)
-        );
+        assert_eq!((reply.status, reply.header("content-length")), (status, None));
         assert_eq!(reply.header("transfer-encoding"), None);
     }
     // HEAD says what GET would, and sends none of it: the next answer follows at once.
@@ -112,10 +90,7 @@ fn fault_15_the_length_is_always_said_but_where_it_must_not_be() {
     let head = b"HEAD /announced/1234 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     let said = server.exchange(head);
     assert!(said.contains("\r\nContent-Length: 1234\r\n"), "{said:?}");
-    assert!(
-        next.starts_with("HTTP/1.1 200 ") && next.ends_with("GET /next 0 "),
-        "{next:?}"
-    );
+    assert!(next.starts_with("HTTP/1.1 200 ") && next.ends_with("GET /next 0 "), "{next:?}");
     server.stop();
 }
 
@@ -123,10 +98,7 @@ fn fault_15_the_length_is_always_said_but_where_it_must_not_be() {
 fn a_refused_head_request_gets_no_body() {
     let server = start(Limits::default());
     let said = server.exchange(b"HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 9000000\r\n\r\n");
-    assert!(
-        said.starts_with("HTTP/1.1 413 ") && said.ends_with("\r\n\r\n"),
-        "{said:?}"
-    );
+    assert!(said.starts_with("HTTP/1.1 413 ") && said.ends_with("\r\n\r\n"), "{said:?}");
     server.stop();
 }
 
@@ -134,10 +106,7 @@ fn a_refused_head_request_gets_no_body() {
 fn http_1_0_closes_unless_asked_not_to() {
     let server = start(Limits::default());
     let said = server.exchange(b"GET /old HTTP/1.0\r\n\r\n");
-    assert!(
-        said.ends_with("GET /old 0 ") && said.contains("Connection: close"),
-        "{said:?}"
-    );
+    assert!(said.ends_with("GET /old 0 ") && said.contains("Connection: close"), "{said:?}");
     let mut client = server.connect();
     for _ in 0..2 {
         client.send(b"GET /old HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n");
@@ -166,7 +135,10 @@ fn streams_are_chunked_or_end_with_the_connection() {
     for size in [0, 1, 32 * 1024, 100_000] {
         let mut client = server.connect();
         let path = format!("/stream/{size}");
-        client.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\nGET /next HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").as_bytes());
+        client.send(
+            format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\nGET /next HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                .as_bytes(),
+        );
         let said = client.rest();
         let (head, rest) = said.split_once("\r\n\r\n").unwrap();
         assert!(head.contains("Transfer-Encoding: chunked"), "{head:?}");
@@ -174,30 +146,18 @@ fn streams_are_chunked_or_end_with_the_connection() {
         assert_eq!(length, size);
         assert!(rest.ends_with("GET /next 0 "), "{rest:?}");
 
-        let said = server
-            .exchange(format!("GET {path} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").as_bytes());
+        let said = server.exchange(format!("GET {path} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").as_bytes());
         let (head, body) = said.split_once("\r\n\r\n").unwrap();
-        assert!(
-            head.contains("Connection: close") && !head.contains("chunked"),
-            "{head:?}"
-        );
+        assert!(head.contains("Connection: close") && !head.contains("chunked"), "{head:?}");
         assert_eq!(body.len(), size);
 
-        let said = server.exchange(
-            format!("HEAD {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").as_bytes(),
-        );
+        let said = server.exchange(format!("HEAD {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").as_bytes());
         assert!(said.contains("Transfer-Encoding: chunked"), "{said:?}");
-        assert!(
-            said.split_once("\r\n\r\n").unwrap().1.is_empty(),
-            "{said:?}"
-        );
+        assert!(said.split_once("\r\n\r\n").unwrap().1.is_empty(), "{said:?}");
     }
     let mut client = server.connect();
     let reply = client.get("/streamed-status/204");
-    assert_eq!(
-        (reply.status, reply.header("transfer-encoding")),
-        (204, None)
-    );
+    assert_eq!((reply.status, reply.header("transfer-encoding")), (204, None));
     assert_eq!(client.get("/next").text(), "GET /next 0 ");
     // A length that is known is said.
     let reply = client.get("/measured-stream/100000");
@@ -224,13 +184,7 @@ fn dechunk(mut text: &str) -> (usize, &str) {
 
 #[test]
 fn streams_have_threads_of_their_own_and_a_greatest_number() {
-    let server = start_with(
-        Limits {
-            streams: 2,
-            ..Limits::default()
-        },
-        1,
-    );
+    let server = start_with(Limits { streams: 2, ..Limits::default() }, 1);
     let mut streams: Vec<Client> = (0..2).map(|_| server.connect()).collect();
     for client in &mut streams {
         client.send(b"GET /stream/50000000 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
@@ -239,19 +193,14 @@ fn streams_have_threads_of_their_own_and_a_greatest_number() {
         assert_eq!(&first, b"HTTP/1.1 200");
     }
     let said = server.exchange(b"GET /stream/5 HTTP/1.1\r\nHost: a\r\n\r\n");
-    assert!(
-        said.starts_with("HTTP/1.1 503 ") && said.contains("refused: "),
-        "{said:?}"
-    );
+    assert!(said.starts_with("HTTP/1.1 503 ") && said.contains("refused: "), "{said:?}");
     server.assert_alive();
     for client in &mut streams {
         let said = client.rest();
         assert!(said.ends_with("\r\n0\r\n\r\n"));
     }
     eventually("there is room again", || {
-        server
-            .exchange(b"GET /stream/5 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-            .starts_with("HTTP/1.1 200 ")
+        server.exchange(b"GET /stream/5 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").starts_with("HTTP/1.1 200 ")
     });
     server.stop();
 }
@@ -260,10 +209,7 @@ fn streams_have_threads_of_their_own_and_a_greatest_number() {
 fn a_stream_that_breaks_off_is_seen_as_incomplete() {
     let server = start(Limits::default());
     let said = server.exchange(b"GET /broken/0 HTTP/1.1\r\nHost: a\r\n\r\n");
-    assert!(
-        said.starts_with("HTTP/1.1 500 ") && said.contains("refused: "),
-        "{said:?}"
-    );
+    assert!(said.starts_with("HTTP/1.1 500 ") && said.contains("refused: "), "{said:?}");
     let mut client = server.connect();
     client.send(b"GET /broken/100000 HTTP/1.1\r\nHost: a\r\n\r\n");
     let said = client.rest();

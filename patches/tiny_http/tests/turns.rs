@@ -40,17 +40,11 @@ fn request(numbers: &mut Numbers, name: &str) -> (Vec<u8>, String) {
             ([head.into_bytes(), body].concat(), echo)
         }
         1 if !body.is_empty() => {
-            let head = format!(
-                "POST {head}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n",
-                body.len()
-            );
+            let head = format!("POST {head}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n", body.len());
             let end = b"\r\n0\r\n\r\n".to_vec();
             ([head.into_bytes(), body, end].concat(), echo)
         }
-        _ => (
-            format!("GET {head}\r\n").into_bytes(),
-            format!("GET {name} 0 "),
-        ),
+        _ => (format!("GET {head}\r\n").into_bytes(), format!("GET {name} 0 ")),
     }
 }
 
@@ -74,9 +68,8 @@ fn live(server: &Running, numbers: &mut Numbers, name: &str) -> usize {
     let mut answered = 0;
     for round in 0..1 + numbers.below(6) {
         let pipelined = [1, 1, 1, 2, 30][numbers.below(5)];
-        let (requests, answers): (Vec<Vec<u8>>, Vec<String>) = (0..pipelined)
-            .map(|n| request(numbers, &format!("/{name}/{round}/{n}")))
-            .unzip();
+        let (requests, answers): (Vec<Vec<u8>>, Vec<String>) =
+            (0..pipelined).map(|n| request(numbers, &format!("/{name}/{round}/{n}"))).unzip();
         send_in_pieces(&client, numbers, &requests.concat());
         for answer in answers {
             let reply = client.reply();
@@ -94,8 +87,7 @@ fn live(server: &Running, numbers: &mut Numbers, name: &str) -> usize {
             answered += 1;
         }
         1 => {
-            client
-                .send(b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET /beyond HT");
+            client.send(b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET /beyond HT");
             let said = client.rest();
             assert!(said.ends_with("GET /last 0 "), "{said:?}");
             answered += 1;
@@ -123,9 +115,7 @@ fn each_request_is_answered_once_however_it_arrives() {
                     scope.spawn(move || {
                         let mut numbers = Numbers(client + 1000 * workers as u64);
                         let lives = 0..25;
-                        lives
-                            .map(|life| live(server, &mut numbers, &format!("{client}/{life}")))
-                            .sum::<usize>()
+                        lives.map(|life| live(server, &mut numbers, &format!("{client}/{life}"))).sum::<usize>()
                     })
                 })
                 .collect();

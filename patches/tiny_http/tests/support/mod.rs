@@ -9,9 +9,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use tiny_http_hardened::{
-    Header, Limits, Program, Request, Response, ResponseBox, Server, StatusCode,
-};
+use tiny_http_hardened::{Header, Limits, Program, Request, Response, ResponseBox, Server, StatusCode};
 
 /// Generous: no test waits this long unless it fails.
 pub const DEADLINE: Duration = Duration::from_secs(20);
@@ -21,20 +19,12 @@ pub struct Refuser;
 
 impl Program for Refuser {
     fn body_limit(&self, request: &Request) -> Option<usize> {
-        assert!(
-            !request.url().starts_with("/panic"),
-            "as the test asked for"
-        );
-        request
-            .url()
-            .starts_with("/large")
-            .then_some(16 * 1024 * 1024)
+        assert!(!request.url().starts_with("/panic"), "as the test asked for");
+        request.url().starts_with("/large").then_some(16 * 1024 * 1024)
     }
 
     fn refuse(&self, status: u16, detail: &str, _: Option<&Request>) -> ResponseBox {
-        Response::from_string(format!("refused: {detail}"))
-            .with_status_code(StatusCode(status))
-            .boxed()
+        Response::from_string(format!("refused: {detail}")).with_status_code(StatusCode(status)).boxed()
     }
 }
 
@@ -55,10 +45,7 @@ impl Gate {
     fn pass(&self) {
         self.waiting.fetch_add(1, SeqCst);
         let open = self.open.lock().unwrap();
-        let (open, _) = self
-            .opened
-            .wait_timeout_while(open, DEADLINE, |open| !*open)
-            .unwrap();
+        let (open, _) = self.opened.wait_timeout_while(open, DEADLINE, |open| !*open).unwrap();
         assert!(*open, "the test never opened the gate");
     }
 }
@@ -97,24 +84,13 @@ pub fn serve(listener: TcpListener, limits: Limits, workers: usize) -> Running {
             })
         })
         .collect();
-    Running {
-        server,
-        address,
-        gate,
-        handled,
-        workers,
-    }
+    Running { server, address, gate, handled, workers }
 }
 
 /// Does as the path says; what says nothing is echoed.
 fn answer(request: Request, gate: &Gate) {
     let path = request.url().to_owned();
-    let number = || {
-        path.rsplit('/')
-            .next()
-            .and_then(|n| n.parse::<usize>().ok())
-            .unwrap()
-    };
+    let number = || path.rsplit('/').next().and_then(|n| n.parse::<usize>().ok()).unwrap();
     let _ = match path.split('/').nth(1).unwrap_or_default() {
         "close" => request.respond(Response::from_string("bye").with_close()),
         "gate" => {
@@ -241,10 +217,7 @@ impl Client {
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.set_write_timeout(Some(DEADLINE)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Client {
-            stream,
-            buffer: Vec::new(),
-        }
+        Client { stream, buffer: Vec::new() }
     }
 
     pub fn send(&mut self, bytes: &[u8]) {
@@ -262,21 +235,11 @@ impl Client {
             if let Some(end) = self.buffer.windows(4).position(|four| four == b"\r\n\r\n") {
                 break end + 4;
             }
-            assert!(
-                self.read_more() > 0,
-                "closed within a head: {:?}",
-                self.text()
-            );
+            assert!(self.read_more() > 0, "closed within a head: {:?}", self.text());
         };
         let head = String::from_utf8(self.buffer.drain(..end).collect()).unwrap();
-        let mut reply = Reply {
-            status: head.split(' ').nth(1).unwrap().parse().unwrap(),
-            head,
-            body: Vec::new(),
-        };
-        let length = reply
-            .header("content-length")
-            .map_or(0, |n| n.parse().unwrap());
+        let mut reply = Reply { status: head.split(' ').nth(1).unwrap().parse().unwrap(), head, body: Vec::new() };
+        let length = reply.header("content-length").map_or(0, |n| n.parse().unwrap());
         while self.buffer.len() < length {
             assert!(self.read_more() > 0, "closed within a body");
         }
@@ -350,10 +313,7 @@ pub fn descriptors() -> usize {
 /// Peak resident memory of this process in bytes.
 pub fn peak_memory() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmHWM"))
-        .unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
     let kib: usize = line.split_whitespace().nth(1).unwrap().parse().unwrap();
     kib * 1024
 }
