@@ -44,24 +44,12 @@
 //!
 //! Passwords are hashed, files imported and exported on the slow lane, so a flood of logins does not slow a read.
 
-pub mod app;
+pub mod api;
 pub mod config;
-pub mod context;
-pub mod descriptors;
 pub mod domain;
-pub mod edge;
-pub mod endpoint;
 pub mod formats;
-pub mod handlers;
 pub mod http;
-pub mod logger;
-pub mod memory;
-pub mod middleware;
-pub mod openapi;
-pub mod problem;
-pub mod router;
-pub mod routes;
+pub mod lanes;
 pub mod security;
-pub mod server;
-pub mod setup;
 pub mod store;
+pub mod system;

@@ -9,12 +9,13 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use contactd::app::App;
+use contactd::api::app::App;
+use contactd::api::setup;
 use contactd::config::{Config, SETTINGS, Values, Wrong};
 use contactd::domain::rules;
-use contactd::server::{Options, Server};
+use contactd::lanes::{Options, Server};
 use contactd::store::{self, Store};
-use contactd::{logger, memory, setup};
+use contactd::system::{log as logger, memory};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level;

@@ -31,11 +31,11 @@ const FORBIDDEN: &[(&str, &str, &str)] = &[
     ("SystemTime", "*", "the clock is an argument"),
     ("println!", "* main", "the log is the only voice of a server"),
     ("dbg!", "*", "left behind"),
-    ("crate::routes", "server", "the server serves whatever the table says"),
-    ("crate::app", "edge", "edge is below the program"),
+    ("crate::api::routes", "server", "the server serves whatever the table says"),
+    ("crate::api::app", "edge", "edge is below the program"),
     ("crate::domain", "edge", "edge knows HTTP alone"),
     ("crate::store", "endpoint", "input and output, no SQL"),
-    ("crate::problem", "store", "no status codes below the one place for them"),
+    ("crate::api::problem", "store", "no status codes below the one place for them"),
 ];
 
 struct Source {
@@ -163,7 +163,8 @@ fn outermost(group: &str) -> Vec<&str> {
 
 #[test]
 fn a_group_of_modules_is_read_whole() {
-    let code = "use crate::{openapi, routes::{a, b}, store::{self, Store}};\ncrate::config::X; use crate::app::App;";
+    let code =
+        "use crate::{openapi, routes::{a, b}, store::{self, Store}};\ncrate::config::X; use crate::api::app::App;";
     let expected = ["app", "config", "openapi", "routes", "store"].map(str::to_owned);
     assert_eq!(used(code, "crate::"), BTreeSet::from(expected));
 }

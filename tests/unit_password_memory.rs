@@ -2,8 +2,8 @@
 //! has one peak.
 #![cfg(target_os = "linux")]
 
-use contactd::memory;
 use contactd::security::password;
+use contactd::system::memory;
 
 /// The most memory that this process ever had in use, in KiB.
 fn peak() -> u64 {

@@ -2,7 +2,7 @@
 //!
 //! A call costs about 25 ms of CPU and one block of 19 MiB, on the caller's own thread
 //! (rust-argon2's threads are a feature that is off): it belongs on the slow lane, with no database
-//! connection held. See [`crate::memory`] for what becomes of the block.
+//! connection held. See [`crate::system::memory`] for what becomes of the block.
 
 use std::hint::black_box;
 

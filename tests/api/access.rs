@@ -1,7 +1,7 @@
 //! Who gets in where: asked of every row of the table, so that no new row is forgotten.
 
-use contactd::endpoint::Route;
-use contactd::routes::routes;
+use contactd::api::endpoint::Route;
+use contactd::api::routes::routes;
 
 use crate::support::client::{Answer, Request};
 use crate::support::shared::shared;

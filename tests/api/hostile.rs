@@ -1,8 +1,8 @@
 //! Hostile values, on every endpoint that takes input: never a 5xx, never a silence.
 
-use contactd::endpoint::Route;
+use contactd::api::endpoint::Route;
+use contactd::api::routes::routes;
 use contactd::http::percent_encode;
-use contactd::routes::routes;
 use serde_json::Value;
 
 use crate::support::client::{Answer, Client};

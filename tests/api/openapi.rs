@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use contactd::api::routes::routes;
 use contactd::http::percent_encode;
-use contactd::routes::routes;
 use serde_json::{Value, json};
 
 use crate::support::client::{Answer, Client, Request};

@@ -1,8 +1,8 @@
 //! The table of routes, as tests walk through it: what is in it is tested, without a line for each new row.
 
-use contactd::endpoint::{Operation, Route};
+use contactd::api::endpoint::{Operation, Route};
+use contactd::api::routes::routes;
 use contactd::http::Method;
-use contactd::routes::routes;
 
 use crate::support::client::{Client, Request};
 

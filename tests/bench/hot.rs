@@ -1,11 +1,11 @@
 //! Micro-benchmarks of what every request, or every search, goes through: `cargo bench --bench hot`.
 
 use chrono::{NaiveDate, Utc};
+use contactd::api::router::Router;
+use contactd::api::routes::routes;
 use contactd::domain::contact::Contact;
 use contactd::domain::{birthday, fold};
 use contactd::http::{Method, parse_pairs};
-use contactd::router::Router;
-use contactd::routes::routes;
 use contactd::security::token::Keys;
 use divan::{Bencher, black_box};
 

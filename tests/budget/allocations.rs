@@ -5,9 +5,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use contactd::api::setup;
 use contactd::config::Values;
 use contactd::http::{Method, Request};
-use contactd::setup;
 use serde_json::json;
 
 use crate::limits::ALLOCATIONS;

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::context::Context;
+use crate::api::context::Context;
+use crate::api::endpoint::{Caller, Client};
+use crate::api::problem::Error;
 use crate::domain::user::Password;
-use crate::endpoint::{Caller, Client};
-use crate::problem::Error;
 use crate::security::password;
 use crate::security::throttle::{Flight, Subject};
 use crate::store;

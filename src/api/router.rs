@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::endpoint::Route;
+use crate::api::endpoint::Route;
 use crate::http::{Method, percent_decode};
 
 /// The routes of one path, by method.

@@ -6,17 +6,17 @@ use chrono::NaiveDate;
 use serde_json::{Value, json};
 
 use super::path::Id;
-use crate::context::Context;
+use crate::api::context::Context;
+use crate::api::endpoint::{
+    Answer, Caller, FieldContext, FromFields, IfMatch, IfNoneMatch, Json, ListOf, MergePatch, NoContent, Path, Query,
+    RawQuery, Shape, always,
+};
+use crate::api::problem::Error;
 use crate::domain::birthday;
 use crate::domain::contact::{Changes, Contact, Draft, Upcoming};
 use crate::domain::fields::Fields;
 use crate::domain::page::{Cursor, List, UpcomingQuery};
-use crate::endpoint::{
-    Answer, Caller, FieldContext, FromFields, IfMatch, IfNoneMatch, Json, ListOf, MergePatch, NoContent, Path, Query,
-    RawQuery, Shape, always,
-};
 use crate::http::{parse_pairs, percent_encode};
-use crate::problem::Error;
 use crate::store;
 use crate::store::contacts::{ChangeError, ContactRow};
 

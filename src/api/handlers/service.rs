@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use crate::context::Context;
-use crate::domain::fields::Fields;
-use crate::domain::rules::{Doc, Opaque};
-use crate::endpoint::{
+use crate::api::context::Context;
+use crate::api::endpoint::{
     Answer, Documented, FieldContext, FileHeaders, FromFields, Operation, Path, Reply, Shape, always,
 };
+use crate::api::problem::Error;
+use crate::domain::fields::Fields;
+use crate::domain::rules::{Doc, Opaque};
 use crate::http::{Body, Response};
-use crate::problem::Error;
 
 /// `{"message": …}`
 pub struct Message;

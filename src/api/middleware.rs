@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use crate::context::Context;
-use crate::endpoint::{Call, Caller};
+use crate::api::context::Context;
+use crate::api::endpoint::{Call, Caller};
+use crate::api::problem::Error;
 use crate::http::{Method, Request, Response};
-use crate::problem::Error;
 
 /// The client's own request id, if it is one that can be echoed (1–64 of `A-Za-z0-9._-`), else a new one.
 pub fn request_id<'a>(request: &Request<'a>) -> Cow<'a, str> {

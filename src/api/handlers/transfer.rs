@@ -4,17 +4,17 @@ use serde_json::{Value, json};
 
 use super::contacts::ContactShape;
 use super::export::{Document, Export, Page};
-use crate::context::Context;
-use crate::domain::contact::{Contact, Draft};
-use crate::domain::fields::{Fault, Fields, object_schema};
-use crate::domain::rules::{Doc, Flag, OneOf};
-use crate::endpoint::{
+use crate::api::context::Context;
+use crate::api::endpoint::{
     Accept, Answer, Call, Caller, Content, Documented, FieldContext, FromFields, Input, ListOf, Operation, Query,
     Reply, Shape, always, want_media_type,
 };
+use crate::api::problem::Error;
+use crate::domain::contact::{Contact, Draft};
+use crate::domain::fields::{Fault, Fields, object_schema};
+use crate::domain::rules::{Doc, Flag, OneOf};
 use crate::formats::{self, Format, Import, Unreadable};
 use crate::http::{Body, Response};
-use crate::problem::Error;
 use crate::store::Store;
 
 /// Contacts inserted with one statement: enough that the round trips do not count, and few enough that each ends long before

@@ -4,17 +4,17 @@ use serde_json::{Value, json};
 
 use super::export::{Document, Export, Page};
 use super::guard::audit;
-use crate::context::Context;
-use crate::domain::contact::Contact;
-use crate::domain::fields::Fields;
-use crate::domain::rules::{Doc, Opaque};
-use crate::endpoint::{
+use crate::api::context::Context;
+use crate::api::endpoint::{
     Answer, Caller, Client, Documented, FieldContext, FromFields, IfNoneMatch, NoContent, Operation, Origin, Path,
     Reply, Shape, always,
 };
+use crate::api::problem::Error;
+use crate::domain::contact::Contact;
+use crate::domain::fields::Fields;
+use crate::domain::rules::{Doc, Opaque};
 use crate::formats::ics;
 use crate::http::{Body, Response};
-use crate::problem::Error;
 use crate::security::secret;
 use crate::store::{self, Store};
 

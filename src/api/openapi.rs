@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::api::endpoint::{Operation, Route};
+use crate::api::problem::title;
 use crate::domain::fields::Fault;
-use crate::endpoint::{Operation, Route};
-use crate::problem::title;
 
 /// Renders the document. Its tests hold it against the routes and against real answers.
 pub fn render(routes: &[Route], password_min: usize) -> String {

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::time::Instant;
 
-use crate::context::Context;
-use crate::endpoint::{BODY_LIMIT, Call, Handler, Lane, Route};
+use crate::api::context::Context;
+use crate::api::endpoint::{BODY_LIMIT, Call, Handler, Lane, Route};
+use crate::api::middleware;
+use crate::api::problem::{self, Error};
+use crate::api::router::{Found, Router};
 use crate::http::{Method, Request, Response};
-use crate::middleware;
-use crate::problem::{self, Error};
-use crate::router::{Found, Router};
 
 /// The program without its server.
 pub struct App {

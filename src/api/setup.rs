@@ -7,17 +7,18 @@ use std::time::Duration;
 use chrono::Utc;
 use tiny_http::Limits;
 
-use crate::app::App;
+use crate::api::app::App;
+use crate::api::context::Context;
+use crate::api::router::Router;
+use crate::api::{openapi, routes};
 use crate::config::{Config, Wrong};
-use crate::context::Context;
 use crate::domain::rules;
-use crate::router::Router;
 use crate::security::throttle::InFlight;
 use crate::security::token::Keys;
 use crate::store::revocations::Revocations;
 use crate::store::zone::Today;
 use crate::store::{self, Store};
-use crate::{descriptors, openapi, routes};
+use crate::system::descriptors;
 
 /// Connections to the database beyond those of the workers, for downloads: each borrows one for each of its pages, and gives it
 /// back before it sends the page.

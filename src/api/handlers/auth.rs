@@ -8,16 +8,16 @@ use super::end_sessions;
 use super::guard::{Attempt, audit};
 use super::path::Id;
 use super::users::UserShape;
-use crate::context::Context;
+use crate::api::context::Context;
+use crate::api::endpoint::{
+    Answer, BearerToken, Caller, Client, Either, FieldContext, FromFields, Json, JsonOrForm, ListOf, NoContent,
+    OptionalJson, Path, Query, Shape, always,
+};
+use crate::api::problem::Error;
 use crate::domain::contact::rfc3339;
 use crate::domain::fields::Fields;
 use crate::domain::rules::{Doc, Flag, Opaque};
 use crate::domain::user::{Login, Signup};
-use crate::endpoint::{
-    Answer, BearerToken, Caller, Client, Either, FieldContext, FromFields, Json, JsonOrForm, ListOf, NoContent,
-    OptionalJson, Path, Query, Shape, always,
-};
-use crate::problem::Error;
 use crate::security::password;
 use crate::security::throttle::Subject;
 use crate::store;

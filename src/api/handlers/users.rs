@@ -3,11 +3,13 @@
 use serde_json::{Value, json};
 
 use super::guard::{audit, confirm_password, gone};
-use crate::context::Context;
+use crate::api::context::Context;
+use crate::api::endpoint::{
+    Answer, Caller, Client, FieldContext, FromFields, Json, MergePatch, NoContent, Shape, always,
+};
+use crate::api::problem::Error;
 use crate::domain::fields::Fields;
 use crate::domain::user::{ChangePassword, DeleteAccount, Rename};
-use crate::endpoint::{Answer, Caller, Client, FieldContext, FromFields, Json, MergePatch, NoContent, Shape, always};
-use crate::problem::Error;
 use crate::security::password;
 use crate::store::sessions::Which;
 

@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 
 pub use self::input::*;
 pub use self::reply::*;
-use crate::context::Context;
+use crate::api::context::Context;
+use crate::api::problem::Error;
 use crate::domain::fields::Described;
 use crate::http::{Method, Request, Response};
-use crate::problem::Error;
 
 /// Which workers run a handler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,11 +15,11 @@ use std::time::Duration;
 
 use tiny_http::{Limits, Program, ResponseBox};
 
-use crate::app::App;
-use crate::edge;
-use crate::endpoint::Lane;
+use crate::api::app::App;
+use crate::api::edge;
+use crate::api::endpoint::Lane;
+use crate::api::problem::Error;
 use crate::http::Method;
-use crate::problem::Error;
 
 /// How many requests may wait for the slow lane: about two seconds of hashing on two cores. Beyond it, 503 at once.
 const SLOW_QUEUE: usize = 64;

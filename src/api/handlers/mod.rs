@@ -9,14 +9,14 @@ pub mod service;
 pub mod transfer;
 pub mod users;
 
-use crate::context::Context;
-use crate::problem::Error;
+use crate::api::context::Context;
+use crate::api::problem::Error;
 
 /// Ids in a path.
 mod path {
+    use crate::api::endpoint::{FieldContext, FromFields};
     use crate::domain::fields::Fields;
     use crate::domain::rules::{Doc, Integer};
-    use crate::endpoint::{FieldContext, FromFields};
 
     /// The `{id}` of a path: a positive integer.
     pub struct Id(pub i64);

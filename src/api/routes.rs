@@ -1,8 +1,8 @@
 //! THE table: every endpoint is a row here and nowhere else. The router, 405 and `Allow`, the lanes, the body limits, the
 //! OpenAPI document and the tests of access are all made from it.
 
-use crate::endpoint::{Route, guarded, public};
-use crate::handlers::{auth, calendar, contacts, service, transfer, users};
+use crate::api::endpoint::{Route, guarded, public};
+use crate::api::handlers::{auth, calendar, contacts, service, transfer, users};
 use crate::http::Method::{Delete, Get, Patch, Post, Put};
 
 /// All routes.

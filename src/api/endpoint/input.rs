@@ -6,11 +6,11 @@ use std::net::IpAddr;
 use serde_json::Value;
 
 use super::{Call, Documented, Operation};
-use crate::context::Context;
+use crate::api::context::Context;
+use crate::api::problem::Error;
 use crate::domain::fields::{Described, Fault, Fields, Source, no_json, object_schema};
 use crate::domain::rules;
 use crate::http;
-use crate::problem::Error;
 
 /// What a handler takes, read from a [`Call`].
 pub trait Input: Sized {
