@@ -116,6 +116,18 @@ pub struct Config {
     pub drain_timeout: u64,
 }
 
+/// Connections to the database beyond those of the workers, for downloads: each borrows one for each of its pages, and gives
+/// it back before it sends the page.
+const DOWNLOADS: usize = 3;
+
+impl Config {
+    /// Connections to the database: one for each worker, so that none waits for another's, one for housekeeping, and some
+    /// for downloads.
+    pub fn database_connections(&self) -> usize {
+        self.workers + self.write_workers + self.slow_workers + 1 + DOWNLOADS
+    }
+}
+
 /// Named values, by the settings' names.
 pub struct Values(HashMap<&'static str, String>);
 

@@ -1,81 +1,71 @@
-//! The listener, the lanes of workers, and the drain.
+//! The lanes of workers, and the drain.
 //!
-//! tiny_http reads whole requests and queues them. A worker of the fast lane takes each one, and either handles it or passes it
-//! on to another lane: what writes waits for the disk, and many can wait at once; what hashes, imports or exports burns the
-//! processor, and few should. So logins queue up behind each other, and neither they nor writes ever before a read.
+//! The engine queues whole requests. A worker of the read lane takes each one, and either handles it or passes it on to
+//! another lane: a write waits for the disk, and many can wait at once; hashing, imports and exports burn the processor, and
+//! few should. So logins queue up behind each other, and neither they nor writes ever before a read.
 
 use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tiny_http::{Limits, Program, ResponseBox};
+use parking_lot::Mutex;
 
 use crate::api::app::App;
-use crate::api::edge;
 use crate::api::endpoint::Lane;
 use crate::api::problem::Error;
-use crate::http::Method;
+use crate::http::{Limits, Pool, Request, Server};
 
 /// How many requests may wait for the slow lane: about two seconds of hashing on two cores. Beyond it, 503 at once.
 const SLOW_QUEUE: usize = 64;
 
-/// Stack of a worker's thread; measured use is below a quarter of it.
-const STACK: usize = 512 * 1024;
-
-/// Connections that may wait to be accepted; the kernel takes fewer where its own limit is lower. The standard library asks
-/// for 128: when more come at once, the next client's first packet is dropped, and sent again only a second later.
-const BACKLOG: i32 = 4096;
-
-/// How the server is made.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Threads of the fast lane.
-    pub workers: usize,
+/// The threads of each lane.
+#[derive(Debug, Clone, Copy)]
+pub struct Workers {
+    /// Threads for reads.
+    pub read: usize,
     /// Threads for writes, at most; they exist while there is work.
-    pub write_workers: usize,
+    pub write: usize,
     /// Threads of the slow lane, at most; they exist while there is work.
-    pub slow_workers: usize,
-    /// What clients may cost.
-    pub limits: Limits,
+    pub slow: usize,
 }
 
-/// A server at work.
-pub struct Server {
-    inner: Arc<tiny_http::Server>,
+/// The program at work on a listener.
+pub struct Running {
+    server: Arc<Server>,
     app: Arc<App>,
     address: SocketAddr,
     workers: Vec<JoinHandle<()>>,
 }
 
-impl Server {
-    /// Serves on a bound listener until [`Server::stop`].
-    pub fn start(app: Arc<App>, listener: TcpListener, options: Options) -> io::Result<Server> {
+impl Running {
+    /// Serves on a bound listener until [`Running::stop`].
+    pub fn start(app: Arc<App>, listener: TcpListener, workers: Workers, limits: Limits) -> io::Result<Running> {
         let address = listener.local_addr()?;
-        // On a socket that listens already, it only sets the number.
-        rustix::net::listen(&listener, BACKLOG)?;
-        let program = Arc::new(Hooks(Arc::clone(&app)));
-        let connections = options.limits.connections;
-        let inner = Arc::new(tiny_http::Server::hardened(listener, options.limits, program)?);
+        let (connections, stack) = (limits.connections, limits.thread_stack);
+        let server = Arc::new(Server::start(listener, limits, Arc::clone(&app) as _)?);
         // A connection has one request at a time, so there are never more writes than connections.
-        let write = OnDemand::new("write", &app, options.write_workers, connections);
-        let slow = OnDemand::new("slow", &app, options.slow_workers, SLOW_QUEUE);
-        let lanes = Arc::new(Lanes { app: Arc::clone(&app), write, slow });
-        let mut workers = Vec::new();
-        for n in 0..options.workers {
-            let (server, lanes) = (Arc::clone(&inner), Arc::clone(&lanes));
-            let thread = thread::Builder::new().name(format!("worker-{n}")).stack_size(STACK);
-            workers.push(thread.spawn(move || {
+        let write = Handoff::new("write", &app, server.pool(), workers.write, connections);
+        let slow = Handoff::new("slow", &app, server.pool(), workers.slow, SLOW_QUEUE);
+        let mut threads = Vec::new();
+        for n in 0..workers.read {
+            let (app, server, write, slow) = (Arc::clone(&app), Arc::clone(&server), write.clone(), slow.clone());
+            let thread = thread::Builder::new().name(format!("worker-{n}")).stack_size(stack);
+            threads.push(thread.spawn(move || {
                 while let Ok(request) = server.recv() {
-                    lanes.dispatch(request);
+                    match app.lane(&request) {
+                        Lane::Fast => answer(&app, request),
+                        Lane::Write => write.submit(request),
+                        Lane::Slow => slow.submit(request),
+                    }
                 }
             })?);
         }
-        Ok(Server { inner, app, address, workers })
+        Ok(Running { server, app, address, workers: threads })
     }
 
     /// Where it listens.
@@ -86,7 +76,7 @@ impl Server {
     /// Stops accepting, answers what is in flight, closes the rest. Whether all was answered within the time.
     pub fn stop(self, within: Duration) -> bool {
         self.app.context.draining.store(true, Ordering::Relaxed);
-        let answered = self.inner.drain(within);
+        let answered = self.server.drain(within);
         if answered {
             for worker in self.workers {
                 let _ = worker.join();
@@ -96,109 +86,74 @@ impl Server {
     }
 }
 
-/// What tiny_http asks of the program.
-struct Hooks(Arc<App>);
-
-impl Program for Hooks {
-    fn body_limit(&self, request: &tiny_http::Request) -> Option<usize> {
-        Some(self.0.body_limit(&edge::request(request)))
-    }
-
-    fn refuse(&self, status: u16, detail: &str, request: Option<&tiny_http::Request>) -> ResponseBox {
-        edge::boxed(self.0.refuse(status, detail, request.map(edge::request).as_ref()))
-    }
-}
-
-/// Where requests go from the fast lane.
-struct Lanes {
-    app: Arc<App>,
-    write: Arc<OnDemand>,
-    slow: Arc<OnDemand>,
-}
-
-impl Lanes {
-    fn dispatch(&self, request: tiny_http::Request) {
-        let path = request.url().split('?').next().unwrap_or("");
-        let lane = match self.app.lane(Method::parse(request.method().as_str()), path) {
-            Lane::Fast => return answer(&self.app, request),
-            Lane::Write => &self.write,
-            Lane::Slow => &self.slow,
-        };
-        if let Some(request) = lane.submit(request) {
-            let full = Error::Unavailable(format!("the {} lane is full", lane.name));
-            let refusal = self.app.fail(&edge::request(&request), full);
-            edge::respond(request, refusal);
-        }
-    }
-}
-
 /// Handles a request and sends the response. A handler that panics costs its client a 500 and nobody else anything: the
 /// request is held out here, and the worker lives on.
-fn answer(app: &App, request: tiny_http::Request) {
-    let outcome = catch_unwind(AssertUnwindSafe(|| app.handle(&edge::request(&request))));
-    let response = outcome.unwrap_or_else(|_| {
-        let panicked = Error::Internal("the handler panicked, as told above".to_owned());
-        app.fail(&edge::request(&request), panicked)
-    });
-    edge::respond(request, response);
+fn answer(app: &App, request: Request) {
+    let outcome = catch_unwind(AssertUnwindSafe(|| app.handle(&request)));
+    let response = outcome.unwrap_or_else(|_| app.fail(&request, Error::Internal("the handler panicked".to_owned())));
+    request.respond(response);
 }
 
-/// A lane of at most so many threads, which exist while there is work, and a bounded queue before them.
-struct OnDemand {
+/// A lane of at most so many threads of the pool, which it has while there is work, and a bounded queue before them.
+struct Handoff {
     name: &'static str,
     app: Arc<App>,
+    pool: Pool,
     threads: usize,
     queue: usize,
-    state: Mutex<State>,
+    waiting: Mutex<Waiting>,
 }
 
 #[derive(Default)]
-struct State {
+struct Waiting {
     running: usize,
-    waiting: VecDeque<tiny_http::Request>,
+    requests: VecDeque<Request>,
 }
 
-impl OnDemand {
-    fn new(name: &'static str, app: &Arc<App>, threads: usize, queue: usize) -> Arc<OnDemand> {
-        Arc::new(OnDemand { name, app: Arc::clone(app), threads, queue, state: Mutex::default() })
+impl Handoff {
+    fn new(name: &'static str, app: &Arc<App>, pool: &Pool, threads: usize, queue: usize) -> Arc<Handoff> {
+        let (app, pool) = (Arc::clone(app), pool.clone());
+        Arc::new(Handoff { name, app, pool, threads, queue, waiting: Mutex::default() })
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Gives the request back when it cannot be taken.
-    fn submit(self: &Arc<Self>, request: tiny_http::Request) -> Option<tiny_http::Request> {
-        let mut state = self.lock();
-        if state.waiting.len() >= self.queue {
-            return Some(request);
+    /// Queues the request, and takes a thread for it where the lane may have one more. 503 where the queue is full.
+    fn submit(self: &Arc<Handoff>, request: Request) {
+        let mut waiting = self.waiting.lock();
+        if waiting.requests.len() >= self.queue {
+            drop(waiting);
+            return self.turn_away(request);
         }
-        state.waiting.push_back(request);
-        if state.running < self.threads {
+        waiting.requests.push_back(request);
+        if waiting.running < self.threads {
+            waiting.running += 1;
+            drop(waiting);
             let lane = Arc::clone(self);
-            let thread = thread::Builder::new().name(self.name.to_owned()).stack_size(STACK);
-            match thread.spawn(move || lane.run()) {
-                Ok(_) => state.running += 1,
-                // Whoever runs takes it in turn. With nobody running, nobody would.
-                Err(error) if state.running == 0 => {
-                    log::error!("no thread for the {} lane: {error}", self.name);
-                    return state.waiting.pop_back();
-                }
-                Err(_) => {}
-            }
+            self.pool.spawn(move |has_thread| lane.run(has_thread));
         }
-        None
     }
 
-    fn run(&self) {
+    fn run(&self, has_thread: bool) {
         loop {
-            let mut state = self.lock();
-            let Some(request) = state.waiting.pop_front() else {
-                state.running -= 1;
+            let mut waiting = self.waiting.lock();
+            // Without a thread, those who have one take the requests in turn. With nobody running, nobody would.
+            let is_over = !has_thread && waiting.running > 1;
+            let request = if is_over { None } else { waiting.requests.pop_front() };
+            let Some(request) = request else {
+                waiting.running -= 1;
                 return;
             };
-            drop(state);
-            answer(&self.app, request);
+            drop(waiting);
+            if has_thread {
+                answer(&self.app, request);
+            } else {
+                self.turn_away(request);
+            }
         }
+    }
+
+    fn turn_away(&self, request: Request) {
+        let full = Error::Unavailable(format!("the {} lane is full", self.name));
+        let response = self.app.fail(&request, full);
+        request.respond(response);
     }
 }

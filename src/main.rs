@@ -10,12 +10,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use contactd::api::app::App;
-use contactd::api::setup;
 use contactd::config::{Config, SETTINGS, Values, Wrong};
 use contactd::domain::rules;
-use contactd::lanes::{Options, Server};
+use contactd::http::Limits;
+use contactd::lanes::{Running, Workers};
 use contactd::store::{self, Store};
-use contactd::system::{log as logger, memory};
+use contactd::system::{descriptors, log as logger, memory};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level;
@@ -93,20 +93,20 @@ fn run(command: Command, values: &Values) -> Result<(), Failure> {
 }
 
 fn serve(config: &Config) -> Result<(), Failure> {
-    let app = Arc::new(setup::app(config)?);
+    let app = Arc::new(App::new(config)?);
     let listener = TcpListener::bind(config.listen)
         .map_err(|error| Wrong(format!("LISTEN {} cannot be bound: {error}", config.listen)))?;
     // Before any thread starts, so that no early signal finds the default action in place.
     let mut signals = Signals::new([SIGTERM, SIGINT])
         .map_err(|error| Failure::Other(format!("signals cannot be handled: {error}")))?;
-    let options = Options {
-        workers: config.workers,
-        write_workers: config.write_workers,
-        slow_workers: config.slow_workers,
-        limits: setup::limits(config),
+    let workers = Workers { read: config.workers, write: config.write_workers, slow: config.slow_workers };
+    let limits = Limits {
+        idle_timeout: Duration::from_secs(config.idle_timeout),
+        connections: descriptors::connections(config.max_connections, config.database_connections()),
+        ..Limits::default()
     };
-    let server =
-        Server::start(Arc::clone(&app), listener, options).map_err(|error| Failure::Other(error.to_string()))?;
+    let server = Running::start(Arc::clone(&app), listener, workers, limits)
+        .map_err(|error| Failure::Other(error.to_string()))?;
     log::info!("serving on http://{}", server.address());
 
     let wrong = Arc::new(OnceLock::new());

@@ -1,14 +1,26 @@
-//! One request from plain values to a plain response. Everything that happens to a request is called here, in its order.
+//! The program without its server: one request from plain values to a plain response. Everything that happens to a request
+//! is called here, in its order.
 
 use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
+
+use chrono::Utc;
 
 use crate::api::context::Context;
 use crate::api::endpoint::{BODY_LIMIT, Call, Handler, Lane, Route};
-use crate::api::middleware;
 use crate::api::problem::{self, Error};
 use crate::api::router::{Found, Router};
-use crate::http::{Method, Request, Response};
+use crate::api::{middleware, openapi, routes};
+use crate::config::{Config, Wrong};
+use crate::domain::rules;
+use crate::http::{self, Request, Response};
+use crate::security::throttle::InFlight;
+use crate::security::token::Keys;
+use crate::store::revocations::Revocations;
+use crate::store::zone::Today;
+use crate::store::{self, Store};
 
 /// The program without its server.
 pub struct App {
@@ -19,11 +31,40 @@ pub struct App {
 }
 
 impl App {
+    /// From the settings; the database is not touched yet.
+    pub fn new(config: &Config) -> Result<App, Wrong> {
+        let previous = config.jwt_secret_previous.as_ref().map(|secret| secret.reveal());
+        let keys =
+            Keys::new(config.jwt_secret.reveal(), previous).map_err(|short| Wrong(format!("JWT_SECRET: {short}")))?;
+        let routes = routes::routes();
+        let context = Context {
+            store: Arc::new(Store::new(&store::Options {
+                database: config.database.clone(),
+                size: u32::try_from(config.database_connections()).unwrap_or(u32::MAX),
+            })),
+            keys,
+            revocations: Arc::new(Revocations::default()),
+            in_flight: InFlight::default(),
+            today: Today::in_zone(config.timezone.clone()),
+            clock: Utc::now,
+            password_min: config.password_min,
+            refused_passwords: rules::Password::refusals(&config.refused_passwords),
+            login_attempts: config.login_attempts,
+            address_attempts: config.address_attempts,
+            trusted_proxies: config.trusted_proxies.clone(),
+            cors_origins: config.cors_origins.clone(),
+            // Made once and sent as it is, for as long as the program runs.
+            openapi: openapi::render(&routes, config.password_min).leak(),
+            draining: AtomicBool::new(false),
+        };
+        Ok(App { context, router: Router::new(routes) })
+    }
+
     /// Answers a request, whatever it is.
-    pub fn handle(&self, request: &Request<'_>) -> Response {
+    pub fn handle(&self, request: &Request) -> Response {
         let started = Instant::now();
         let id = middleware::request_id(request);
-        let found = self.router.find(request.method, request.path);
+        let found = self.router.find(request.method(), request.path());
         let guarded = matches!(&found, Found::Route(route, _) if route.is_guarded());
         let outcome = match found {
             Found::Route(route, params) => self.run(route, &Call { request, params, id: &id }),
@@ -36,21 +77,20 @@ impl App {
     }
 
     /// Answers a request that is not run, or that broke off.
-    pub fn fail(&self, request: &Request<'_>, error: Error) -> Response {
+    pub fn fail(&self, request: &Request, error: Error) -> Response {
         let started = Instant::now();
         let id = middleware::request_id(request);
-        let guarded = self.is_guarded(request);
-        self.finish(request, &id, guarded, error.into_response(&id), started)
+        self.finish(request, &id, self.is_guarded(request), error.into_response(&id), started)
     }
 
-    fn finish(&self, request: &Request<'_>, id: &str, guarded: bool, response: Response, started: Instant) -> Response {
+    fn finish(&self, request: &Request, id: &str, guarded: bool, response: Response, started: Instant) -> Response {
         let response = middleware::finish(&self.context, request, id, guarded, response);
         middleware::access_log(request, id, &response, started);
         response
     }
 
     fn run(&self, route: &Route, call: &Call<'_>) -> Result<Response, Error> {
-        if call.request.body.len() > route.body_limit {
+        if call.request.body().len() > route.body_limit {
             return Err(Error::PayloadTooLarge(route.body_limit));
         }
         match &route.handler {
@@ -63,31 +103,34 @@ impl App {
     }
 
     /// Which workers a request is for.
-    pub fn lane(&self, method: Method, path: &str) -> Lane {
-        match self.router.find(method, path) {
+    pub fn lane(&self, request: &Request) -> Lane {
+        match self.router.find(request.method(), request.path()) {
             Found::Route(route, _) => route.lane,
             _ => Lane::Fast,
         }
     }
 
-    /// How many bytes a request's body may have, asked before it is read. More than the usual only for who is known.
-    pub fn body_limit(&self, request: &Request<'_>) -> usize {
-        match self.router.find(request.method, request.path) {
-            Found::Route(route, _) if route.body_limit <= BODY_LIMIT => route.body_limit,
-            Found::Route(route, _) if self.is_known(request) => route.body_limit,
+    fn is_guarded(&self, request: &Request) -> bool {
+        let found = self.router.find(request.method(), request.path());
+        matches!(found, Found::Route(route, _) if route.is_guarded())
+    }
+}
+
+impl http::Program for App {
+    /// More than the usual only for who has a valid access token. The database is not asked whether its session has ended:
+    /// the handler does that.
+    fn body_limit(&self, request: &Request) -> usize {
+        let is_known = || {
+            let verify = |token| self.context.keys.verify_access(token, self.context.now());
+            request.bearer().is_some_and(|token| verify(token).is_ok())
+        };
+        match self.router.find(request.method(), request.path()) {
+            Found::Route(route, _) if route.body_limit <= BODY_LIMIT || is_known() => route.body_limit,
             _ => BODY_LIMIT,
         }
     }
 
-    /// Whether a request has a valid access token. It is asked on the thread that watches all connections, so it never waits for the database:
-    /// whether the session has ended is found out before the handler runs.
-    fn is_known(&self, request: &Request<'_>) -> bool {
-        let now = self.context.now();
-        request.bearer().is_some_and(|token| self.context.keys.verify_access(token, now).is_ok())
-    }
-
-    /// The answer to what the server refuses by itself; the request is given where its head is known.
-    pub fn refuse(&self, status: u16, detail: &str, request: Option<&Request<'_>>) -> Response {
+    fn refuse(&self, status: u16, detail: &str, request: Option<&Request>) -> Response {
         let started = Instant::now();
         let id = request.map_or_else(|| Cow::Owned(middleware::new_request_id()), middleware::request_id);
         log::debug!("{id} refused: {status} {detail}");
@@ -96,16 +139,8 @@ impl App {
             response = response.header("Retry-After", problem::RETRY_AFTER);
         }
         match request {
-            Some(request) => {
-                let guarded = self.is_guarded(request);
-                self.finish(request, &id, guarded, response, started)
-            }
+            Some(request) => self.finish(request, &id, self.is_guarded(request), response, started),
             None => response.header("X-Request-Id", id.into_owned()).header("X-Content-Type-Options", "nosniff"),
         }
-    }
-
-    fn is_guarded(&self, request: &Request<'_>) -> bool {
-        let found = self.router.find(request.method, request.path);
-        matches!(found, Found::Route(route, _) if route.is_guarded())
     }
 }

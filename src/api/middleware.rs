@@ -10,7 +10,7 @@ use crate::api::problem::Error;
 use crate::http::{Method, Request, Response};
 
 /// The client's own request id, if it is one that can be echoed (1–64 of `A-Za-z0-9._-`), else a new one.
-pub fn request_id<'a>(request: &Request<'a>) -> Cow<'a, str> {
+pub fn request_id(request: &Request) -> Cow<'_, str> {
     match request.header("X-Request-Id") {
         Some(id) if is_request_id(id) => Cow::Borrowed(id),
         _ => Cow::Owned(new_request_id()),
@@ -49,7 +49,7 @@ pub fn authenticate(cx: &Context, call: &Call<'_>) -> Result<Caller, Error> {
 }
 
 /// Headers that every answer carries.
-pub fn finish(cx: &Context, request: &Request<'_>, request_id: &str, guarded: bool, response: Response) -> Response {
+pub fn finish(cx: &Context, request: &Request, request_id: &str, guarded: bool, response: Response) -> Response {
     let mut response =
         response.header("X-Request-Id", request_id.to_owned()).header("X-Content-Type-Options", "nosniff");
     if guarded && !response.has("Cache-Control") {
@@ -60,7 +60,7 @@ pub fn finish(cx: &Context, request: &Request<'_>, request_id: &str, guarded: bo
 }
 
 /// CORS (the Fetch standard), for the origins of the setting alone; without it, browsers of other origins are kept out.
-fn cors(cx: &Context, request: &Request<'_>, response: Response) -> Response {
+fn cors(cx: &Context, request: &Request, response: Response) -> Response {
     if cx.cors_origins.is_empty() {
         return response;
     }
@@ -74,7 +74,7 @@ fn cors(cx: &Context, request: &Request<'_>, response: Response) -> Response {
     let response = response
         .header("Access-Control-Allow-Origin", allowed.clone())
         .header("Access-Control-Expose-Headers", "ETag, Link, Location, Retry-After, X-Request-Id, X-Total-Count");
-    if request.method != Method::Options || request.header("Access-Control-Request-Method").is_none() {
+    if *request.method() != Method::Options || request.header("Access-Control-Request-Method").is_none() {
         return response;
     }
     response
@@ -85,12 +85,12 @@ fn cors(cx: &Context, request: &Request<'_>, response: Response) -> Response {
 
 /// One line a request, at level debug: at info it would be the costliest part of a read. The query is left out, for it
 /// holds people's names, and so is the secret of a calendar's address.
-pub fn access_log(request: &Request<'_>, request_id: &str, response: &Response, started: Instant) {
+pub fn access_log(request: &Request, request_id: &str, response: &Response, started: Instant) {
     log::debug!(
         "{request_id} {} {} {} {}us",
-        request.method.as_str(),
-        masked(request.path),
-        response.status,
+        request.method().as_str(),
+        masked(request.path()),
+        response.status.0,
         started.elapsed().as_micros()
     );
 }

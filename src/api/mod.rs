@@ -3,7 +3,7 @@
 
 pub mod app;
 pub mod context;
-pub mod edge;
+pub mod docs;
 pub mod endpoint;
 pub mod handlers;
 pub mod middleware;
@@ -11,4 +11,3 @@ pub mod openapi;
 pub mod problem;
 pub mod router;
 pub mod routes;
-pub mod setup;

@@ -38,8 +38,8 @@ impl Router {
         let mut order: Vec<(&'static str, Vec<(Method, usize)>)> = Vec::new();
         for (index, route) in routes.iter().enumerate() {
             match order.iter_mut().find(|(path, _)| *path == route.path) {
-                Some((_, methods)) => methods.push((route.method, index)),
-                None => order.push((route.path, vec![(route.method, index)])),
+                Some((_, methods)) => methods.push((route.method.clone(), index)),
+                None => order.push((route.path, vec![(route.method.clone(), index)])),
             }
         }
         let mut paths = matchit::Router::new();
@@ -49,7 +49,8 @@ impl Router {
                 names.push("HEAD");
             }
             names.push("OPTIONS");
-            paths.insert(path, Methods { routes, allow: names.join(", ") }).expect("routes do not collide");
+            let allow = names.join(", ");
+            paths.insert(path, Methods { routes, allow }).expect("routes do not collide");
         }
         Router { routes, paths }
     }
@@ -60,13 +61,13 @@ impl Router {
     }
 
     /// Finds what a request asks for. One slash at the end makes no difference.
-    pub fn find<'r, 'p>(&'r self, method: Method, path: &'p str) -> Found<'r, 'p> {
+    pub fn find<'r, 'p>(&'r self, method: &Method, path: &'p str) -> Found<'r, 'p> {
         let path = path.strip_suffix('/').filter(|p| !p.is_empty()).unwrap_or(path);
         let Ok(found) = self.paths.at(path) else {
             return Found::NotFound;
         };
-        let wanted = if method == Method::Head { Method::Get } else { method };
-        let Some((_, index)) = found.value.routes.iter().find(|(m, _)| *m == wanted) else {
+        let wanted = if *method == Method::Head { &Method::Get } else { method };
+        let Some((_, index)) = found.value.routes.iter().find(|(m, _)| m == wanted) else {
             return match method {
                 Method::Options => Found::Options(&found.value.allow),
                 _ => Found::WrongMethod(&found.value.allow),

@@ -61,7 +61,7 @@ fn about() -> Vec<Route> {
         public(Get, "/livez", service::livez, tag, "Whether it runs"),
         public(Get, "/readyz", service::readyz, tag, "Whether to send requests here"),
         public(Get, "/openapi.json", service::openapi, tag, "This document"),
-        public(Get, "/docs", service::docs, tag, "The documentation, to read and to try"),
+        public(Get, "/docs", service::docs_page, tag, "The documentation, to read and to try"),
         public(Get, "/docs/{file}", service::docs_file, tag, "A file of the documentation").errors(&[404]),
     ]
 }

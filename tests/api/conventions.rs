@@ -242,7 +242,7 @@ fn head_is_get_without_a_body() {
 }
 
 /// What a path takes, from the table.
-fn allowed(methods: &[Method]) -> BTreeSet<&'static str> {
+fn allowed(methods: &[Method]) -> BTreeSet<&str> {
     let mut names: BTreeSet<_> = methods.iter().map(|method| method.as_str()).collect();
     names.insert("OPTIONS");
     if methods.contains(&Method::Get) {

@@ -3,7 +3,6 @@
 use contactd::config::Values;
 use contactd::domain::hex;
 use contactd::domain::user::{Login, Password};
-use contactd::http::{Method, Request};
 use contactd::security::token::Keys;
 use serde_json::{Value, json};
 
@@ -225,21 +224,12 @@ fn debug_output_holds_nothing_secret() {
         ("JWT_SECRET_PREVIOUS", secret.clone()),
     ];
     let values = Values::new(given.map(|(name, value)| (name.to_owned(), value)));
-    let bearer = format!("Bearer {secret}");
-    let request = Request {
-        method: Method::Post,
-        path: "/api/calendar/secret.ics",
-        query: "q=secret",
-        headers: vec![("Authorization", &bearer)],
-        body: secret.as_bytes(),
-        peer: None,
-    };
     let login = Login { email: "x@example.com".to_owned(), password: Password::new(&secret) };
     let keys = Keys::new(secret.as_bytes(), Some(secret.as_bytes())).unwrap();
-    let text = format!("{:?} {request:?} {login:?} {keys:?}", values.config().unwrap());
+    let text = format!("{:?} {login:?} {keys:?}", values.config().unwrap());
     assert!(text.contains("127.0.0.1") && text.contains("x@example.com"), "{text}");
     let as_list = format!("{:?}", secret.as_bytes());
-    for told in [secret.as_str(), as_list.trim_matches(['[', ']']), "secret.ics", "q=secret"] {
+    for told in [secret.as_str(), as_list.trim_matches(['[', ']'])] {
         assert!(!text.contains(told), "{told} in {text}");
     }
 }

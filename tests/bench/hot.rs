@@ -17,7 +17,7 @@ fn main() {
 fn route(bencher: Bencher) {
     let router = Router::new(routes());
     bencher.bench_local(|| {
-        black_box(router.find(Method::Get, black_box("/api/contacts/12345")));
+        black_box(router.find(&Method::Get, black_box("/api/contacts/12345")));
     });
 }
 

@@ -5,9 +5,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use contactd::api::setup;
+use contactd::api::app::App;
 use contactd::config::Values;
-use contactd::http::{Method, Request};
+use contactd::http::Request;
 use serde_json::json;
 
 use crate::limits::ALLOCATIONS;
@@ -47,20 +47,14 @@ fn a_point_read_allocates_no_more_than_its_budget() {
     let id = user.new_contact(&json!({ "first_name": "Іван", "last_name": "Франко", "birthday": "1990-05-17" }));
 
     let settings = [("DATABASE_URL".to_owned(), database.url()), ("JWT_SECRET".to_owned(), secret)];
-    let app = setup::app(&Values::new(settings).config().expect("right settings")).expect("an app");
+    let app = App::new(&Values::new(settings).config().expect("right settings")).expect("an app");
     app.context.store.migrate().expect("the database is there");
-    let path = format!("/api/contacts/{id}");
-    let token = format!("Bearer {}", user.token.expect("a token"));
+    let token = user.token.expect("a token");
+    let head = format!("GET /api/contacts/{id} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n\r\n");
+    let peer = "127.0.0.1:1".parse().expect("an address");
     let read = || {
         app.context.revocations.refresh(&app.context.store).expect("the database is there");
-        let request = Request {
-            method: Method::Get,
-            path: &path,
-            query: "",
-            headers: vec![("Host", "127.0.0.1"), ("Authorization", &token)],
-            body: &[],
-            peer: None,
-        };
+        let request = Request::from_head(head.as_bytes(), peer).expect("a request");
         let before = COUNT.get();
         let response = app.handle(&request);
         let made = COUNT.get() - before;

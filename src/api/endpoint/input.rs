@@ -107,7 +107,7 @@ pub struct Query<T>(pub T);
 
 impl<T: FromFields> Input for Query<T> {
     fn read(cx: &Context, call: &Call<'_>, faults: &mut Vec<Fault>) -> Result<Option<Self>, Error> {
-        match http::parse_pairs(call.request.query) {
+        match http::parse_pairs(call.request.query()) {
             Ok(pairs) => Ok(read_fields(cx, Source::Pairs(&pairs), faults).map(Query)),
             Err(name) => {
                 faults.push(Fault::new(name, "must be percent-encoded UTF-8"));
@@ -166,7 +166,7 @@ impl<J: FromFields, F: FromFields> Input for JsonOrForm<J, F> {
         if call.request.media_type().as_deref() != Some(FORM) {
             return Ok(read_object(cx, call, faults)?.map(|j| JsonOrForm(Either::Left(j))));
         }
-        let text = std::str::from_utf8(call.request.body)
+        let text = std::str::from_utf8(call.request.body())
             .map_err(|_| Error::BadRequest("The form is not UTF-8.".to_owned()))?;
         match http::parse_pairs(text) {
             Ok(pairs) => Ok(read_fields(cx, Source::Pairs(&pairs), faults).map(|f| JsonOrForm(Either::Right(f)))),
@@ -184,7 +184,7 @@ pub struct OptionalJson<T>(pub Option<T>);
 
 impl<T: FromFields> Input for OptionalJson<T> {
     fn read(cx: &Context, call: &Call<'_>, faults: &mut Vec<Fault>) -> Result<Option<Self>, Error> {
-        if call.request.body.is_empty() {
+        if call.request.body().is_empty() {
             return Ok(Some(OptionalJson(None)));
         }
         Ok(Json::<T>::read(cx, call, faults)?.map(|Json(value)| OptionalJson(Some(value))))
@@ -204,7 +204,7 @@ pub fn want_media_type(call: &Call<'_>, takes: &'static [&'static str]) -> Resul
 }
 
 fn read_object<T: FromFields>(cx: &Context, call: &Call<'_>, faults: &mut Vec<Fault>) -> Result<Option<T>, Error> {
-    let value: Value = serde_json::from_slice(call.request.body)
+    let value: Value = serde_json::from_slice(call.request.body())
         .map_err(|error| Error::BadRequest(format!("The body is not JSON: {}.", no_json(&error))))?;
     match value {
         Value::Object(members) => Ok(read_fields(cx, Source::Json(&members), faults)),
@@ -220,7 +220,7 @@ pub struct RawQuery(pub String);
 
 impl Input for RawQuery {
     fn read(_: &Context, call: &Call<'_>, _: &mut Vec<Fault>) -> Result<Option<Self>, Error> {
-        Ok(Some(RawQuery(call.request.query.to_owned())))
+        Ok(Some(RawQuery(call.request.query().to_owned())))
     }
     fn describe(_: &mut Operation) {}
 }
@@ -310,7 +310,7 @@ impl Input for IfNoneMatch {
     }
 }
 
-fn joined(call: &Call<'_>, name: &str) -> Option<String> {
+fn joined(call: &Call<'_>, name: &'static str) -> Option<String> {
     let mut values = call.request.headers_named(name);
     let first = values.next()?.to_owned();
     Some(values.fold(first, |all, value| all + "," + value))
@@ -342,7 +342,7 @@ impl Input for Client {
     fn read(cx: &Context, call: &Call<'_>, _: &mut Vec<Fault>) -> Result<Option<Self>, Error> {
         let user_agent = call.request.header("User-Agent").map(|text| text.chars().take(200).collect());
         let address = call.request.client_address(&cx.trusted_proxies);
-        Ok(Some(Client { address, user_agent, request_id: call.id.to_owned() }))
+        Ok(Some(Client { address: Some(address), user_agent, request_id: call.id.to_owned() }))
     }
     fn describe(_: &mut Operation) {}
 }

@@ -41,7 +41,7 @@ pub struct Caller {
 /// A request on its way to a handler, with what the router found in its path.
 pub struct Call<'a> {
     /// The request.
-    pub request: &'a Request<'a>,
+    pub request: &'a Request,
     /// Name and decoded value of each path parameter.
     pub params: Vec<(&'a str, Cow<'a, str>)>,
     /// The id in `X-Request-Id`.
@@ -149,9 +149,9 @@ fn row<I: Input, O: Reply>(
     summary: &'static str,
 ) -> Route {
     Route {
+        lane: if method == Method::Get { Lane::Fast } else { Lane::Write },
         method,
         path,
-        lane: if method == Method::Get { Lane::Fast } else { Lane::Write },
         body_limit: BODY_LIMIT,
         tag,
         summary,

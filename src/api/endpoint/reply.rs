@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{Documented, Operation};
-use crate::http::{Body, Response};
+use crate::http::{Body, Response, StatusCode};
 
 /// What a handler gives back.
 pub trait Reply {
@@ -96,7 +96,7 @@ impl<const STATUS: u16, S: Content> Answer<STATUS, S> {
 
     /// The same, without its body, as 304 (RFC 9110 §15.4.5).
     pub fn not_modified(mut self) -> Self {
-        self.response.status = 304;
+        self.response.status = StatusCode(304);
         self.response.body = Body::Empty;
         self.response.headers.retain(|(name, _)| *name != "Content-Type");
         self

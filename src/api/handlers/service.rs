@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::api::context::Context;
+use crate::api::docs;
 use crate::api::endpoint::{
     Answer, Documented, FieldContext, FileHeaders, FromFields, Operation, Path, Reply, Shape, always,
 };
@@ -103,27 +104,27 @@ impl FromFields for FileName {
     }
 }
 
-fn file(asset: &'static swagger_ui::Asset, headers: &FileHeaders) -> File {
+fn file(asset: &'static docs::Asset, headers: &FileHeaders) -> File {
     let (bytes, encoding) = asset.body(headers.accept_encoding.as_deref());
     let mut response = Response::with_body(200, asset.content_type, Body::Static(bytes));
-    if headers.known.names(asset.etag) {
+    if headers.known.names(&asset.etag()) {
         response = Response::new(304);
     } else if let Some(encoding) = encoding {
         response = response.header("Content-Encoding", encoding);
     }
     let response =
-        response.header("ETag", asset.etag).header("Vary", "Accept-Encoding").header("Cache-Control", "no-cache");
-    File(response.header("Content-Security-Policy", swagger_ui::CONTENT_SECURITY_POLICY))
+        response.header("ETag", asset.etag()).header("Vary", "Accept-Encoding").header("Cache-Control", "no-cache");
+    File(response.header("Content-Security-Policy", docs::CONTENT_SECURITY_POLICY))
 }
 
 /// `GET /docs`
-pub fn docs(_: &Context, headers: FileHeaders) -> Result<File, Error> {
-    Ok(file(swagger_ui::page(), &headers))
+pub fn docs_page(_: &Context, headers: FileHeaders) -> Result<File, Error> {
+    Ok(file(docs::page(), &headers))
 }
 
 /// `GET /docs/{file}`
 pub fn docs_file(_: &Context, (Path(FileName(name)), headers): (Path<FileName>, FileHeaders)) -> Result<File, Error> {
-    match swagger_ui::asset(&name) {
+    match docs::asset(&name) {
         Some(asset) => Ok(file(asset, &headers)),
         None => Err(Error::NotFound("The documentation has no such file.")),
     }

@@ -52,7 +52,7 @@ impl Input for File {
         let media_type = call.request.media_type().unwrap_or_default();
         let format = READ.iter().find(|(name, _)| *name == media_type);
         let (_, format) = format.ok_or(Error::UnsupportedMediaType(READ_NAMES))?;
-        match formats::read(*format, call.request.body, cx.now().date_naive()) {
+        match formats::read(*format, call.request.body(), cx.now().date_naive()) {
             Ok(import) => Ok(Some(File(import))),
             Err(Unreadable::Malformed(detail)) => Err(Error::BadRequest(detail)),
             Err(Unreadable::TooMany(detail)) => {

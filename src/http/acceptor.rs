@@ -1,0 +1,109 @@
+//! Takes connections. Nothing that a client or the system does ends that, but for a drain.
+
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::net::{SendFlags, send};
+
+use super::answering;
+use super::connection::{Connection, Responder};
+use super::reading::FULL;
+use super::shared::Shared;
+
+/// A pause after an accept error: without file descriptors left, accept fails at once and for as long.
+const PAUSE: Duration = Duration::from_millis(50);
+/// Connections taken in a row; those that have requests come between.
+const AT_ONCE: usize = 64;
+/// Clients turned away and not gone yet.
+const TURNED_AWAY: usize = 128;
+
+pub(super) struct Acceptor {
+    pub(super) listener: TcpListener,
+    shared: Arc<Shared>,
+    /// After an error.
+    paused_until: Option<Instant>,
+    failures: u32,
+}
+
+impl Acceptor {
+    pub(super) fn new(listener: TcpListener, shared: Arc<Shared>) -> io::Result<Acceptor> {
+        // A connection that is gone between report and accept must not make accept wait for the next.
+        listener.set_nonblocking(true)?;
+        Ok(Acceptor { listener, shared, paused_until: None, failures: 0 })
+    }
+
+    pub(super) fn paused_until(&self) -> Option<Instant> {
+        self.paused_until
+    }
+
+    /// False during a pause.
+    pub(super) fn is_due(&self) -> bool {
+        self.paused_until.is_none_or(|until| until <= Instant::now())
+    }
+
+    /// Takes some of those who wait.
+    pub(super) fn accept(&mut self) {
+        self.take_up_to(AT_ONCE);
+    }
+
+    /// Takes everybody who waits, but for somebody who connects in a loop: a drain must end.
+    pub(super) fn last_call(mut self) {
+        let most = self.shared.limits.connections;
+        self.take_up_to(most);
+    }
+
+    fn take_up_to(&mut self, most: usize) {
+        self.paused_until = None;
+        for _ in 0..most {
+            match self.listener.accept() {
+                Ok((stream, peer)) => {
+                    self.failures = 0;
+                    self.admit(stream, peer);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    return;
+                }
+                Err(error) => {
+                    // Twenty times a second is too often to say the same.
+                    if self.failures.is_multiple_of(200) {
+                        log::error!("accepting a connection failed, will go on trying: {error}");
+                    }
+                    self.failures = self.failures.wrapping_add(1);
+                    self.paused_until = Some(Instant::now() + PAUSE);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn admit(&self, stream: TcpStream, peer: SocketAddr) {
+        let (admitted, turned_away) = self.shared.connections.count();
+        let is_full = admitted >= self.shared.limits.connections;
+        if is_full && turned_away >= TURNED_AWAY {
+            return self.turn_away(&stream);
+        }
+        // A response is one write, and must not wait for the client's delayed ACK of the one before. An error means
+        // that the client has left.
+        if stream.set_nodelay(true).is_err() {
+            return;
+        }
+        let turn = Connection::open(stream, peer, &self.shared, is_full);
+        if let Err(error) = self.shared.watch(&turn) {
+            log::error!("a connection could not be watched: {error}");
+        } else if is_full {
+            answering::refuse(Responder::last(turn), FULL, None);
+        } else if let Some(turn) = turn.rest() {
+            turn.read_on();
+        }
+    }
+
+    /// Says why, and closes at once, which makes the kernel drop that again if the client has sent something.
+    fn turn_away(&self, stream: &TcpStream) {
+        if let Some(bytes) = answering::render_refusal(&self.shared, &FULL) {
+            let _ = send(stream, &bytes, SendFlags::DONTWAIT);
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What the program decides: how much a client may cost, and how a refusal reads.
+
+use std::time::Duration;
+
+use super::request::Request;
+use super::response::Response;
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// What clients may cost the server, one by one and all together. Every field bounds something that the published
+/// tiny_http leaves to the client. An operator sets two of them; the others are constants, whose reasons stand at
+/// [`Limits::default`], and tests set them to small values.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Bytes of a request line and its headers together; beyond, 431.
+    pub head_bytes: usize,
+    /// Header lines of one request; beyond, 431.
+    pub headers: usize,
+    /// Bytes of memory for all request bodies that are being read or handled; beyond, 503.
+    pub bodies_in_flight: usize,
+    /// Bytes of all responses that clients have not taken yet; beyond, the connection is cut.
+    pub responses_pending: usize,
+    /// A whole head must arrive within this time of its first byte; else 408.
+    pub head_timeout: Duration,
+    /// A whole body must arrive within this time of its head; else 408.
+    pub body_timeout: Duration,
+    /// A connection without a request is closed, without a word, after this time.
+    pub idle_timeout: Duration,
+    /// A client that takes no byte of a response for this time is cut off, and one that takes fewer than 16 KiB a second
+    /// once it has had this time of grace.
+    pub write_timeout: Duration,
+    /// Connections at once; beyond, 503 and close. Each takes one file descriptor, and a thread while a request of it is
+    /// there in part; those turned away take up to 128 descriptors more, for two seconds.
+    pub connections: usize,
+    /// Streamed responses at once (each holds a thread); beyond, 503.
+    pub streams: usize,
+    /// Bytes of stack for a thread of the pool. The program's handlers run on it.
+    pub thread_stack: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            // What nginx takes by default, so a proxy before us passes nothing that we refuse.
+            head_bytes: 32 * KIB,
+            // Apache's default; browsers send about twenty.
+            headers: 100,
+            // Eight of the largest bodies at once.
+            bodies_in_flight: 128 * MIB,
+            // As much again for those who read slowly.
+            responses_pending: 128 * MIB,
+            // A head fits into one packet or a few: ten seconds are for the worst of mobile networks.
+            head_timeout: Duration::from_secs(10),
+            // The largest body in this time needs 4.5 Mbit/s.
+            body_timeout: Duration::from_secs(30),
+            // Above the 60 seconds after which nginx closes an idle upstream connection: who closes first loses no request.
+            idle_timeout: Duration::from_secs(75),
+            // Rides out some seconds without a network.
+            write_timeout: Duration::from_secs(10),
+            connections: 1024,
+            // Each takes a database connection for a moment now and then, of which three are kept for them.
+            streams: 16,
+            // Measured use is below a quarter of it.
+            thread_stack: 512 * KIB,
+        }
+    }
+}
+
+/// What the server asks of the program. The functions run on the thread that watches all connections, among others, so they
+/// must not block.
+pub trait Program: Send + Sync + 'static {
+    /// The most bytes that this request's body may have. Asked once the head is known and valid, before any of the body is
+    /// read; `request.body()` is still empty.
+    fn body_limit(&self, request: &Request) -> usize;
+
+    /// The answer to what the server refuses by itself: 400, 408, 413, 417, 431, 501, 503, 505, and 500 for a request that
+    /// the program dropped unanswered. `detail` is a sentence for a person; `request` is what was refused, without its body,
+    /// where its head is known. The server adds `Connection: close`.
+    fn refuse(&self, status: u16, detail: &str, request: Option<&Request>) -> Response;
+}

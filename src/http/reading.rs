@@ -1,0 +1,315 @@
+//! Reading requests. Whoever has the turn reads as far as that needs no waiting: the poller, which was told that something
+//! arrived, or a worker, whose answer is out and finds that the next request is there. A request that is not whole goes to
+//! a thread of the pool, which waits for the rest, with deadlines, so that nobody else waits for the client.
+
+use std::io::{self, ErrorKind};
+use std::net::Shutdown;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Instant;
+
+use rustix::buffer::spare_capacity;
+use rustix::event::{Timespec, epoll};
+use rustix::net::{RecvFlags, recv};
+use tiny_http::{HTTPVersion, Method};
+
+use super::connection::{Connection, Responder, Turn};
+use super::head::{self, Framing, Head, Refusal, Scanner, refusal};
+use super::input::Input;
+use super::request::Request;
+use super::shared::{ENDED, Shared};
+use super::{answering, body, pace};
+
+pub(super) const FULL: Refusal = refusal(503, "The server has too many connections; try again in a moment.");
+const STOPPING: Refusal = refusal(503, "The server is stopping.");
+
+/// How many connections a worker looks at. It finds most of them with a request, and other workers take those.
+const WORKERS_REPORTS: usize = 16;
+/// How much is read and thrown away at a time, so that one client does not keep the others waiting.
+const LINGER_READS: usize = 8;
+
+/// What a read finds.
+enum ReadOutcome {
+    Nothing,
+    /// Nothing but what was thrown away after the last answer; there may be more.
+    Discarded,
+    /// A part of a request.
+    Partial,
+    Request(Request),
+    /// With the request, as far as its head was read.
+    Refused(Refusal, Option<Request>),
+    /// The client left.
+    Left,
+}
+
+/// Why no request was read.
+pub(super) enum Stop {
+    /// The client left.
+    Left,
+    Refuse(Refusal),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Stop {
+        Stop::Refuse(refusal)
+    }
+}
+
+impl Stop {
+    /// The result of a read within a request: its count, which is not 0.
+    pub(super) fn at_eof(read: io::Result<usize>) -> Result<usize, Stop> {
+        match read {
+            Ok(0) => Err(Stop::Left),
+            Ok(count) => Ok(count),
+            Err(error) if error.kind() == ErrorKind::TimedOut => {
+                Err(refusal(408, "The request did not arrive in time.").into())
+            }
+            Err(_) => Err(Stop::Left),
+        }
+    }
+
+    fn outcome(self, connection: &Connection, request: Option<Request>) -> ReadOutcome {
+        match self {
+            Stop::Refuse(refusal) => ReadOutcome::Refused(refusal, request),
+            // A client that has begun a request when the server stops deserves to know that it was not run.
+            Stop::Left if connection.shared.is_draining() => ReadOutcome::Refused(STOPPING, request),
+            Stop::Left => ReadOutcome::Left,
+        }
+    }
+}
+
+impl Shared {
+    /// The next request for a worker, which looks for one by itself before it sleeps. `None` once the queue is closed.
+    pub(super) fn next_request(&self) -> Option<Request> {
+        loop {
+            if let Some(request) = self.queue.try_pop() {
+                return Some(request);
+            }
+            if self.read_arrived(WORKERS_REPORTS) == 0 {
+                return self.queue.pop();
+            }
+        }
+    }
+
+    /// Reads what has arrived, of so many connections at most; how many there were. Anybody may do that at any time: the
+    /// kernel reports each arrival once.
+    pub(super) fn read_arrived(&self, most: usize) -> usize {
+        const NO_TIME: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let mut reports = Vec::with_capacity(most);
+        if epoll::wait(&self.epoll, spare_capacity(&mut reports), Some(&NO_TIME)).is_err() {
+            return 0;
+        }
+        for report in &reports {
+            let (id, flags) = (report.data.u64(), report.flags);
+            // One that is gone may still be reported in the same breath.
+            if let Some(connection) = self.connections.get(id)
+                && let Some(turn) = Turn::report(&connection, flags.intersects(ENDED))
+            {
+                turn.read_on();
+            }
+        }
+        reports.len()
+    }
+}
+
+impl Connection {
+    /// Reads the next request if all of it is there, with one system call at most.
+    fn read_now(&self) -> ReadOutcome {
+        let mut inbound = self.inbound();
+        if let Some(left) = &mut inbound.lingering {
+            return self.discard(left);
+        }
+        let input = &mut inbound.input;
+        if input.data().is_empty() {
+            self.clear_news();
+            match input.fill_now(&self.stream) {
+                Ok((0, _)) => return ReadOutcome::Left,
+                Ok((_, true)) => self.note_news(),
+                Ok(_) => {}
+                Err(error) if is_nothing(&error) => return ReadOutcome::Nothing,
+                Err(_) => return ReadOutcome::Left,
+            }
+        }
+        let head = match Scanner::default().scan(input.data(), &self.shared.limits) {
+            Ok(Some(length)) => head::parse(&input.data()[..length]).map(|head| (head, length)),
+            Ok(None) => return ReadOutcome::Partial,
+            Err(refusal) => Err(refusal),
+        };
+        let (head, length) = match head {
+            Ok(whole) => whole,
+            Err(refusal) => return ReadOutcome::Refused(refusal, None),
+        };
+        let is_whole = match head.framing {
+            Framing::Empty => true,
+            Framing::Length(body) => body <= input.data().len() - length,
+            Framing::Chunked => false,
+        };
+        if !is_whole {
+            return ReadOutcome::Partial;
+        }
+        input.consume(length);
+        self.complete(head, input)
+    }
+
+    /// Throws away what a client sends after its last answer.
+    fn discard(&self, left: &mut usize) -> ReadOutcome {
+        let mut scratch = [0_u8; 16 * 1024];
+        self.clear_news();
+        for _ in 0..LINGER_READS {
+            match recv(&self.stream, &mut scratch, RecvFlags::DONTWAIT) {
+                Ok((0, _)) => return ReadOutcome::Left,
+                Ok((count, _)) if count < *left => *left -= count,
+                Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => return ReadOutcome::Nothing,
+                _ => return ReadOutcome::Left,
+            }
+        }
+        ReadOutcome::Discarded
+    }
+
+    /// Waits for the rest of a request.
+    fn read_waiting(&self) -> ReadOutcome {
+        let mut inbound = self.inbound();
+        let input = &mut inbound.input;
+        self.awaits_head.store(true, SeqCst);
+        let head = self.read_head(input);
+        self.awaits_head.store(false, SeqCst);
+        match head {
+            Ok(head) => self.complete(head, input),
+            Err(stop) => stop.outcome(self, None),
+        }
+    }
+
+    fn read_head(&self, input: &mut Input) -> Result<Head, Stop> {
+        let limits = &self.shared.limits;
+        let mut scanner = Scanner::default();
+        let deadline = Instant::now() + limits.head_timeout;
+        loop {
+            if let Some(length) = scanner.scan(input.data(), limits)? {
+                let head = head::parse(&input.data()[..length]);
+                input.consume(length);
+                return Ok(head?);
+            }
+            if input.is_full() {
+                return Err(refusal(431, "The request line and headers are too long.").into());
+            }
+            Stop::at_eof(input.fill(&self.stream, deadline))?;
+        }
+    }
+
+    /// The request of a head, with its body, which is waited for unless all of it is in `input`.
+    fn complete(&self, head: Head, input: &mut Input) -> ReadOutcome {
+        let mut request = Request::new(head, self.peer);
+        match self.read_body(&mut request, input) {
+            Ok(()) => ReadOutcome::Request(request),
+            Err(stop) => stop.outcome(self, Some(request)),
+        }
+    }
+
+    fn read_body(&self, request: &mut Request, input: &mut Input) -> Result<(), Stop> {
+        let framing = request.head.framing;
+        if framing == Framing::Empty {
+            return Ok(());
+        }
+        let limit = self.shared.program.body_limit(request);
+        if matches!(framing, Framing::Length(length) if length > limit) {
+            return Err(body::TOO_LARGE.into());
+        }
+        let limits = &self.shared.limits;
+        if request.head.expects_continue && input.data().is_empty() {
+            let interim = b"HTTP/1.1 100 Continue\r\n\r\n";
+            pace::write_all(&self.stream, interim, limits.write_timeout).map_err(|_| Stop::Left)?;
+        }
+        let deadline = Instant::now() + limits.body_timeout;
+        request.body = body::read(&self.stream, input, framing, limit, &self.shared.bodies, deadline)?;
+        Ok(())
+    }
+
+    /// Ends the connection unless a request is on its way, and sees to it that nobody waits for the rest of a head.
+    pub(super) fn wind_up(self: &Arc<Connection>) {
+        if let Some(turn) = Turn::take(self) {
+            turn.read_on();
+        } else if self.awaits_head.load(SeqCst) {
+            // What has arrived is still read.
+            let _ = self.stream.shutdown(Shutdown::Read);
+        }
+    }
+}
+
+fn is_nothing(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
+}
+
+impl Turn {
+    /// Reads what has arrived, as far as that needs no waiting, and passes the turn on.
+    pub(super) fn read_on(self) {
+        // The program's own code may run in there, and may panic, which must end neither the poller nor a worker.
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            let mut turn = Some(self);
+            while let Some(holder) = turn {
+                let outcome = holder.read_now();
+                turn = holder.pass_on(outcome);
+            }
+        }));
+    }
+
+    /// Passes the turn on; gives it back when there is something to read.
+    fn pass_on(self, outcome: ReadOutcome) -> Option<Turn> {
+        match outcome {
+            ReadOutcome::Nothing if self.shared.is_draining() && self.inbound().lingering.is_none() => None,
+            ReadOutcome::Nothing => self.rest(),
+            ReadOutcome::Discarded => {
+                let connection = Arc::clone(&self);
+                let turn = self.release();
+                if turn.is_none() {
+                    // There may be more, which the kernel has reported already.
+                    connection.shared.watch_again(&connection);
+                }
+                turn
+            }
+            ReadOutcome::Partial => {
+                let pool = self.shared.pool.clone();
+                pool.spawn(|has_thread| match has_thread {
+                    true => self.read_rest(),
+                    false => answering::refuse(Responder::last(self), FULL, None),
+                });
+                None
+            }
+            ReadOutcome::Request(request) => {
+                self.hand_over(request);
+                None
+            }
+            ReadOutcome::Refused(refusal, request) => {
+                let mut responder = Responder::last(self);
+                responder.head_only = request.as_ref().is_some_and(|r| *r.method() == Method::Head);
+                answering::refuse(responder, refusal, request.as_ref());
+                None
+            }
+            ReadOutcome::Left => None,
+        }
+    }
+
+    /// Waits for the rest of a request and passes the turn on, on a thread that may wait.
+    fn read_rest(self) {
+        let outcome = self.read_waiting();
+        if let Some(turn) = self.pass_on(outcome) {
+            turn.read_on();
+        }
+    }
+
+    /// Puts a request in the queue.
+    fn hand_over(self, mut request: Request) {
+        let shared = Arc::clone(&self.shared);
+        request.responder = Some(Responder {
+            turn: self,
+            keep_alive: request.head.keep_alive,
+            head_only: request.head.method == Method::Head,
+            is_1_1: request.head.version == HTTPVersion(1, 1),
+        });
+        if let Some(mut refused) = shared.queue.push(request)
+            && let Some(responder) = refused.responder.take()
+        {
+            answering::refuse(responder, STOPPING, None);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! The server as the program sees it: start it, receive requests, drain it.
+
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::limits::{Limits, Program};
+use super::poller::Poller;
+use super::pool::Pool;
+use super::request::Request;
+use super::shared::Shared;
+
+/// Connections that may wait to be accepted; the kernel takes fewer where its own limit is lower. The standard library asks
+/// for 128: when more come at once, the next client's first packet is dropped, and sent again only a second later.
+const BACKLOG: i32 = 4096;
+
+/// A server at work. Dropping it closes the listening socket and every connection at once; [`Server::drain`] does it gently.
+pub struct Server {
+    shared: Arc<Shared>,
+    poller: Poller,
+}
+
+impl Server {
+    /// Serves HTTP on `listener` from now on, within `limits`; `program` decides what only the program can.
+    ///
+    /// # Errors
+    /// When the system gives no thread or no descriptors for watching connections.
+    pub fn start(listener: TcpListener, limits: Limits, program: Arc<dyn Program>) -> io::Result<Server> {
+        // On a socket that listens already, it only sets the number.
+        rustix::net::listen(&listener, BACKLOG)?;
+        let shared = Arc::new(Shared::new(limits, program)?);
+        let poller = Poller::start(listener, Arc::clone(&shared))?;
+        Ok(Server { shared, poller })
+    }
+
+    /// Waits for a request, which is whole, and returns it.
+    ///
+    /// # Errors
+    /// For every worker once [`Server::drain`] is over: it is time to leave.
+    pub fn recv(&self) -> io::Result<Request> {
+        self.shared.next_request().ok_or_else(|| io::Error::other("the server was drained"))
+    }
+
+    /// The threads on demand, for what the program does besides.
+    pub fn pool(&self) -> &Pool {
+        &self.shared.pool
+    }
+
+    /// Stops accepting, closes the connections without a request, and waits until the others have been answered, with
+    /// `Connection: close`. Those that are not done `within` this time are cut off. Then [`Server::recv`] ends every worker.
+    ///
+    /// Returns true if all were done in time. Workers must go on receiving meanwhile.
+    pub fn drain(&self, within: Duration) -> bool {
+        let deadline = Instant::now() + within;
+        self.shared.start_draining(deadline);
+        self.poller.join();
+        let left = deadline.saturating_duration_since(Instant::now());
+        let in_time = self.shared.connections.wait_until_empty(left);
+        self.shared.queue.close();
+        in_time
+    }
+
+    /// The number of connections: those open, and those whose last answer is still being written.
+    pub fn connections(&self) -> usize {
+        self.shared.connections.count().0
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.drain(Duration::ZERO);
+    }
+}

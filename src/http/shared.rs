@@ -1,0 +1,158 @@
+//! What all connections of one server share, and the list of them.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+use rustix::event::epoll;
+
+use super::budget::Budget;
+use super::connection::Connection;
+use super::limits::{Limits, Program};
+use super::pool::Pool;
+use super::queue::Queue;
+
+pub(super) struct Shared {
+    pub(super) limits: Limits,
+    pub(super) program: Arc<dyn Program>,
+    pub(super) queue: Queue,
+    pub(super) pool: Pool,
+    pub(super) bodies: Arc<Budget>,
+    pub(super) responses: Arc<Budget>,
+    pub(super) streams: Arc<Budget>,
+    pub(super) connections: Connections,
+    /// The epoll that watches all connections.
+    pub(super) epoll: OwnedFd,
+    drain: OnceLock<Instant>,
+    polling_ended: AtomicBool,
+}
+
+/// The flags of a connection's end.
+pub(super) const ENDED: epoll::EventFlags =
+    epoll::EventFlags::RDHUP.union(epoll::EventFlags::HUP).union(epoll::EventFlags::ERR);
+const WATCHED: epoll::EventFlags = epoll::EventFlags::IN.union(epoll::EventFlags::RDHUP).union(epoll::EventFlags::ET);
+
+impl Shared {
+    pub(super) fn new(limits: Limits, program: Arc<dyn Program>) -> io::Result<Shared> {
+        Ok(Shared {
+            queue: Queue::default(),
+            pool: Pool::new(limits.thread_stack),
+            bodies: Budget::new(limits.bodies_in_flight),
+            responses: Budget::new(limits.responses_pending),
+            streams: Budget::new(limits.streams),
+            connections: Connections::default(),
+            epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            drain: OnceLock::new(),
+            polling_ended: AtomicBool::new(false),
+            limits,
+            program,
+        })
+    }
+
+    /// From now on the kernel reports what arrives, until the connection's socket is closed.
+    pub(super) fn watch(&self, connection: &Connection) -> io::Result<()> {
+        let data = epoll::EventData::new_u64(connection.id);
+        Ok(epoll::add(&self.epoll, &connection.stream, data, WATCHED)?)
+    }
+
+    /// Makes the kernel report again what has arrived, if it is still there.
+    pub(super) fn watch_again(&self, connection: &Connection) {
+        let data = epoll::EventData::new_u64(connection.id);
+        let _ = epoll::modify(&self.epoll, &connection.stream, data, WATCHED);
+    }
+
+    /// From now on every response says `Connection: close`, and the poller ends when all connections are gone, or at the
+    /// deadline.
+    pub(super) fn start_draining(&self, deadline: Instant) {
+        let _ = self.drain.set(deadline);
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.drain.get().is_some()
+    }
+
+    pub(super) fn drain_deadline(&self) -> Option<Instant> {
+        self.drain.get().copied()
+    }
+
+    /// From now on nobody watches connections.
+    pub(super) fn end_polling(&self) {
+        // SeqCst, as are the turns: of "polling has ended" and "a turn is given back to the poll" one sees the other.
+        self.polling_ended.store(true, SeqCst);
+    }
+
+    pub(super) fn has_polling_ended(&self) -> bool {
+        self.polling_ended.load(SeqCst)
+    }
+}
+
+/// The connections that exist.
+#[derive(Default)]
+pub(super) struct Connections {
+    listed: Mutex<Listed>,
+    next_id: AtomicU64,
+    emptied: Condvar,
+}
+
+#[derive(Default)]
+struct Listed {
+    /// Each with whether it is turned away, which is told to go and not counted.
+    connections: HashMap<u64, (Arc<Connection>, bool)>,
+    turned_away: usize,
+}
+
+impl Listed {
+    fn admitted(&self) -> usize {
+        self.connections.len() - self.turned_away
+    }
+}
+
+impl Connections {
+    pub(super) fn new_id(&self) -> u64 {
+        self.next_id.fetch_add(1, SeqCst)
+    }
+
+    pub(super) fn add(&self, connection: Arc<Connection>, turned_away: bool) {
+        let mut listed = self.listed.lock();
+        listed.turned_away += usize::from(turned_away);
+        listed.connections.insert(connection.id, (connection, turned_away));
+    }
+
+    pub(super) fn remove(&self, id: u64) {
+        let mut listed = self.listed.lock();
+        let removed = listed.connections.remove(&id);
+        listed.turned_away -= usize::from(matches!(removed, Some((_, true))));
+        if listed.admitted() == 0 {
+            self.emptied.notify_all();
+        }
+        drop(listed);
+        // Closing a socket is no work to do under the lock.
+        drop(removed);
+    }
+
+    pub(super) fn get(&self, id: u64) -> Option<Arc<Connection>> {
+        self.listed.lock().connections.get(&id).map(|(connection, _)| Arc::clone(connection))
+    }
+
+    /// Those that count, and those turned away that are not gone yet.
+    pub(super) fn count(&self) -> (usize, usize) {
+        let listed = self.listed.lock();
+        (listed.admitted(), listed.turned_away)
+    }
+
+    /// Collected first: a turn that is dropped while the lock is held would wait for that lock.
+    pub(super) fn all(&self) -> Vec<Arc<Connection>> {
+        self.listed.lock().connections.values().map(|(connection, _)| Arc::clone(connection)).collect()
+    }
+
+    /// False if there are still connections that count then.
+    pub(super) fn wait_until_empty(&self, timeout: Duration) -> bool {
+        let mut listed = self.listed.lock();
+        self.emptied.wait_while_for(&mut listed, |listed| listed.admitted() > 0, timeout);
+        listed.admitted() == 0
+    }
+}

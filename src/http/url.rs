@@ -1,0 +1,57 @@
+//! Percent-encoding (RFC 3986 §2.1), and the pairs of queries and forms.
+
+use std::borrow::Cow;
+
+/// Decodes `%XX` strictly into UTF-8 (RFC 3986 §2.1); in forms `+` is a space. `None` for a broken escape or broken UTF-8.
+pub fn percent_decode(text: &str, plus_is_space: bool) -> Option<Cow<'_, str>> {
+    if !text.bytes().any(|b| b == b'%' || b == b'+' && plus_is_space) {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(b) = rest.next() {
+        bytes.push(match b {
+            b'%' => {
+                let (high, low) = (hex(rest.next()?)?, hex(rest.next()?)?);
+                high << 4 | low
+            }
+            b'+' if plus_is_space => b' ',
+            b => b,
+        });
+    }
+    String::from_utf8(bytes).ok().map(Cow::Owned)
+}
+
+/// Encodes all but the unreserved characters (RFC 3986 §2.3).
+pub fn percent_encode(text: &str) -> String {
+    use std::fmt::Write;
+    text.bytes().fold(String::with_capacity(text.len()), |mut encoded, b| {
+        if b.is_ascii_alphanumeric() || b"-._~".contains(&b) {
+            encoded.push(char::from(b));
+        } else {
+            let _ = write!(encoded, "%{b:02X}");
+        }
+        encoded
+    })
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|d| u8::try_from(d).ok())
+}
+
+/// A decoded name and its decoded value.
+pub type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
+
+/// The decoded pairs of a query string or an `application/x-www-form-urlencoded` body; the name of the first broken one otherwise.
+pub fn parse_pairs(text: &str) -> Result<Vec<Pair<'_>>, String> {
+    let mut pairs = Vec::new();
+    for pair in text.split('&').filter(|p| !p.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        match (percent_decode(name, true), percent_decode(value, true)) {
+            (Some(name), Some(value)) => pairs.push((name, value)),
+            (Some(name), None) => return Err(name.into_owned()),
+            (None, _) => return Err(name.to_owned()),
+        }
+    }
+    Ok(pairs)
+}
