@@ -88,7 +88,7 @@ impl Running {
 
 /// Handles a request and sends the response. A handler that panics costs its client a 500 and nobody else anything: the
 /// request is held out here, and the worker lives on.
-fn answer(app: &App, request: Request) {
+fn answer(app: &App, request: Arc<Request>) {
     let outcome = catch_unwind(AssertUnwindSafe(|| app.handle(&request)));
     let response = outcome.unwrap_or_else(|_| app.fail(&request, Error::Internal("the handler panicked".to_owned())));
     request.respond(response);
@@ -107,7 +107,7 @@ struct Handoff {
 #[derive(Default)]
 struct Waiting {
     running: usize,
-    requests: VecDeque<Request>,
+    requests: VecDeque<Arc<Request>>,
 }
 
 impl Handoff {
@@ -117,7 +117,7 @@ impl Handoff {
     }
 
     /// Queues the request, and takes a thread for it where the lane may have one more. 503 where the queue is full.
-    fn submit(self: &Arc<Handoff>, request: Request) {
+    fn submit(self: &Arc<Handoff>, request: Arc<Request>) {
         let mut waiting = self.waiting.lock();
         if waiting.requests.len() >= self.queue {
             drop(waiting);
@@ -151,7 +151,7 @@ impl Handoff {
         }
     }
 
-    fn turn_away(&self, request: Request) {
+    fn turn_away(&self, request: Arc<Request>) {
         let full = Error::Unavailable(format!("the {} lane is full", self.name));
         let response = self.app.fail(&request, full);
         request.respond(response);

@@ -2,6 +2,7 @@
 //! bounds it.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
@@ -17,7 +18,7 @@ pub(super) struct Queue {
 
 #[derive(Default)]
 struct Waiting {
-    requests: VecDeque<Request>,
+    requests: VecDeque<Arc<Request>>,
     /// Workers in `pop`'s wait, those woken but not yet running included: as many of the waiting requests are theirs
     /// already. Nobody is woken when nobody sleeps, for a notification is a system call.
     asleep: usize,
@@ -29,7 +30,7 @@ struct Waiting {
 impl Queue {
     /// Hands a request to the next worker; gives it back if the queue is closed.
     #[must_use]
-    pub(super) fn push(&self, request: Request) -> Option<Request> {
+    pub(super) fn push(&self, request: Arc<Request>) -> Option<Arc<Request>> {
         let mut waiting = self.waiting.lock();
         if waiting.closed {
             return Some(request);
@@ -45,7 +46,7 @@ impl Queue {
     }
 
     /// The next request; waits for one. `None` once the queue is closed, for every worker.
-    pub(super) fn pop(&self) -> Option<Request> {
+    pub(super) fn pop(&self) -> Option<Arc<Request>> {
         let mut waiting = self.waiting.lock();
         loop {
             if let Some(request) = waiting.requests.pop_front() {
@@ -65,7 +66,7 @@ impl Queue {
     }
 
     /// The next request, if there is one.
-    pub(super) fn try_pop(&self) -> Option<Request> {
+    pub(super) fn try_pop(&self) -> Option<Arc<Request>> {
         self.waiting.lock().requests.pop_front()
     }
 

@@ -81,7 +81,7 @@ impl Stop {
 
 impl Shared {
     /// The next request for a worker, which looks for one by itself before it sleeps. `None` once the queue is closed.
-    pub(super) fn next_request(&self) -> Option<Request> {
+    pub(super) fn next_request(&self) -> Option<Arc<Request>> {
         loop {
             if let Some(request) = self.queue.try_pop() {
                 return Some(request);
@@ -298,18 +298,16 @@ impl Turn {
     }
 
     /// Puts a request in the queue.
-    fn hand_over(self, mut request: Request) {
+    fn hand_over(self, request: Request) {
         let shared = Arc::clone(&self.shared);
-        request.responder = Some(Responder {
+        let responder = Responder {
             turn: self,
             keep_alive: request.head.keep_alive,
             head_only: request.head.method == Method::Head,
             is_1_1: request.head.version == HTTPVersion(1, 1),
-        });
-        if let Some(mut refused) = shared.queue.push(request)
-            && let Some(responder) = refused.responder.take()
-        {
-            answering::refuse(responder, STOPPING, None);
+        };
+        if let Some(refused) = shared.queue.push(Arc::new(request.completed(responder))) {
+            refused.refuse(STOPPING);
         }
     }
 }

@@ -2,13 +2,15 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
 
+use parking_lot::Mutex;
 use tiny_http::Method;
 
 use super::answering;
 use super::body::Body;
 use super::connection::Responder;
-use super::head::{self, Head, Refusal, Scanner, refusal};
+use super::head::{self, Framing, Head, Refusal, Scanner, refusal};
 use super::limits::Limits;
 use super::response::Response;
 
@@ -20,13 +22,29 @@ pub struct Request {
     pub(super) head: Head,
     pub(super) body: Body,
     peer: SocketAddr,
-    /// The right to answer, once the request is whole; `None` after it was answered.
-    pub(super) responder: Option<Responder>,
+    arrived: Instant,
+    /// The right to answer, until somebody uses it: the worker, or whoever watches that it is not kept waiting.
+    responder: Mutex<Option<Responder>>,
 }
 
 impl Request {
     pub(super) fn new(head: Head, peer: SocketAddr) -> Request {
-        Request { head, body: Body::default(), peer, responder: None }
+        Request { head, body: Body::default(), peer, arrived: Instant::now(), responder: Mutex::new(None) }
+    }
+
+    /// The request is whole: from now on it can be answered.
+    pub(super) fn completed(mut self, responder: Responder) -> Request {
+        // A body may have been waited for since the head was there.
+        if self.head.framing != Framing::Empty {
+            self.arrived = Instant::now();
+        }
+        self.responder = Mutex::new(Some(responder));
+        self
+    }
+
+    /// When the last byte of it had arrived.
+    pub fn arrived(&self) -> Instant {
+        self.arrived
     }
 
     /// A request without a body and without a connection, from the bytes of its head; `None` if they are not one. For calling
@@ -129,10 +147,19 @@ impl Request {
     }
 
     /// Sends the response without waiting for the client: what its socket does not take at once, and a streamed body, is
-    /// written by another thread.
-    pub fn respond(mut self, response: Response) {
-        if let Some(responder) = self.responder.take() {
-            answering::answer(responder, response);
+    /// written by another thread. False if the request was answered before; the response is then dropped.
+    pub fn respond(&self, response: Response) -> bool {
+        let Some(responder) = self.responder.lock().take() else {
+            return false;
+        };
+        answering::answer(responder, response);
+        true
+    }
+
+    /// Answers with a refusal of the server's own.
+    pub(super) fn refuse(&self, refusal: Refusal) {
+        if let Some(responder) = self.responder.lock().take() {
+            answering::refuse(responder, refusal, None);
         }
     }
 }
@@ -151,8 +178,6 @@ impl fmt::Debug for Request {
 impl Drop for Request {
     fn drop(&mut self) {
         const FAILED: Refusal = refusal(500, "The server failed on this request.");
-        if let Some(responder) = self.responder.take() {
-            answering::refuse(responder, FAILED, None);
-        }
+        self.refuse(FAILED);
     }
 }

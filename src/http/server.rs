@@ -38,7 +38,7 @@ impl Server {
     ///
     /// # Errors
     /// For every worker once [`Server::drain`] is over: it is time to leave.
-    pub fn recv(&self) -> io::Result<Request> {
+    pub fn recv(&self) -> io::Result<Arc<Request>> {
         self.shared.next_request().ok_or_else(|| io::Error::other("the server was drained"))
     }
 

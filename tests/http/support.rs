@@ -96,7 +96,7 @@ pub fn serve(listener: TcpListener, limits: Limits, workers: usize) -> Running {
 }
 
 /// Does as the path says; what says nothing is echoed.
-fn answer(request: Request, gate: &Gate) {
+fn answer(request: Arc<Request>, gate: &Gate) {
     let path = request.target().to_owned();
     let number = || path.rsplit('/').next().and_then(|n| n.parse::<usize>().ok()).unwrap();
     let response = match path.split('/').nth(1).unwrap_or_default() {
