@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use chrono::Utc;
 use tiny_http::Limits;
@@ -11,34 +10,25 @@ use crate::api::app::App;
 use crate::api::context::Context;
 use crate::api::router::Router;
 use crate::api::{openapi, routes};
-use crate::config::{Config, Wrong};
+use crate::config::Config;
 use crate::domain::rules;
 use crate::security::throttle::InFlight;
 use crate::security::token::Keys;
+use crate::store::Store;
 use crate::store::revocations::Revocations;
 use crate::store::zone::Today;
-use crate::store::{self, Store};
 use crate::system::descriptors;
 
-/// Connections to the database beyond those of the workers, for downloads: each borrows one for each of its pages, and gives it
-/// back before it sends the page.
-const DOWNLOADS: usize = 3;
-
 /// The program without its server. It does not touch the database yet.
-pub fn app(config: &Config) -> Result<App, Wrong> {
-    let previous = config.jwt_secret_previous.as_ref().map(|secret| secret.reveal());
-    let keys =
-        Keys::new(config.jwt_secret.reveal(), previous).map_err(|short| Wrong(format!("JWT_SECRET: {short}")))?;
+pub fn app(config: &Config) -> App {
     let routes = routes::routes();
     let context = Context {
-        store: Arc::new(Store::new(&store::Options {
-            database: config.database.clone(),
-            size: u32::try_from(pool(config)).unwrap_or(u32::MAX),
-        })),
-        keys,
+        store: Arc::new(Store::new(config.database.clone(), config.database_connections())),
+        keys: Keys::new(&config.jwt_secret, config.jwt_secret_previous.as_ref()),
         revocations: Arc::new(Revocations::default()),
         in_flight: InFlight::default(),
         today: Today::in_zone(config.timezone.clone()),
+        #[expect(clippy::disallowed_methods)] // the one real clock
         clock: Utc::now,
         password_min: config.password_min,
         refused_passwords: rules::Password::refusals(&config.refused_passwords),
@@ -50,25 +40,14 @@ pub fn app(config: &Config) -> Result<App, Wrong> {
         openapi: openapi::render(&routes, config.password_min).leak(),
         draining: AtomicBool::new(false),
     };
-    Ok(App { context, router: Router::new(routes) })
-}
-
-/// Connections to the database: one for each worker, so that none waits for another's, one for housekeeping, some for downloads.
-fn pool(config: &Config) -> usize {
-    config.workers + config.write_workers + config.slow_workers + 1 + DOWNLOADS
+    App { context, router: Router::new(routes) }
 }
 
 /// What clients may cost the server.
 pub fn limits(config: &Config) -> Limits {
     Limits {
-        head_bytes: config.max_head_bytes,
-        headers: config.max_headers,
-        bodies_in_flight: config.bodies_in_flight,
-        head_timeout: Duration::from_secs(config.head_timeout),
-        body_timeout: Duration::from_secs(config.body_timeout),
-        idle_timeout: Duration::from_secs(config.idle_timeout),
-        write_timeout: Duration::from_secs(config.write_timeout),
-        connections: descriptors::connections(config.max_connections, pool(config)),
+        idle_timeout: config.idle_timeout,
+        connections: descriptors::connections(config.max_connections, config.database_connections()),
         ..Limits::default()
     }
 }
