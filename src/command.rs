@@ -1,16 +1,15 @@
-//! The command line: which command, and the settings as flags.
+//! The command line: which command to run, and settings as flags.
 
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::io::{self, BufRead, IsTerminal};
 use std::thread;
 
-use contactd::config::{Setting, Values, Wrong};
+use contactd::config::{SETTINGS, SettingError, Values};
 use contactd::domain::fields::{Given, Rule};
 use contactd::domain::rules::{self, Email};
 use contactd::security::password;
 use contactd::security::throttle::Subject;
-use contactd::store::sessions::Which;
+use contactd::store::sessions::Sessions;
 use contactd::store::{self, Store};
 use lexopt::Arg;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
@@ -19,37 +18,28 @@ use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
 /// What to do.
-#[derive(Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Migrate and serve.
+    /// Print the help or the version.
+    Print(String),
+    /// Migrate the database, then serve.
     Serve,
-    /// Migrate alone.
+    /// Migrate the database.
     Migrate,
-    /// Something with the user of this e-mail.
+    /// Do something with the user of this e-mail.
     User(UserAction, String),
 }
 
 /// What to do with a user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub enum UserAction {
-    /// Make it.
+    /// Create the user.
     Add,
-    /// Set its password, and end its sessions.
-    Passwd,
-    /// Lock it out, and end its sessions.
+    /// Set the password and end the user's sessions.
+    SetPassword,
+    /// Lock the user out and end their sessions.
     Disable,
-    /// Let it in again.
+    /// Let the user log in again.
     Enable,
-}
-
-/// What a command line says.
-pub enum Parsed {
-    /// `--help`
-    Help,
-    /// `--version`
-    Version,
-    /// A command and the settings.
-    Run(Command, Values),
 }
 
 const USAGE: &str = "\
@@ -57,64 +47,57 @@ contactd: a private, multi-user address book behind a REST API
 
   contactd [serve]                migrate the database and serve
   contactd migrate                migrate the database
-  contactd user add EMAIL         make a user; the password is asked for, or read from standard input
+  contactd user add EMAIL         create a user; the password is prompted for, or read from standard input
   contactd user passwd EMAIL      set a user's password and end their sessions
-  contactd user disable EMAIL     lock a user out; their tokens are dead at once
-  contactd user enable EMAIL      let a user in again
+  contactd user disable EMAIL     lock a user out; their tokens stop working within a second
+  contactd user enable EMAIL      let a user log in again
   contactd --help | --version
 
-Settings, from the environment or as flags (LISTEN is --listen):
+Settings, from the environment or as flags (LISTEN is --listen), with their defaults:
 ";
 
-/// The text of `--help`.
-pub fn help(settings: &[Setting]) -> String {
-    let mut text = USAGE.to_owned();
-    for setting in settings {
+fn help() -> String {
+    let lines = SETTINGS.iter().map(|setting| {
         let default = if setting.default.is_empty() { String::new() } else { format!(" ({})", setting.default) };
-        let _ = writeln!(text, "  {:26}{}{default}", setting.name, setting.help);
-    }
-    text
+        format!("  {:26}{}{default}\n", setting.name, setting.help)
+    });
+    USAGE.to_owned() + &lines.collect::<String>()
 }
 
-fn wrong<T>(text: impl Into<String>) -> Result<T, Wrong> {
-    Err(Wrong(text.into()))
+fn usage(text: impl ToString) -> SettingError {
+    SettingError(text.to_string())
 }
 
-/// Reads environment and arguments.
+/// The command and the settings, from the environment and the arguments.
 pub fn parse(
-    environment: impl Iterator<Item = (OsString, OsString)>,
+    environment: impl Fn(&str) -> Option<OsString>,
     arguments: impl Iterator<Item = OsString>,
-) -> Result<Parsed, Wrong> {
-    let mut given: Vec<(String, String)> = Vec::new();
-    for (name, value) in environment {
-        let Ok(name) = name.into_string() else {
-            continue;
-        };
-        match value.into_string() {
-            Ok(value) => given.push((name, value)),
-            Err(_) if contactd::config::SETTINGS.iter().any(|s| s.name == name) => {
-                return wrong(format!("{name} is not UTF-8"));
-            }
-            Err(_) => {}
+) -> Result<(Command, Values), SettingError> {
+    let utf8 = |name: &str, value: OsString| value.into_string().map_err(|_| usage(format!("{name} is not UTF-8")));
+    let mut given = Vec::new();
+    for setting in SETTINGS {
+        if let Some(value) = environment(setting.name) {
+            given.push((setting.name.to_owned(), utf8(setting.name, value)?));
         }
     }
+    let print = |text| Ok((Command::Print(text), Values::new([])));
     let mut words = Vec::new();
     let mut parser = lexopt::Parser::from_iter(arguments);
-    while let Some(argument) = parser.next().map_err(|error| Wrong(error.to_string()))? {
+    while let Some(argument) = parser.next().map_err(usage)? {
         match argument {
-            Arg::Long("help") | Arg::Short('h') => return Ok(Parsed::Help),
-            Arg::Long("version") | Arg::Short('V') => return Ok(Parsed::Version),
+            Arg::Long("help") | Arg::Short('h') => return print(help()),
+            Arg::Long("version") | Arg::Short('V') => {
+                return print(format!("contactd {}\n", env!("CARGO_PKG_VERSION")));
+            }
             Arg::Long(flag) => {
                 let name = flag.to_ascii_uppercase().replace('-', "_");
-                if !contactd::config::SETTINGS.iter().any(|s| s.name == name) {
-                    return wrong(format!("--{flag} is no setting: see contactd --help"));
+                if !SETTINGS.iter().any(|setting| setting.name == name) {
+                    return Err(usage(format!("--{flag} is not a setting: see contactd --help")));
                 }
-                let value = parser.value().map_err(|error| Wrong(error.to_string()))?;
-                given.push((name.clone(), value.into_string().map_err(|_| Wrong(format!("{name} is not UTF-8")))?));
+                let value = utf8(&name, parser.value().map_err(usage)?)?;
+                given.push((name, value));
             }
-            Arg::Short(letter) => {
-                return wrong(format!("-{letter} is no flag: see contactd --help"));
-            }
+            Arg::Short(letter) => return Err(usage(format!("-{letter} is not a flag: see contactd --help"))),
             Arg::Value(word) => words.push(word.to_string_lossy().into_owned()),
         }
     }
@@ -123,76 +106,68 @@ pub fn parse(
         [] | ["serve"] => Command::Serve,
         ["migrate"] => Command::Migrate,
         ["user", "add", email] => Command::User(UserAction::Add, address(email)?),
-        ["user", "passwd", email] => Command::User(UserAction::Passwd, address(email)?),
+        ["user", "passwd", email] => Command::User(UserAction::SetPassword, address(email)?),
         ["user", "disable", email] => Command::User(UserAction::Disable, address(email)?),
         ["user", "enable", email] => Command::User(UserAction::Enable, address(email)?),
-        // What follows may be a password: it is not repeated.
+        // The words that follow may be a password, so they are not repeated.
         ["user", "add" | "passwd", _, ..] => {
-            return wrong("`user add` and `user passwd` take an e-mail address and ask for the password");
+            return Err(usage("`user add` and `user passwd` take an e-mail address and ask for the password"));
         }
-        other => {
-            return wrong(format!("`{}` is no command: see contactd --help", other.join(" ")));
-        }
+        other => return Err(usage(format!("`{}` is not a command: see contactd --help", other.join(" ")))),
     };
-    Ok(Parsed::Run(command, Values::new(given)))
+    Ok((command, Values::new(given)))
 }
 
-fn address(text: &str) -> Result<String, Wrong> {
+fn address(text: &str) -> Result<String, SettingError> {
     match Email.read(Given::Text(text)) {
         Ok(Some(email)) => Ok(email.to_lowercase()),
-        _ => wrong(format!("`{text}` is no e-mail address")),
+        _ => Err(usage(format!("`{text}` is not an e-mail address"))),
     }
 }
 
-/// Does something with a user, straight in the database: running instances notice within a second.
+/// Does something with a user, directly in the database: running instances notice within a second.
 pub fn user(store: &Store, action: UserAction, email: &str, rule: &rules::Password<'_>) -> Result<(), String> {
-    store.migrate().map_err(|error| error.to_string())?;
-    let unknown = |error| match error {
+    let said = |error| match error {
         store::Error::NotFound => format!("there is no user {email}"),
+        store::Error::Conflict(_) => format!("there is already a user {email}"),
         error => error.to_string(),
     };
+    store.migrate().map_err(said)?;
     match action {
         UserAction::Add => {
             let hash = new_password_hash(rule)?;
             let name: String = email.split('@').next().unwrap_or(email).chars().take(50).collect();
-            let user = store.insert_user(&name, email, &hash).map_err(|error| match error {
-                store::Error::Conflict(_) => format!("there is a user {email} already"),
-                error => error.to_string(),
-            })?;
-            println!("user {} {email} made", user.id);
+            let user = store.insert_user(&name, email, &hash).map_err(said)?;
+            println!("created user {} {email}", user.id);
         }
-        UserAction::Passwd => {
-            let user = store
-                .credentials_by_email(email)
-                .map_err(unknown)?
-                .ok_or_else(|| format!("there is no user {email}"))?
-                .user;
+        UserAction::SetPassword => {
+            let known = store.credentials_by_email(email).and_then(|known| known.ok_or(store::Error::NotFound));
+            let user = known.map_err(said)?.user;
             let hash = new_password_hash(rule)?;
-            let changed = store.change_password(user, &hash, None, Which::All);
-            changed.map_err(unknown)?.ok_or_else(|| format!("there is no user {email}"))?;
-            forget_failures(store, email)?;
-            println!("password of user {user} {email} set, their sessions ended");
+            let changed = store.change_password(user, &hash, None, Sessions::All);
+            changed.and_then(|ended| ended.ok_or(store::Error::NotFound)).map_err(said)?;
+            forget_failures(store, email).map_err(said)?;
+            println!("set the password of user {user} {email} and ended their sessions");
         }
         UserAction::Disable => {
-            let user = store.disable_user(email).map_err(unknown)?;
-            println!("user {user} {email} locked out, their sessions ended");
+            let user = store.disable_user(email).map_err(said)?;
+            println!("disabled user {user} {email} and ended their sessions");
         }
         UserAction::Enable => {
-            let user = store.enable_user(email).map_err(unknown)?;
-            forget_failures(store, email)?;
-            println!("user {user} {email} let in again");
+            let user = store.enable_user(email).map_err(said)?;
+            forget_failures(store, email).map_err(said)?;
+            println!("enabled user {user} {email}");
         }
     }
     Ok(())
 }
 
-/// Whoever has a new password, or is let in again, is not held up by the failures before.
-fn forget_failures(store: &Store, email: &str) -> Result<(), String> {
-    let subject = Subject::Account(email).digest();
-    store.forget_attempts(&subject).map_err(|error| error.to_string())
+/// A user with a new password, or one who is enabled again, must not be throttled for earlier failures.
+fn forget_failures(store: &Store, email: &str) -> Result<(), store::Error> {
+    store.forget_attempts(&Subject::Account(email).digest())
 }
 
-/// Asks for a password, or reads a line of standard input; never an argument, which everybody on the machine could see.
+/// Prompts for a password, or reads a line of standard input. It is never an argument: everybody on the machine could see it.
 fn new_password_hash(rule: &rules::Password<'_>) -> Result<String, String> {
     let typed = read_password().map_err(|error| format!("the password cannot be read: {error}"))?;
     match rule.read(Given::Text(&typed)) {
@@ -202,14 +177,14 @@ fn new_password_hash(rule: &rules::Password<'_>) -> Result<String, String> {
     }
 }
 
-/// From a terminal without showing what is typed, and twice, for nobody sees a slip; else a line of standard input.
+/// At a terminal, hides what is typed and asks twice, since a typing error cannot be seen. Otherwise reads a line.
 fn read_password() -> io::Result<String> {
     let stdin = io::stdin();
     if !stdin.is_terminal() {
         return read_line();
     }
     let shown = tcgetattr(&stdin)?;
-    // Ctrl-C would leave the terminal without echo.
+    // Otherwise Ctrl-C would leave the terminal without echo.
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     let (handle, restored) = (signals.handle(), shown.clone());
     thread::spawn(move || {
@@ -222,18 +197,18 @@ fn read_password() -> io::Result<String> {
     let mut hidden = shown.clone();
     hidden.local_modes.remove(LocalModes::ECHO);
     tcsetattr(&stdin, OptionalActions::Flush, &hidden)?;
-    let typed = ask("Password: ").and_then(|first| Ok((first, ask("Once more: ")?)));
+    let typed = prompt("Password: ").and_then(|first| Ok((first, prompt("Repeat the password: ")?)));
     tcsetattr(&stdin, OptionalActions::Now, &shown)?;
     handle.close();
-    let (first, again) = typed?;
-    if first != again {
-        return Err(io::Error::other("what was typed was not the same twice"));
+    let (first, second) = typed?;
+    if first != second {
+        return Err(io::Error::other("the two passwords are not the same"));
     }
     Ok(first)
 }
 
-fn ask(prompt: &str) -> io::Result<String> {
-    eprint!("{prompt}");
+fn prompt(text: &str) -> io::Result<String> {
+    eprint!("{text}");
     let line = read_line();
     eprintln!();
     line

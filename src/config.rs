@@ -1,37 +1,19 @@
-//! The settings: each from the environment or a flag, checked at the start, so that a wrong one ends the program with a line
-//! that names it rather than a request much later.
+//! The settings. Each comes from the environment or from a flag. All are checked at the start, so that a wrong one ends the
+//! program with a line that names it, rather than failing a request much later.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use postgres::config::{Host, SslMode};
-
-/// The default of `PASSWORD_MIN_LENGTH`: the sample users of the original application have six.
-pub const PASSWORD_MIN_LENGTH: usize = 6;
-
-/// A value that is never printed.
-#[derive(Clone)]
-pub struct Secret(Vec<u8>);
-
-impl Secret {
-    /// The bytes.
-    pub fn reveal(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
 
 /// One setting, for reading and for `--help`.
 pub struct Setting {
     /// Its name in the environment; the flag is the same in lower case with dashes.
     pub name: &'static str,
-    /// What counts when it is not set.
+    /// The value when it is not set; empty for none.
     pub default: &'static str,
     /// One line for `--help`.
     pub help: &'static str,
@@ -41,49 +23,71 @@ const fn setting(name: &'static str, default: &'static str, help: &'static str) 
     Setting { name, default, help }
 }
 
-/// All settings. A flag wins over the environment.
+/// All settings: the one place that names their defaults. A flag wins over the environment.
 #[rustfmt::skip] // a table is read by its columns
 pub const SETTINGS: &[Setting] = &[
-    setting("DATABASE_URL",             "",               "where Postgres is: a URL or key/value string, TCP or Unix socket (required)"),
+    setting("DATABASE_URL",             "",               "the Postgres server: a URL or key/value string, over TCP or a Unix socket (required)"),
     setting("LISTEN",                   "127.0.0.1:8000", "address and port to serve on"),
-    setting("JWT_SECRET",               "",               "what tokens are signed with, at least 32 bytes (required, or the next)"),
-    setting("JWT_SECRET_FILE",          "",               "a file that holds it; white space around it does not count"),
-    setting("JWT_SECRET_PREVIOUS",      "",               "an older secret, for verifying only, while keys change"),
-    setting("JWT_SECRET_PREVIOUS_FILE", "",               "a file that holds it"),
+    setting("JWT_SECRET",               "",               "secret that signs the tokens, at least 32 bytes (required, unless in a file)"),
+    setting("JWT_SECRET_FILE",          "",               "file that holds this secret; surrounding white space is ignored"),
+    setting("JWT_SECRET_PREVIOUS",      "",               "previous secret, which still verifies tokens but signs none"),
+    setting("JWT_SECRET_PREVIOUS_FILE", "",               "file that holds the previous secret"),
+    // Six, because the sample users of the original application have six.
     setting("PASSWORD_MIN_LENGTH",      "6",              "fewest characters of a new password, 1 to 128; 8 or more is wise"),
-    setting("REFUSED_PASSWORDS_FILE",   "",               "a file of passwords that are refused, one a line"),
-    setting("LOGIN_ATTEMPTS",           "10",             "failed logins of an account in 15 minutes; 0: no limit"),
-    setting("ADDRESS_ATTEMPTS",         "100",            "failed logins or sign-ups from an address in 15 minutes; 0: no limit"),
-    setting("TRUSTED_PROXIES",          "",               "addresses, by commas, whose X-Forwarded-For counts"),
-    setting("TIMEZONE",                 "UTC",            "the server's own today, for birthdays: a zone that Postgres knows"),
-    setting("CORS_ORIGINS",             "",               "origins, by commas, whose browsers may call; * for any"),
-    setting("LOG",                      "info",           "error, warn, info, debug (a line each request) or off"),
-    setting("WORKERS",                  "",               "threads for reads (two a core)"),
-    setting("WRITE_WORKERS",            "",               "most threads for writes, which wait for the disk (four a core)"),
-    setting("SLOW_WORKERS",             "",               "threads for hashing, import and export (one a core)"),
-    setting("MAX_CONNECTIONS",          "1024",           "clients at the same time; the next gets 503"),
-    setting("HEAD_TIMEOUT",             "10",             "seconds for a whole request head from its first byte"),
-    setting("BODY_TIMEOUT",             "30",             "seconds for a whole request body"),
+    setting("REFUSED_PASSWORDS_FILE",   "",               "file of passwords to refuse, one per line"),
+    setting("LOGIN_ATTEMPTS",           "10",             "failed logins per account within 15 minutes; 0: no limit"),
+    setting("ADDRESS_ATTEMPTS",         "100",            "failed logins and sign-ups per address within 15 minutes; 0: no limit"),
+    setting("TRUSTED_PROXIES",          "",               "comma-separated addresses whose X-Forwarded-For is believed"),
+    setting("TIMEZONE",                 "UTC",            "time zone of the server's own today, for birthdays: a name that Postgres knows"),
+    setting("CORS_ORIGINS",             "",               "comma-separated origins whose pages may call the API; * for any"),
+    setting("LOG",                      "info",           "error, warn, info, debug (one line per request) or off"),
+    setting("WORKERS",                  "2 per core",     "threads for reads"),
+    setting("WRITE_WORKERS",            "4 per core",     "most threads for writes, which wait for the disk"),
+    setting("SLOW_WORKERS",             "1 per core",     "most threads for hashing, import and export"),
+    setting("MAX_CONNECTIONS",          "1024",           "clients connected at the same time; the next one gets 503"),
     setting("IDLE_TIMEOUT",             "75",             "seconds that a connection may be idle"),
-    setting("WRITE_TIMEOUT",            "10",             "seconds that a client may take nothing of its answer"),
-    setting("MAX_HEAD_BYTES",           "32768",          "most bytes of request line and headers"),
-    setting("MAX_HEADERS",              "100",            "most headers of a request"),
-    setting("BODIES_IN_FLIGHT",         "134217728",      "most bytes of all request bodies together; the next gets 503"),
-    setting("DRAIN_TIMEOUT",            "10",             "seconds for requests in flight after SIGTERM"),
+    setting("DRAIN_TIMEOUT",            "10",             "seconds that requests in progress may take after SIGTERM"),
 ];
 
-/// A setting that does not fit; one line that names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wrong(pub String);
+/// A setting or an argument that cannot be used: one line that names it.
+#[derive(Debug, Clone)]
+pub struct SettingError(pub String);
 
-impl fmt::Display for Wrong {
+impl fmt::Display for SettingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-fn wrong<T>(name: &str, what: impl fmt::Display) -> Result<T, Wrong> {
-    Err(Wrong(format!("{name} {what}")))
+impl std::error::Error for SettingError {}
+
+fn wrong(name: &str, what: impl fmt::Display) -> SettingError {
+    SettingError(format!("{name} {what}"))
+}
+
+/// A secret that is long enough to sign tokens, and is never printed.
+#[derive(Clone)]
+pub struct JwtSecret(Vec<u8>);
+
+impl JwtSecret {
+    /// As many bytes as HMAC-SHA-256 gives (RFC 7518, section 3.2).
+    pub const MIN_BYTES: usize = 32;
+
+    /// The secret; `None` if it is too short.
+    pub fn new(bytes: &[u8]) -> Option<JwtSecret> {
+        (bytes.len() >= JwtSecret::MIN_BYTES).then(|| JwtSecret(bytes.to_vec()))
+    }
+
+    /// The bytes.
+    pub fn reveal(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for JwtSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JwtSecret(…)")
+    }
 }
 
 /// All settings, checked.
@@ -92,8 +96,8 @@ fn wrong<T>(name: &str, what: impl fmt::Display) -> Result<T, Wrong> {
 pub struct Config {
     pub database: postgres::Config,
     pub listen: SocketAddr,
-    pub jwt_secret: Secret,
-    pub jwt_secret_previous: Option<Secret>,
+    pub jwt_secret: JwtSecret,
+    pub jwt_secret_previous: Option<JwtSecret>,
     pub password_min: usize,
     pub refused_passwords: Vec<String>,
     pub login_attempts: i32,
@@ -101,243 +105,188 @@ pub struct Config {
     pub trusted_proxies: Vec<IpAddr>,
     pub timezone: String,
     pub cors_origins: Vec<String>,
-    pub log: log::LevelFilter,
     pub workers: usize,
     pub write_workers: usize,
     pub slow_workers: usize,
     pub max_connections: usize,
-    pub head_timeout: u64,
-    pub body_timeout: u64,
-    pub idle_timeout: u64,
-    pub write_timeout: u64,
-    pub max_head_bytes: usize,
-    pub max_headers: usize,
-    pub bodies_in_flight: usize,
-    pub drain_timeout: u64,
+    pub idle_timeout: Duration,
+    pub drain_timeout: Duration,
 }
 
-/// Connections to the database beyond those of the workers, for downloads: each borrows one for each of its pages, and gives
-/// it back before it sends the page.
-const DOWNLOADS: usize = 3;
-
 impl Config {
-    /// Connections to the database: one for each worker, so that none waits for another's, one for housekeeping, and some
-    /// for downloads.
+    /// How many connections to the database there may be: one for each worker, so that no worker waits for another's; one
+    /// for housekeeping; and three for downloads, each of which borrows one per page and gives it back before it sends the page.
     pub fn database_connections(&self) -> usize {
-        self.workers + self.write_workers + self.slow_workers + 1 + DOWNLOADS
+        self.workers + self.write_workers + self.slow_workers + 1 + 3
     }
 }
 
-/// Named values, by the settings' names.
+/// The text of every setting, by its name; empty where it is not set and has no default.
 pub struct Values(HashMap<&'static str, String>);
 
 impl Values {
-    /// The settings among these values; those that are empty count as not set. Later ones win.
+    /// The defaults, replaced by those of the given values that name a setting and are not empty. Later ones win.
     pub fn new(given: impl IntoIterator<Item = (String, String)>) -> Values {
-        let mut values = HashMap::new();
-        for (name, value) in given {
-            if let Some(setting) = SETTINGS.iter().find(|s| s.name == name)
-                && !value.is_empty()
-            {
-                values.insert(setting.name, value);
+        let mut values: HashMap<_, _> = SETTINGS.iter().map(|s| (s.name, s.default.to_owned())).collect();
+        for (name, text) in given.into_iter().filter(|(_, text)| !text.is_empty()) {
+            if let Some(value) = values.get_mut(name.as_str()) {
+                *value = text;
             }
         }
         Values(values)
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+    /// # Panics
+    /// If there is no setting of this name.
+    fn text(&self, name: &str) -> &str {
+        &self.0[name]
     }
 
-    fn or_default(&self, name: &'static str) -> &str {
-        self.get(name).or_else(|| SETTINGS.iter().find(|s| s.name == name).map(|s| s.default)).unwrap_or("")
-    }
-
-    fn number(
-        &self,
-        name: &'static str,
-        range: std::ops::RangeInclusive<u64>,
-        computed: Option<u64>,
-    ) -> Result<u64, Wrong> {
-        let text = self.or_default(name);
-        match (text, computed) {
-            ("", Some(computed)) => Ok(computed),
-            _ => match text.parse() {
-                Ok(number) if range.contains(&number) => Ok(number),
-                _ => wrong(
-                    name,
-                    format_args!("must be a number from {} to {}, not `{text}`", range.start(), range.end()),
-                ),
-            },
-        }
-    }
-
-    fn size(
-        &self,
-        name: &'static str,
-        range: std::ops::RangeInclusive<u64>,
-        computed: Option<u64>,
-    ) -> Result<usize, Wrong> {
-        self.number(name, range, computed).map(|n| usize::try_from(n).unwrap_or(usize::MAX))
-    }
-
-    fn list(&self, name: &'static str) -> Vec<&str> {
-        self.or_default(name).split(',').map(str::trim).filter(|s| !s.is_empty()).collect()
-    }
-
-    fn secret(&self, name: &'static str, file_name: &'static str) -> Result<Option<Secret>, Wrong> {
-        let (named, bytes) = match (self.get(name), self.get(file_name)) {
-            (Some(_), Some(_)) => {
-                return wrong(name, format_args!("and {file_name} are both set: give one of them"));
-            }
-            (Some(text), None) => (name, text.as_bytes().to_vec()),
-            (None, Some(path)) => (file_name, read_file(file_name, path)?.trim_ascii().to_vec()),
-            (None, None) => return Ok(None),
+    fn number<T: TryFrom<u64>>(&self, name: &str, range: RangeInclusive<u64>) -> Result<T, SettingError> {
+        let text = self.text(name);
+        let number = match text.strip_suffix(" per core") {
+            // On a machine of very many cores this stays within the range, too.
+            Some(factor) => factor.parse().ok().map(|factor| cores().saturating_mul(factor).min(*range.end())),
+            None => text.parse().ok(),
         };
-        if bytes.len() < 32 {
-            return wrong(
-                named,
-                format_args!("must hold at least 32 bytes, not {}: try `openssl rand -hex 32`", bytes.len()),
-            );
-        }
-        Ok(Some(Secret(bytes)))
+        let number = number.filter(|number| range.contains(number)).and_then(|number| T::try_from(number).ok());
+        let (from, to) = (range.start(), range.end());
+        number.ok_or_else(|| wrong(name, format_args!("must be a number from {from} to {to}, not `{text}`")))
     }
 
-    /// Where the database is, alone: all that `contactd migrate` needs.
-    pub fn database(&self) -> Result<postgres::Config, Wrong> {
-        let text = self
-            .get("DATABASE_URL")
-            .map_or_else(|| wrong("DATABASE_URL", "is not set: give postgres://user@host/database"), Ok)?;
+    fn seconds(&self, name: &str, range: RangeInclusive<u64>) -> Result<Duration, SettingError> {
+        self.number(name, range).map(Duration::from_secs)
+    }
+
+    /// A comma-separated list; `item` reads each, and is `None` where it is not `what` the list must hold.
+    fn list<T>(&self, name: &str, what: &str, item: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, SettingError> {
+        let texts = self.text(name).split(',').map(str::trim).filter(|text| !text.is_empty());
+        let refused = |text| wrong(name, format_args!("must be {what}, separated by commas, not `{text}`"));
+        texts.map(|text| item(text).ok_or_else(|| refused(text))).collect()
+    }
+
+    /// The bytes of the file that a setting names; `None` where it names none.
+    fn file(&self, name: &str) -> Result<Option<Vec<u8>>, SettingError> {
+        let path = self.text(name);
+        let read = (!path.is_empty()).then(|| std::fs::read(path)).transpose();
+        read.map_err(|error| wrong(name, format_args!("names {path}, which cannot be read: {error}")))
+    }
+
+    fn secret(&self, name: &str, file_name: &str) -> Result<Option<JwtSecret>, SettingError> {
+        let (name, bytes) = match (self.text(name), self.file(file_name)?) {
+            ("", None) => return Ok(None),
+            ("", Some(bytes)) => (file_name, bytes.trim_ascii().to_vec()),
+            (text, None) => (name, text.as_bytes().to_vec()),
+            _ => return Err(wrong(name, format_args!("and {file_name} are both set: give one of them"))),
+        };
+        let (least, length) = (JwtSecret::MIN_BYTES, bytes.len());
+        let short =
+            || wrong(name, format_args!("must hold at least {least} bytes, not {length}: try `openssl rand -hex 32`"));
+        JwtSecret::new(&bytes).ok_or_else(short).map(Some)
+    }
+
+    /// Where the database is. `contactd migrate` needs nothing else.
+    pub fn database(&self) -> Result<postgres::Config, SettingError> {
+        let name = "DATABASE_URL";
+        let text = self.text(name);
+        if text.is_empty() {
+            return Err(wrong(name, "is not set: give postgres://user@host/database"));
+        }
         // The parser's own error may repeat the password.
         let Ok(config) = text.parse::<postgres::Config>() else {
-            return wrong(
-                "DATABASE_URL",
-                "must be a Postgres URL or key/value string, such as postgres://user@host/database",
-            );
+            let what = "must be a Postgres URL or key/value string, such as postgres://user@host/database";
+            return Err(wrong(name, what));
         };
-        if config.get_user().is_none() {
-            return wrong("DATABASE_URL", "names no user");
-        }
-        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-            return wrong("DATABASE_URL", "names no host");
-        }
-        match config.get_ssl_mode() {
-            SslMode::Disable => Ok(config),
-            SslMode::Prefer
-                if config.get_hosts().iter().all(is_local)
-                    && config.get_hostaddrs().iter().all(IpAddr::is_loopback) =>
-            {
-                Ok(config)
-            }
-            SslMode::Prefer => wrong(
-                "DATABASE_URL",
-                "names a remote host, and TLS is not built in: add sslmode=disable to accept plain text",
-            ),
-            _ => wrong(
-                "DATABASE_URL",
-                "asks for TLS, which is not built in: use a Unix socket, a local proxy, or sslmode=disable",
-            ),
-        }
+        let (hosts, addresses) = (config.get_hosts(), config.get_hostaddrs());
+        let all_local = hosts.iter().all(is_local) && addresses.iter().all(IpAddr::is_loopback);
+        Err(wrong(
+            name,
+            match config.get_ssl_mode() {
+                _ if config.get_user().is_none() => "names no user",
+                _ if hosts.is_empty() && addresses.is_empty() => "names no host",
+                SslMode::Disable => return Ok(config),
+                SslMode::Prefer if all_local => return Ok(config),
+                SslMode::Prefer => {
+                    "names a remote host, and TLS is not built in: add sslmode=disable to accept plain text"
+                }
+                _ => "asks for TLS, which is not built in: use a Unix socket, a local proxy, or sslmode=disable",
+            },
+        ))
     }
 
-    /// What a new password must be, for whoever makes users by command.
-    pub fn new_password(&self) -> Result<(usize, Vec<String>), Wrong> {
-        Ok((self.size("PASSWORD_MIN_LENGTH", 1..=128, None)?, self.refused_passwords()?))
+    /// What a new password must be: its fewest characters, and the passwords that are refused.
+    pub fn new_password(&self) -> Result<(usize, Vec<String>), SettingError> {
+        let name = "REFUSED_PASSWORDS_FILE";
+        let bytes = self.file(name)?.unwrap_or_default();
+        let text = String::from_utf8(bytes).map_err(|_| wrong(name, "names a file that is not UTF-8"))?;
+        // Some editors begin a file with a byte order mark.
+        let lines = text.trim_start_matches('\u{feff}').lines();
+        let refused = lines.filter(|line| !line.is_empty()).map(str::to_owned).collect();
+        Ok((self.number("PASSWORD_MIN_LENGTH", 1..=128)?, refused))
     }
 
     /// The level of the log.
-    pub fn log(&self) -> Result<log::LevelFilter, Wrong> {
-        let text = self.or_default("LOG");
-        text.parse().or_else(|_| wrong("LOG", format_args!("must be error, warn, info, debug or off, not `{text}`")))
+    pub fn log(&self) -> Result<log::LevelFilter, SettingError> {
+        let text = self.text("LOG");
+        let refused = |_| wrong("LOG", format_args!("must be error, warn, info, debug or off, not `{text}`"));
+        text.parse().map_err(refused)
     }
 
     /// All settings.
-    pub fn config(&self) -> Result<Config, Wrong> {
-        let listen = self.or_default("LISTEN");
-        let Some(listen) = listen.to_socket_addrs().ok().and_then(|mut all| all.next()) else {
-            return wrong(
-                "LISTEN",
-                format_args!("must be an address and a port such as 127.0.0.1:8000, not `{listen}`"),
-            );
-        };
-        let Some(jwt_secret) = self.secret("JWT_SECRET", "JWT_SECRET_FILE")? else {
-            return wrong("JWT_SECRET", "is not set, nor JWT_SECRET_FILE: try `openssl rand -hex 32`");
-        };
-        let mut trusted_proxies = Vec::new();
-        for text in self.list("TRUSTED_PROXIES") {
-            match text.parse::<IpAddr>() {
-                Ok(address) => trusted_proxies.push(address.to_canonical()),
-                Err(_) => {
-                    return wrong("TRUSTED_PROXIES", format_args!("must be IP addresses by commas, not `{text}`"));
-                }
-            }
-        }
+    pub fn config(&self) -> Result<Config, SettingError> {
         let (password_min, refused_passwords) = self.new_password()?;
-        let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+        let no_secret = || wrong("JWT_SECRET", "is not set, nor is JWT_SECRET_FILE: try `openssl rand -hex 32`");
         Ok(Config {
             database: self.database()?,
-            listen,
-            jwt_secret,
+            listen: self.listen()?,
+            jwt_secret: self.secret("JWT_SECRET", "JWT_SECRET_FILE")?.ok_or_else(no_secret)?,
             jwt_secret_previous: self.secret("JWT_SECRET_PREVIOUS", "JWT_SECRET_PREVIOUS_FILE")?,
             password_min,
             refused_passwords,
-            login_attempts: self.number("LOGIN_ATTEMPTS", 0..=1_000_000, None)? as i32,
-            address_attempts: self.number("ADDRESS_ATTEMPTS", 0..=1_000_000, None)? as i32,
-            trusted_proxies,
+            login_attempts: self.number("LOGIN_ATTEMPTS", 0..=1_000_000)?,
+            address_attempts: self.number("ADDRESS_ATTEMPTS", 0..=1_000_000)?,
+            trusted_proxies: self.list("TRUSTED_PROXIES", "IP addresses", |text| {
+                text.parse().ok().map(|address: IpAddr| address.to_canonical())
+            })?,
             timezone: self.timezone()?,
-            cors_origins: self.cors_origins()?,
-            log: self.log()?,
-            workers: self.size("WORKERS", 1..=256, Some(2 * cores))?,
-            write_workers: self.size("WRITE_WORKERS", 1..=256, Some(4 * cores))?,
-            slow_workers: self.size("SLOW_WORKERS", 1..=256, Some(cores))?,
-            max_connections: self.size("MAX_CONNECTIONS", 1..=100_000, None)?,
-            head_timeout: self.number("HEAD_TIMEOUT", 1..=3600, None)?,
-            body_timeout: self.number("BODY_TIMEOUT", 1..=3600, None)?,
-            idle_timeout: self.number("IDLE_TIMEOUT", 1..=3600, None)?,
-            write_timeout: self.number("WRITE_TIMEOUT", 1..=3600, None)?,
-            max_head_bytes: self.size("MAX_HEAD_BYTES", 1024..=1_048_576, None)?,
-            max_headers: self.size("MAX_HEADERS", 8..=10_000, None)?,
-            bodies_in_flight: self.size("BODIES_IN_FLIGHT", 1 << 24..=1 << 40, None)?,
-            drain_timeout: self.number("DRAIN_TIMEOUT", 0..=3600, None)?,
+            cors_origins: self.list("CORS_ORIGINS", "origins such as https://app.example.com", |text| {
+                is_origin(text).then(|| text.to_owned())
+            })?,
+            workers: self.number("WORKERS", 1..=256)?,
+            write_workers: self.number("WRITE_WORKERS", 1..=256)?,
+            slow_workers: self.number("SLOW_WORKERS", 1..=256)?,
+            max_connections: self.number("MAX_CONNECTIONS", 1..=100_000)?,
+            idle_timeout: self.seconds("IDLE_TIMEOUT", 1..=3600)?,
+            drain_timeout: self.seconds("DRAIN_TIMEOUT", 0..=3600)?,
         })
     }
 
-    fn refused_passwords(&self) -> Result<Vec<String>, Wrong> {
-        let name = "REFUSED_PASSWORDS_FILE";
-        let Some(path) = self.get(name) else {
-            return Ok(Vec::new());
-        };
-        let Ok(text) = String::from_utf8(read_file(name, path)?) else {
-            return wrong(name, "must be UTF-8");
-        };
-        // Some editors begin a file with a byte order mark.
-        let lines = text.trim_start_matches('\u{feff}').lines();
-        Ok(lines.filter(|line| !line.is_empty()).map(str::to_owned).collect())
+    fn listen(&self) -> Result<SocketAddr, SettingError> {
+        let text = self.text("LISTEN");
+        let address = text.to_socket_addrs().ok().and_then(|mut all| all.next());
+        let what = format_args!("must be an address and a port such as 127.0.0.1:8000, not `{text}`");
+        address.ok_or_else(|| wrong("LISTEN", what))
     }
 
-    /// Whether there is such a zone only Postgres knows. But of an offset it would read the sign the other way round, as POSIX
-    /// does: its `UTC+3` is three hours west. Below `Etc/` that is in the names themselves.
-    fn timezone(&self) -> Result<String, Wrong> {
-        let name = self.or_default("TIMEZONE");
+    /// Only Postgres knows whether there is such a zone. But it would read the sign of an offset the other way round, as
+    /// POSIX does: its `UTC+3` is three hours west. Below `Etc/` that is in the names themselves.
+    fn timezone(&self) -> Result<String, SettingError> {
+        let name = self.text("TIMEZONE");
         let is_offset = |pair: &[u8]| matches!(pair[0], b'+' | b'-') && pair[1].is_ascii_digit();
         if !name.starts_with("Etc/") && name.as_bytes().windows(2).any(is_offset) {
-            return wrong("TIMEZONE", format_args!("must be the name of a zone such as Europe/Kyiv, not `{name}`"));
+            let what = format_args!("must be the name of a zone such as Europe/Kyiv, not `{name}`");
+            return Err(wrong("TIMEZONE", what));
         }
         Ok(name.to_owned())
     }
+}
 
-    fn cors_origins(&self) -> Result<Vec<String>, Wrong> {
-        let name = "CORS_ORIGINS";
-        let list = self.list(name);
-        match list.iter().find(|o| {
-            **o != "*" && (!o.contains("://") || o.ends_with('/') || o.bytes().any(|b| !b.is_ascii_graphic()))
-        }) {
-            Some(odd) => {
-                wrong(name, format_args!("must be origins such as https://app.example.com by commas, not `{odd}`"))
-            }
-            None => Ok(list.into_iter().map(str::to_owned).collect()),
-        }
-    }
+fn cores() -> u64 {
+    std::thread::available_parallelism().map_or(1, |n| n.get() as u64)
+}
+
+fn is_origin(text: &str) -> bool {
+    text == "*" || text.contains("://") && !text.ends_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn is_local(host: &Host) -> bool {
@@ -347,6 +296,31 @@ fn is_local(host: &Host) -> bool {
     }
 }
 
-fn read_file(name: &str, path: &str) -> Result<Vec<u8>, Wrong> {
-    std::fs::read(path).or_else(|error| wrong(name, format_args!("names {path}, which cannot be read: {error}")))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(name: &str, text: &str) -> Option<u64> {
+        Values::new([(name.to_owned(), text.to_owned())]).number(name, 1..=256).ok()
+    }
+
+    #[test]
+    fn a_number_of_threads_goes_by_the_cores_and_stays_within_its_range() {
+        let defaults = Values::new([]);
+        assert_eq!(defaults.number("WORKERS", 1..=256).ok(), Some((2 * cores()).min(256)));
+        assert_eq!(defaults.number("WRITE_WORKERS", 1..=256).ok(), Some((4 * cores()).min(256)));
+        assert_eq!(defaults.number("SLOW_WORKERS", 1..=256).ok(), Some(cores().min(256)));
+        assert_eq!(number("WORKERS", "3"), Some(3));
+        assert_eq!(number("WORKERS", &format!("{} per core", u64::MAX)), Some(256));
+        for refused in ["0", "257", "-1", "x", "0 per core", "x per core", "per core", "1 per core "] {
+            assert_eq!(number("WORKERS", refused), None, "{refused}");
+        }
+    }
+
+    #[test]
+    fn an_empty_value_counts_as_not_set_and_a_later_one_wins() {
+        let given = [("LOG", "debug"), ("LOG", ""), ("COLOUR", "red"), ("TIMEZONE", "a"), ("TIMEZONE", "b")];
+        let values = Values::new(given.map(|(name, text)| (name.to_owned(), text.to_owned())));
+        assert_eq!((values.text("LOG"), values.text("TIMEZONE"), values.text("WORKERS")), ("debug", "b", "2 per core"));
+    }
 }

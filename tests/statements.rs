@@ -5,7 +5,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use contactd::store::SETTINGS;
+use contactd::store::CONNECTION_SETTINGS;
 use contactd::store::queries::{self, Query};
 use postgres::Client;
 use serde_json::Value;
@@ -100,7 +100,7 @@ fn well_used() -> (Database, Client) {
         let whole = "select relallvisible = relpages from pg_class where relname = 'contacts'";
         client.query_one(whole, &[]).unwrap().get(0)
     });
-    client.batch_execute(SETTINGS).unwrap();
+    client.batch_execute(CONNECTION_SETTINGS).unwrap();
     (database, client)
 }
 

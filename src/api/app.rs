@@ -13,14 +13,14 @@ use crate::api::endpoint::{BODY_LIMIT, Call, Handler, Lane, Route};
 use crate::api::problem::{self, Error};
 use crate::api::router::{Found, Router};
 use crate::api::{middleware, openapi, routes};
-use crate::config::{Config, Wrong};
+use crate::config::Config;
 use crate::domain::rules;
 use crate::http::{self, Request, Response};
 use crate::security::throttle::InFlight;
 use crate::security::token::Keys;
+use crate::store::Store;
 use crate::store::revocations::Revocations;
 use crate::store::zone::Today;
-use crate::store::{self, Store};
 
 /// The program without its server.
 pub struct App {
@@ -32,20 +32,15 @@ pub struct App {
 
 impl App {
     /// From the settings; the database is not touched yet.
-    pub fn new(config: &Config) -> Result<App, Wrong> {
-        let previous = config.jwt_secret_previous.as_ref().map(|secret| secret.reveal());
-        let keys =
-            Keys::new(config.jwt_secret.reveal(), previous).map_err(|short| Wrong(format!("JWT_SECRET: {short}")))?;
+    pub fn new(config: &Config) -> App {
         let routes = routes::routes();
         let context = Context {
-            store: Arc::new(Store::new(&store::Options {
-                database: config.database.clone(),
-                size: u32::try_from(config.database_connections()).unwrap_or(u32::MAX),
-            })),
-            keys,
+            store: Arc::new(Store::new(config.database.clone(), config.database_connections())),
+            keys: Keys::new(&config.jwt_secret, config.jwt_secret_previous.as_ref()),
             revocations: Arc::new(Revocations::default()),
             in_flight: InFlight::default(),
             today: Today::in_zone(config.timezone.clone()),
+            #[expect(clippy::disallowed_methods)] // the one real clock
             clock: Utc::now,
             password_min: config.password_min,
             refused_passwords: rules::Password::refusals(&config.refused_passwords),
@@ -57,7 +52,7 @@ impl App {
             openapi: openapi::render(&routes, config.password_min).leak(),
             draining: AtomicBool::new(false),
         };
-        Ok(App { context, router: Router::new(routes) })
+        App { context, router: Router::new(routes) }
     }
 
     /// Answers a request, whatever it is.

@@ -39,7 +39,7 @@ pub fn authenticate(cx: &Context, call: &Call<'_>) -> Result<Caller, Error> {
         return Err(Error::Unauthorized("Send an access token: Authorization: Bearer …"));
     };
     let access = cx.keys.verify_access(token, cx.now()).map_err(|error| {
-        log::debug!("{} access token refused: {error}", call.id);
+        log::debug!("{} access token refused: {error:?}", call.id);
         Error::Unauthorized("The access token does not count (any more): refresh it, or log in again.")
     })?;
     if cx.revocations.holds(&cx.store, access.session)? {

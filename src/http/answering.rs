@@ -206,6 +206,8 @@ fn date() -> [u8; 29] {
     thread_local! {
         static LAST: Cell<(u64, [u8; 29])> = const { Cell::new((0, [b' '; 29])) };
     }
+    #[expect(clippy::disallowed_methods)]
+    // RFC 9110 §6.6.1: the date is the origin server's clock, whatever a test sets
     let now = SystemTime::now();
     let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     LAST.with(|last| {

@@ -1,7 +1,7 @@
-//! What keeps accounts safe: signed tokens and hashed passwords.
+//! What keeps accounts safe: signed tokens, hashed passwords, the names of the throttle's counters.
 //!
-//! Nothing here reads the clock, the environment or the database: the key and the time are
-//! arguments, so each rule can be tested at any instant.
+//! Nothing here reads the clock, the environment or the database: the key and the time are arguments, so that each rule can be
+//! tested at any instant.
 
 mod hs256;
 pub mod password;

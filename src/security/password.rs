@@ -1,28 +1,28 @@
 //! Passwords as argon2id hashes in the PHC string format (RFC 9106).
 //!
-//! A call costs about 25 ms of CPU and one block of 19 MiB, on the caller's own thread
-//! (rust-argon2's threads are a feature that is off): it belongs on the slow lane, with no database
-//! connection held. See [`crate::system::memory`] for what becomes of the block.
+//! A call takes about 25 ms of CPU and one block of 19 MiB, on the caller's own thread (rust-argon2's threads are a feature
+//! that is off). So it belongs on the slow lane, while no database connection is held. [`crate::system::memory`] tells how the
+//! block is given back.
 
 use std::hint::black_box;
 
 use argon2::{Config, ThreadMode, Variant, Version};
 use unicode_normalization::UnicodeNormalization;
 
-/// The second of the five equal choices in OWASP's password storage cheat sheet. They stand here
-/// and not as the crate's `Config::owasp2()`, so that an update of the crate cannot move them.
-/// Raise them here alone: [`needs_rehash`] then renews each hash at its user's next login.
+/// The second of the five equal choices in OWASP's password storage cheat sheet. The numbers are written out, instead of the
+/// crate's `Config::owasp2()`, so that an update of the crate cannot change them. To raise them, change them here:
+/// [`needs_rehash`] then renews each hash at its user's next login.
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
-/// One lane, for logins already come in parallel.
+/// One lane, since logins already run in parallel.
 const LANES: u32 = 1;
 const SALT_BYTES: usize = 16;
 const HASH_BYTES: u32 = 32;
 
-/// The PHC string to store for a new password, with a salt of its own.
+/// The PHC string to store for a new password, with a new random salt.
 ///
 /// # Panics
-/// If the operating system has no randomness to give.
+/// If the operating system gives no randomness.
 pub fn hash(password: &str) -> String {
     let mut salt = [0; SALT_BYTES];
     getrandom::fill(&mut salt).expect("the system's random number generator works");
@@ -40,29 +40,29 @@ pub fn hash(password: &str) -> String {
     argon2::hash_encoded(&normalized(password), &salt, &config).expect("the constants above are within argon2's limits")
 }
 
-/// Whether `phc` is the hash of `password`, compared in constant time. The cost is that of the
-/// parameters in `phc`. A string that is no argon2 hash fits no password.
+/// Whether `phc` is the hash of `password`, compared in constant time. It costs what the parameters in `phc` ask for. A string
+/// that is not an argon2 hash matches no password.
 pub fn verify(phc: &str, password: &str) -> bool {
     argon2::verify_encoded(phc, &normalized(password)).unwrap_or(false)
 }
 
-/// Takes the time of a [`verify`] and is false: for a login with an unknown email, so that its time
-/// does not tell who has an account.
+/// Takes as long as [`verify`] and returns false: for a login with an unknown e-mail, so that its time does not tell who has an
+/// account.
 pub fn verify_unknown(password: &str) -> bool {
-    // The answer is thrown away, and the work must not be.
+    // The result is not needed, but the work must be done.
     black_box(verify(&nobody(), password));
     false
 }
 
-/// A hash that nobody's password has. Any salt and any hash cost the same, so these are zeros: one
-/// made at the start, or at the first login, would only have to be waited for.
+/// A hash that no password has. Every salt and every hash cost the same, so these are zeros; a real hash, made at the start or
+/// at the first login, would only delay it.
 fn nobody() -> String {
     let (salt, hash) = ("A".repeat(22), "A".repeat(43));
     format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}${salt}${hash}")
 }
 
-/// Whether `phc` was made with less than today's parameters, or otherwise than today. Ask only
-/// after [`verify`] has said yes, while the password is at hand.
+/// Whether `phc` was made with lower parameters than today's, or by another algorithm. Call it only after [`verify`] returned
+/// true, while the password is at hand.
 pub fn needs_rehash(phc: &str) -> bool {
     let mut parts = phc.split('$').skip(1);
     if parts.next() != Some("argon2id") || parts.next() != Some("v=19") {
@@ -76,12 +76,11 @@ pub fn needs_rehash(phc: &str) -> bool {
     !(at_least("m=", MEMORY_KIB) && at_least("t=", PASSES) && at_least("p=", LANES))
 }
 
-/// The bytes that are hashed: NFKC, and never cut.
+/// The bytes that are hashed: NFKC, and never truncated.
 ///
-/// A phone and a laptop may send the same `é` as one code point or as two, and a Japanese keyboard
-/// a full-width `１` for `1`; both must log in. NIST SP 800-63B asks for NFKC or NFKD. RFC 8265 asks
-/// for NFC, since it keeps more characters apart; that strength is on paper only, for nobody's
-/// password is safe by a `①` in the place of a `1`.
+/// A phone and a laptop may send the same `é` as one code point or as two, and a Japanese keyboard a full-width `１` for `1`;
+/// both must log in. NIST SP 800-63B asks for NFKC or NFKD. RFC 8265 asks for NFC, since it keeps more characters apart, but
+/// that is strength on paper only: a `①` in place of a `1` makes no password safe.
 fn normalized(password: &str) -> Vec<u8> {
     password.nfkc().collect::<String>().into_bytes()
 }

@@ -1,4 +1,4 @@
-//! Secrets in addresses: whoever has one may see what is behind it, so they are long, random, and kept as digests alone.
+//! Secrets in addresses: whoever has one may see what is behind it. So they are long and random, and only digests are kept.
 
 use sha2::{Digest, Sha256};
 
@@ -11,8 +11,8 @@ pub fn new() -> Result<String, getrandom::Error> {
     Ok(hex::encode(&bytes))
 }
 
-/// SHA-256, without salt or stretching: nothing can be guessed of a random secret. It is looked up by this, so that how long a
-/// comparison takes tells nothing.
+/// SHA-256 without salt or stretching, since a random secret cannot be guessed. Rows are found by this digest, so the time that a
+/// comparison takes tells nothing about the secret.
 pub fn digest(secret: &str) -> [u8; 32] {
     Sha256::digest(secret).into()
 }

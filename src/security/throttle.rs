@@ -1,27 +1,28 @@
-//! Whom failed attempts are counted for. The counters themselves are in the database, so that they survive a restart and
-//! span instances; here is only what they go by.
+//! What failed attempts are counted against. The counters themselves are in the database, so that they survive a restart and
+//! span instances; this module only names them.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use parking_lot::{Condvar, Mutex};
 
 use super::hs256;
 
-/// What attempts are counted for.
+/// What attempts are counted against.
 #[derive(Debug, Clone, Copy)]
 pub enum Subject<'a> {
-    /// An account, whether there is one by this e-mail or not: the answer must not tell.
+    /// The account of this e-mail, whether or not it exists: the answer must not tell.
     Account(&'a str),
-    /// A user who is logged in and is asked for the password again. Apart from the account's, so that a stranger who guesses
-    /// at the door cannot keep the owner, who is inside, from changing the password.
+    /// A user who is logged in and is asked for the password again. This is counted apart from the account, so that a stranger
+    /// who guesses at the login cannot keep the owner, who is logged in, from changing the password.
     Confirmation(i64),
-    /// Where the attempt comes from.
+    /// The address that the attempt comes from.
     Address(IpAddr),
 }
 
 impl Subject<'_> {
-    /// The key of its counter: a digest, since people type passwords where the e-mail belongs. It is not a secret's digest,
-    /// so a fixed key only serves to tell the kinds apart.
+    /// The key of its counter. It is a digest, since people type passwords where the e-mail belongs. The key of the MAC is
+    /// fixed: nothing here is secret, and it only keeps the three kinds apart.
     pub fn digest(&self) -> Vec<u8> {
         match self {
             Subject::Account(email) => hs256::mac(b"contactd attempts of an account", email.as_bytes()),
@@ -32,7 +33,7 @@ impl Subject<'_> {
     }
 }
 
-/// An IPv4 address, or the first half of an IPv6 address: a single customer commands the second.
+/// An IPv4 address, or the first half of an IPv6 address: the second half is the customer's to choose.
 fn network(address: IpAddr) -> Vec<u8> {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.octets().to_vec(),
@@ -40,14 +41,14 @@ fn network(address: IpAddr) -> Vec<u8> {
     }
 }
 
-/// The attempts that this instance is checking right now, by their subject's digest.
+/// The attempts whose password this instance is checking right now, by their subject's digest.
 ///
-/// An attempt is counted before the password is looked at and given back when it was right. So of many *right* logins at
-/// the same moment (a script that starts its jobs all at once) some would find none left; they wait for those before them.
+/// An attempt is counted before the password is checked, and refunded when it was right. So when many *right* logins come at
+/// the same moment (a script that starts all its jobs at once), some find no attempt left: they wait for those before them.
 #[derive(Default)]
 pub struct InFlight {
     counts: Mutex<HashMap<Vec<u8>, usize>>,
-    fewer: Condvar,
+    one_ended: Condvar,
 }
 
 /// An attempt that is being checked, until it is dropped.
@@ -57,27 +58,24 @@ pub struct Flight<'a> {
 }
 
 impl InFlight {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Vec<u8>, usize>> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether there are any of a subject.
+    /// Whether any attempt of a subject is being checked.
     pub fn holds(&self, subject: &[u8]) -> bool {
-        self.lock().contains_key(subject)
+        self.counts.lock().contains_key(subject)
     }
 
-    /// One more, from when it is counted to when it is known what it was.
+    /// Adds one, from when it is counted until it is known whether the password was right.
     pub fn enter(&self, subject: Vec<u8>) -> Flight<'_> {
-        *self.lock().entry(subject.clone()).or_insert(0) += 1;
+        *self.counts.lock().entry(subject.clone()).or_insert(0) += 1;
         Flight { all: self, subject }
     }
 
-    /// Where there are any of a subject, waits until one of them, or of another's, has ended. Whether there were any.
+    /// If any attempt of a subject is being checked, waits until one has ended, of this subject or of another. Returns
+    /// whether there was any.
     pub fn wait(&self, subject: &[u8]) -> bool {
-        let counts = self.lock();
+        let mut counts = self.counts.lock();
         let any = counts.contains_key(subject);
         if any {
-            drop(self.fewer.wait(counts));
+            self.one_ended.wait(&mut counts);
         }
         any
     }
@@ -85,7 +83,7 @@ impl InFlight {
 
 impl Drop for Flight<'_> {
     fn drop(&mut self) {
-        let mut counts = self.all.lock();
+        let mut counts = self.all.counts.lock();
         if let Some(count) = counts.get_mut(&self.subject) {
             *count -= 1;
             if *count == 0 {
@@ -93,6 +91,6 @@ impl Drop for Flight<'_> {
             }
         }
         drop(counts);
-        self.all.fewer.notify_all();
+        self.all.one_ended.notify_all();
     }
 }

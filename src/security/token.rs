@@ -1,14 +1,12 @@
 //! The two tokens of a session: JSON Web Tokens (RFC 7519) signed with HMAC-SHA-256.
 //!
-//! Both carry `iss`, `aud`, `sub` (the user), `sid` (the session), `iat` and `exp`, the refresh
-//! token also `gen`, its generation. The kind is the header's `typ`, as RFC 8725 section 3.11
-//! advises, so that one is never taken for the other; `at+jwt` is the name that RFC 9068 gave to
-//! access tokens (the rest of its profile is for several servers: `client_id` and `jti` would have
-//! no reader here).
+//! Both carry `iss`, `aud`, `sub` (the user), `sid` (the session), `iat` and `exp`; the refresh token also carries `gen`, its
+//! generation. The header's `typ` tells the two kinds apart, as RFC 8725 section 3.11 advises, so that one is never taken for
+//! the other. `at+jwt` is the name that RFC 9068 gave to access tokens. (The rest of its profile is for several servers:
+//! nobody here would read `client_id` and `jti`.)
 //!
-//! A token is not encrypted: whoever holds it can read it, so it holds ids and times alone. And
-//! whoever holds it can try secrets against it at leisure, which is why a secret must be 32 random
-//! bytes, not a phrase.
+//! A token is not encrypted. Whoever holds it can read it, so it holds nothing but ids and times. Whoever holds it can also
+//! try secrets against it at leisure, which is why a secret must be 32 random bytes and not a phrase.
 
 use std::fmt;
 
@@ -18,18 +16,23 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 
 use super::hs256;
+use crate::config::JwtSecret;
 use crate::domain::hex;
+use crate::store::{revocations, sessions};
 
 /// How long an access token lives.
 pub const ACCESS_LIFETIME: TimeDelta = TimeDelta::minutes(15);
 /// How long a refresh token lives, unless its session ends before.
 pub const REFRESH_LIFETIME: TimeDelta = TimeDelta::days(7);
-/// The least number of bytes in a secret: as many as HMAC-SHA-256 gives (RFC 7518, section 3.2).
-pub const SECRET_MIN_BYTES: usize = 32;
-
-/// Seconds by which the clocks of two instances over one database may differ.
+/// By how many seconds the clocks of two instances over one database may differ.
 const LEEWAY: i64 = 5;
-/// Ours have some 300 bytes. A longer one is refused before anything is decoded.
+
+// A session must not end while its refresh token is valid, nor be listed once no token can refresh it.
+const _: () = assert!(REFRESH_LIFETIME.num_seconds() == sessions::UNUSED_AT_MOST.num_seconds());
+// The id of an ended session is kept in memory until every access token of it has expired on every clock.
+const _: () = assert!(ACCESS_LIFETIME.num_seconds() + 2 * LEEWAY < revocations::KEPT.as_secs() as i64);
+
+/// A token of ours has some 300 bytes. A longer one is refused before anything is decoded.
 const TOKEN_MAX_BYTES: usize = 1024;
 const ISSUER: &str = "contactd";
 const AUDIENCE: &str = "contactd";
@@ -37,27 +40,17 @@ const AUDIENCE: &str = "contactd";
 /// The secrets that tokens are signed and verified with.
 pub struct Keys {
     current: Key,
-    /// Verifies what it signed while it was current, and signs nothing: so a new secret logs nobody
-    /// out.
+    /// Verifies what it signed while it was current, and signs nothing: so a new secret logs nobody out.
     previous: Option<Key>,
     validation: Validation,
 }
 
 struct Key {
-    /// Names the secret in the header (RFC 7515, section 4.1.4). It is a MAC under the secret, so
-    /// it tells no more about it than any token does.
+    /// Names the secret in the header (RFC 7515, section 4.1.4). It is a MAC under the secret, so it tells no more about the
+    /// secret than any token does.
     kid: String,
     signing: EncodingKey,
     verifying: DecodingKey,
-}
-
-/// A secret with fewer than [`SECRET_MIN_BYTES`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TooShort {
-    /// Which of the two arguments of [`Keys::new`].
-    pub which: &'static str,
-    /// Its length in bytes.
-    pub length: usize,
 }
 
 /// What a valid access token says.
@@ -65,7 +58,7 @@ pub struct TooShort {
 pub struct Access {
     /// The user's id.
     pub user: i64,
-    /// The session's id. Whether it still lives, only the sessions know.
+    /// The session's id. Whether the session has ended, the token cannot tell.
     pub session: i64,
 }
 
@@ -80,19 +73,18 @@ pub struct Refresh {
     pub generation: i32,
 }
 
-/// Why a token was refused. It is for the log: a client hears 401 and no reason, for a reason helps
-/// who forges.
+/// Why a token was refused, by a name for the log. A client is told 401 without the reason, which would help a forger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenError {
     /// More than 1,024 bytes.
     TooLong,
-    /// Not three parts of canonical base64url with the JSON of ours in them.
+    /// Not three parts of canonical base64url that hold JSON as ours do.
     Malformed,
-    /// Another `alg` than HS256 (`none` and unheard-of ones are [`TokenError::Malformed`]).
+    /// Another `alg` than HS256 (`none` and unknown ones are [`TokenError::Malformed`]).
     Algorithm,
-    /// A `kid` that is none of our secrets', or no `kid`.
+    /// A `kid` that belongs to none of our secrets, or no `kid`.
     UnknownKey,
-    /// A refresh token for an access token, or the reverse, or neither.
+    /// A refresh token in place of an access token, or the reverse, or neither.
     Kind,
     /// The signature is not this secret's over these bytes.
     Signature,
@@ -119,7 +111,7 @@ struct Claims {
     sid: i64,
     iat: i64,
     exp: i64,
-    /// Never written by us, but honoured, as section 4.1.5 demands.
+    /// Never written here, but honoured, as section 4.1.5 demands.
     #[serde(skip_serializing_if = "Option::is_none")]
     nbf: Option<i64>,
     #[serde(rename = "gen", skip_serializing_if = "Option::is_none")]
@@ -128,24 +120,17 @@ struct Claims {
 
 impl Keys {
     /// Signs with `current`; verifies with it and with `previous`.
-    ///
-    /// # Errors
-    /// [`TooShort`] for a secret of fewer than 32 bytes.
-    pub fn new(current: &[u8], previous: Option<&[u8]>) -> Result<Keys, TooShort> {
+    pub fn new(current: &JwtSecret, previous: Option<&JwtSecret>) -> Keys {
         hs256::install();
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        // jsonwebtoken reads the system's clock for these two, and no test could choose the time:
-        // `Claims::check_times` does it against `now`.
+        // For these two jsonwebtoken reads the system's clock, so no test could choose the time: `Claims::check_times`
+        // compares them with `now`.
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        Ok(Keys {
-            current: Key::new("current", current)?,
-            previous: previous.map(|p| Key::new("previous", p)).transpose()?,
-            validation,
-        })
+        Keys { current: Key::new(current), previous: previous.map(Key::new), validation }
     }
 
     /// An access token for 15 minutes from `now`.
@@ -154,8 +139,7 @@ impl Keys {
         self.issue(Kind::Access, &claims)
     }
 
-    /// A refresh token for seven days from `now`, and not beyond `expires_at_most`, the end of its
-    /// session.
+    /// A refresh token for seven days from `now`, but not beyond `expires_at_most`, the end of its session.
     pub fn issue_refresh(
         &self,
         user: i64,
@@ -206,8 +190,8 @@ impl Keys {
         if header.alg != expected.alg {
             return Err(TokenError::Algorithm);
         }
-        // A header of ours has these three and nothing else: no `crit` to obey (RFC 7515, section
-        // 4.1.11), no key or address to be led astray by.
+        // A header of ours has these three and nothing else: no `crit` to obey (RFC 7515, section 4.1.11), no key and no
+        // address of one.
         if header != expected {
             return Err(TokenError::Malformed);
         }
@@ -218,26 +202,19 @@ impl Keys {
     }
 
     fn key_of(&self, header: &Header) -> Result<&Key, TokenError> {
-        let kid = header.kid.as_deref().ok_or(TokenError::UnknownKey)?;
-        [Some(&self.current), self.previous.as_ref()]
-            .into_iter()
-            .flatten()
-            .find(|key| key.kid == kid)
-            .ok_or(TokenError::UnknownKey)
+        let mut keys = [Some(&self.current), self.previous.as_ref()].into_iter().flatten();
+        keys.find(|key| header.kid.as_ref() == Some(&key.kid)).ok_or(TokenError::UnknownKey)
     }
 }
 
 impl Key {
-    fn new(which: &'static str, secret: &[u8]) -> Result<Key, TooShort> {
-        if secret.len() < SECRET_MIN_BYTES {
-            return Err(TooShort { which, length: secret.len() });
-        }
-        let mac = hs256::mac(secret, b"contactd: key id");
-        Ok(Key {
-            kid: hex::encode(&mac[..8]),
+    fn new(secret: &JwtSecret) -> Key {
+        let secret = secret.reveal();
+        Key {
+            kid: hex::encode(&hs256::mac(secret, b"contactd: key id")[..8]),
             signing: EncodingKey::from_secret(secret),
             verifying: DecodingKey::from_secret(secret),
-        })
+        }
     }
 
     fn header(&self, kind: Kind) -> Header {
@@ -252,7 +229,7 @@ impl Kind {
     fn typ(self) -> &'static str {
         match self {
             Kind::Access => "at+jwt",
-            // No RFC names this one; it is ours alone to read.
+            // No RFC names this one. Nobody else has to read it.
             Kind::Refresh => "rt+jwt",
         }
     }
@@ -278,12 +255,11 @@ impl Claims {
 
     fn check_times(&self, now: DateTime<Utc>) -> Result<(), TokenError> {
         let now = now.timestamp();
-        // "On or after" `exp` it is over (section 4.1.4).
+        // A token is expired "on or after" `exp` (section 4.1.4).
         if now >= self.exp.saturating_add(LEEWAY) {
             return Err(TokenError::Expired);
         }
-        // RFC 7519 asks nothing of `iat`; but a token from the future is from a broken clock or a
-        // forger.
+        // RFC 7519 asks nothing of `iat`, but a token from the future comes from a broken clock or a forger.
         let begins = self.nbf.unwrap_or(self.iat).max(self.iat);
         if now.saturating_add(LEEWAY) < begins {
             return Err(TokenError::NotYet);
@@ -312,29 +288,3 @@ impl fmt::Debug for Keys {
             .finish_non_exhaustive()
     }
 }
-
-impl fmt::Display for TooShort {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the {} secret has {} bytes, and needs {SECRET_MIN_BYTES} or more", self.which, self.length)
-    }
-}
-
-impl std::error::Error for TooShort {}
-
-impl fmt::Display for TokenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            TokenError::TooLong => "longer than any of ours",
-            TokenError::Malformed => "not a token of ours",
-            TokenError::Algorithm => "signed by another algorithm",
-            TokenError::UnknownKey => "signed with an unknown key",
-            TokenError::Kind => "a token of another kind",
-            TokenError::Signature => "wrong signature",
-            TokenError::Claims => "made for someone else, or incomplete",
-            TokenError::Expired => "expired",
-            TokenError::NotYet => "from the future",
-        })
-    }
-}
-
-impl std::error::Error for TokenError {}

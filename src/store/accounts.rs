@@ -1,8 +1,8 @@
-//! Users: making, finding, changing, deleting them.
+//! Users: creating, finding, changing and deleting them.
 
 use postgres::Row;
 
-use super::sessions::{self, Which};
+use super::sessions::{self, Sessions};
 use super::{Error, Store, queries};
 use crate::domain::user::User;
 
@@ -12,7 +12,7 @@ pub struct Credentials {
     pub user: i64,
     /// A PHC string.
     pub password_hash: String,
-    /// Locked out by the operator.
+    /// Disabled by the operator.
     pub disabled: bool,
 }
 
@@ -25,7 +25,7 @@ fn credentials(row: &Row) -> Credentials {
 }
 
 impl Store {
-    /// Makes a user. [`Error::Conflict`] on `users_email_key` when the address is taken.
+    /// Creates a user. [`Error::Conflict`] on `users_email_key` when the address is taken.
     pub fn insert_user(&self, username: &str, email: &str, password_hash: &str) -> Result<User, Error> {
         let row = self.write(|conn| conn.query_one(&queries::USER_INSERT, &[&username, &email, &password_hash]))?;
         Ok(user(&row))
@@ -37,40 +37,40 @@ impl Store {
         row.as_ref().map(user).ok_or(Error::NotFound)
     }
 
-    /// What a login is checked against, if there is such a user.
+    /// The credentials of the user with this e-mail, if there is one.
     pub fn credentials_by_email(&self, email: &str) -> Result<Option<Credentials>, Error> {
         let row = self.read(|conn| conn.query_opt(&queries::USER_CREDENTIALS_BY_EMAIL, &[&email]))?;
         Ok(row.as_ref().map(credentials))
     }
 
-    /// What a user who is logged in is asked for again.
+    /// The credentials of a user by id, to confirm the password.
     pub fn credentials(&self, id: i64) -> Result<Credentials, Error> {
         let row = self.read(|conn| conn.query_opt(&queries::USER_CREDENTIALS_BY_ID, &[&id]))?;
         row.as_ref().map(credentials).ok_or(Error::NotFound)
     }
 
-    /// Gives a user another name, or none other.
+    /// Renames a user; `None` keeps the name.
     pub fn rename_user(&self, id: i64, username: Option<&str>) -> Result<User, Error> {
         let row = self.write(|conn| conn.query_opt(&queries::USER_RENAME, &[&id, &username]))?;
         row.as_ref().map(user).ok_or(Error::NotFound)
     }
 
-    /// Hashes the same password anew, if it still has the hash `old`.
+    /// Stores a new hash of the same password, if its hash still is `old`.
     pub fn renew_hash(&self, id: i64, hash: &str, old: &str) -> Result<(), Error> {
         let old = Some(old);
         self.write(|conn| conn.query_opt(&queries::USER_SET_PASSWORD, &[&id, &hash, &old])).map(drop)
     }
 
-    /// Sets another password, if its hash still is `old` (where that is given), and ends sessions: what the old password
-    /// began must not outlive it. Those that ended; `None` if it was not set.
+    /// Sets a new password, if the hash still is `old` (where that is given), and ends sessions: those that the old password
+    /// began must not outlive it. Returns the sessions that have ended; `None` if the password was not set.
     ///
-    /// Two statements: a login that the first waited for is only seen by one that begins later.
+    /// These are two statements, because a login that the first one waited for is seen only by a statement that begins later.
     pub fn change_password(
         &self,
         id: i64,
         hash: &str,
         old: Option<&str>,
-        ended: Which,
+        ended: Sessions,
     ) -> Result<Option<Vec<i64>>, Error> {
         self.write(|conn| {
             conn.transaction(|conn| {
@@ -80,30 +80,30 @@ impl Store {
         })
     }
 
-    /// Locks a user out and ends their sessions; their id.
+    /// Disables a user and ends their sessions; returns the user's id.
     pub fn disable_user(&self, email: &str) -> Result<i64, Error> {
         let id = self.write(|conn| {
             conn.transaction(|conn| {
                 let row = conn.query_opt(&queries::USER_DISABLE, &[&email])?;
                 let id: Option<i64> = row.map(|row| row.get(0));
-                id.map(|id| sessions::end(conn, id, Which::All).map(|_| id)).transpose()
+                id.map(|id| sessions::end(conn, id, Sessions::All).map(|_| id)).transpose()
             })
         })?;
         id.ok_or(Error::NotFound)
     }
 
-    /// Lets a user in again.
+    /// Enables a disabled user; returns the user's id.
     pub fn enable_user(&self, email: &str) -> Result<i64, Error> {
         let row = self.write(|conn| conn.query_opt(&queries::USER_ENABLE, &[&email]))?;
         row.map(|row| row.get(0)).ok_or(Error::NotFound)
     }
 
-    /// Deletes a user with everything of theirs; the sessions that ended by it.
+    /// Deletes a user and everything of theirs; returns the sessions that have ended.
     pub fn delete_user(&self, id: i64) -> Result<Vec<i64>, Error> {
         let row = self.write(|conn| {
             conn.transaction(|conn| {
                 conn.query_opt(&queries::USER_LOCK, &[&id])?;
-                // Or an account of some million contacts could never be deleted. It is one worker of the slow lane that waits.
+                // Otherwise an account of some million contacts could never be deleted. Only a worker of the slow lane waits.
                 conn.without_time_limit()?;
                 conn.query_one(&queries::USER_DELETE, &[&id])
             })

@@ -1,28 +1,28 @@
-//! The throttle's counters: attempts per subject within a quarter of an hour, in the database, so that they survive a
-//! restart and span instances.
+//! The throttle's counters: attempts per subject within 15 minutes, in the database, so that they survive a restart and span
+//! instances.
 
 use chrono::{DateTime, Utc};
 
 use super::{Error, Store, queries};
 
-/// Attempts that were taken, to be given back if they turn out to be none.
+/// Reserved attempts, refunded if the password was right.
 #[derive(Debug)]
 pub struct Reserved {
     subjects: Vec<Vec<u8>>,
     at: Vec<DateTime<Utc>>,
 }
 
-/// Whether one more attempt is allowed.
+/// Whether another attempt is allowed.
 #[derive(Debug)]
 pub enum Reservation {
-    /// It is, and it is counted.
+    /// Allowed, and counted.
     Granted(Reserved),
-    /// It is not, for so many seconds.
+    /// Not allowed for this number of seconds.
     Refused(u64),
 }
 
 impl Store {
-    /// Takes one attempt of each (subject, limit). All or none: what was taken of the others is given back.
+    /// Reserves one attempt of each (subject, limit): of all of them or, where one has none left, of none.
     pub fn reserve_attempt(&self, wanted: &[(Vec<u8>, i32)]) -> Result<Reservation, Error> {
         let mut reserved = Reserved { subjects: Vec::new(), at: Vec::new() };
         if wanted.is_empty() {
@@ -41,21 +41,19 @@ impl Store {
                 wait = wait.max(Some(seconds));
             }
         }
-        match wait {
-            None => Ok(Reservation::Granted(reserved)),
-            Some(seconds) => {
-                self.refund_attempt(&reserved)?;
-                Ok(Reservation::Refused(seconds))
-            }
-        }
+        let Some(seconds) = wait else {
+            return Ok(Reservation::Granted(reserved));
+        };
+        self.refund_attempt(&reserved)?;
+        Ok(Reservation::Refused(seconds))
     }
 
-    /// Gives attempts back.
+    /// Refunds attempts.
     pub fn refund_attempt(&self, reserved: &Reserved) -> Result<(), Error> {
         if reserved.subjects.is_empty() {
             return Ok(());
         }
-        // One by one: a statement that locked several rows could be a deadlock with one that takes them in another order.
+        // One by one: a statement that locks several rows could deadlock with one that locks them in another order.
         self.write(|conn| {
             for (subject, at) in reserved.subjects.iter().zip(&reserved.at) {
                 conn.execute(&queries::ATTEMPT_REFUND, &[subject, at])?;

@@ -1,10 +1,10 @@
-//! Brings the schema up to date. Forward only; any number of instances may start at once, and one of them does the work.
+//! Brings the schema up to date, forward only. Any number of instances may start at once, and one of them does the work.
 
 use postgres::Client;
 
 use super::{Error, Store};
 
-/// A step, from `sql/migrations`.
+/// One step, from `sql/migrations`.
 struct Migration {
     version: i32,
     name: &'static str,
@@ -14,16 +14,16 @@ struct Migration {
 const MIGRATIONS: &[Migration] =
     &[Migration { version: 1, name: "address_book", sql: include_str!("../../sql/migrations/0001_address_book.sql") }];
 
-/// Any number that no other program locks: "contactd" in ASCII.
+/// The key of the advisory lock, a number that no other program uses: "contactd" in ASCII.
 const LOCK: i64 = 0x636f_6e74_6163_7464;
 
 impl Store {
-    /// Applies what is missing, and lets the store be used.
+    /// Applies the missing steps, and lets the store be used.
     pub fn migrate(&self) -> Result<(), Error> {
         let mut client = self.connect()?;
         check_encoding(&mut client)?;
         if version(&mut client)? != latest() {
-            // Asked again under the lock: another instance may just have done it. The lock goes with the connection.
+            // Asked again under the lock: another instance may just have done it. The lock ends with the connection.
             client.execute("select pg_advisory_lock($1)", &[&LOCK])?;
             let from = version(&mut client)?;
             if from > latest() {
@@ -41,8 +41,8 @@ impl Store {
     }
 }
 
-/// A database in an encoding such as LATIN1 would refuse most of the world's names, one by one and much later.
-/// SQL_ASCII takes any bytes, and so it does.
+/// A database in an encoding such as LATIN1 would refuse most of the world's names, one by one and much later. SQL_ASCII takes
+/// any bytes.
 fn check_encoding(client: &mut Client) -> Result<(), Error> {
     let encoding: String = client.query_one("show server_encoding", &[])?.get(0);
     if matches!(encoding.as_str(), "UTF8" | "SQL_ASCII") {
@@ -59,8 +59,8 @@ fn latest() -> i32 {
 
 /// The schema's version, 0 before the first migration.
 fn version(client: &mut Client) -> Result<i32, Error> {
-    let there: bool = client.query_one("select to_regclass('schema_migrations') is not null", &[])?.get(0);
-    if !there {
+    let exists: bool = client.query_one("select to_regclass('schema_migrations') is not null", &[])?.get(0);
+    if !exists {
         return Ok(0);
     }
     Ok(client.query_one("select coalesce(max(version), 0) from schema_migrations", &[])?.get(0))

@@ -1,13 +1,14 @@
 //! The database: a pool of blocking Postgres clients, statements from `sql/queries`, and what can go wrong.
 //!
-//! Nothing here knows of HTTP or JSON. A connection is held for the length of one [`Store::read`] or [`Store::write`],
-//! never while hashing and never while a client is written to.
+//! Nothing here knows HTTP or JSON. A connection is held for one [`Store::read`] or [`Store::write`], never while a password is
+//! hashed and never while a response is written to a client.
 
 pub mod accounts;
 pub mod attempts;
 pub mod calendars;
+mod connection;
 pub mod contacts;
-mod manager;
+mod housekeeping;
 pub mod migrations;
 mod pool;
 pub mod queries;
@@ -15,20 +16,23 @@ pub mod revocations;
 pub mod sessions;
 pub mod zone;
 
-use postgres::error::{DbError, SqlState};
+use std::error::Error as _;
 
-pub use self::pool::{Conn, Options, SETTINGS, Store};
+use postgres::error::SqlState;
 
-/// What can go wrong, in the terms of whoever calls.
+pub use self::connection::{CONNECTION_SETTINGS, Connection};
+pub use self::pool::Store;
+
+/// What can go wrong, in the caller's terms.
 #[derive(Debug)]
 pub enum Error {
     /// There is no such row for this user.
     NotFound,
-    /// A constraint, by its name, would be violated.
+    /// A constraint, given by its name, would be violated.
     Conflict(String),
-    /// The database is away, too busy, or took too long: the same call may go through later.
+    /// The database is away, too busy, or took too long: the same call may succeed later.
     Unavailable(String),
-    /// Anything else: a fault of ours.
+    /// Anything else: a fault of this program.
     Internal(String),
 }
 
@@ -49,48 +53,38 @@ impl From<postgres::Error> for Error {
         if is_connection_lost(&error) {
             return Error::Unavailable(describe(&error));
         }
-        match error.as_db_error() {
-            Some(db) => from_db_error(db),
-            None => Error::Internal(describe(&error)),
+        let Some(db) = error.as_db_error() else {
+            return Error::Internal(describe(&error));
+        };
+        let cause = format!("{} ({})", db.message(), db.code().code());
+        // The classes are those of appendix A of the Postgres manual.
+        match db.code() {
+            &SqlState::UNIQUE_VIOLATION | &SqlState::FOREIGN_KEY_VIOLATION => {
+                Error::Conflict(db.constraint().unwrap_or_default().to_owned())
+            }
+            // A statement or a lock took longer than it may; or the server is read-only, as after a failover.
+            &SqlState::QUERY_CANCELED
+            | &SqlState::LOCK_NOT_AVAILABLE
+            | &SqlState::READ_ONLY_SQL_TRANSACTION
+            | &SqlState::T_R_SERIALIZATION_FAILURE
+            | &SqlState::T_R_DEADLOCK_DETECTED => Error::Unavailable(cause),
+            // 53: out of disk, memory or connections. 55: not in a state to do it, such as a database that takes no connections.
+            code if matches!(&code.code()[..2], "53" | "55") => Error::Unavailable(cause),
+            _ => Error::Internal(cause),
         }
     }
 }
 
-/// The classes are those of appendix A of the Postgres manual.
-fn from_db_error(db: &DbError) -> Error {
-    let cause = format!("{} ({})", db.message(), db.code().code());
-    match db.code() {
-        &SqlState::UNIQUE_VIOLATION | &SqlState::FOREIGN_KEY_VIOLATION => {
-            Error::Conflict(db.constraint().unwrap_or_default().to_owned())
-        }
-        // A statement or a lock took longer than it may; or the server is read-only, as after a failover.
-        &SqlState::QUERY_CANCELED
-        | &SqlState::LOCK_NOT_AVAILABLE
-        | &SqlState::READ_ONLY_SQL_TRANSACTION
-        | &SqlState::T_R_SERIALIZATION_FAILURE
-        | &SqlState::T_R_DEADLOCK_DETECTED => Error::Unavailable(cause),
-        // 53: out of disk, memory or connections; 55: not in a state to do it, such as a database that takes no connections.
-        code if matches!(&code.code()[..2], "53" | "55") => Error::Unavailable(cause),
-        _ => Error::Internal(cause),
-    }
-}
-
-/// Whether the connection is of no more use: it broke, or the server said that it ends it (57P01…57P05) or cannot take it (08).
+/// Whether the connection is of no more use: it broke, or the server says that it ends it (57P01…57P05) or cannot take it (08).
 fn is_connection_lost(error: &postgres::Error) -> bool {
-    match error.code() {
-        Some(code) => {
-            matches!(&code.code()[..2], "08") || matches!(code.code(), "57P01" | "57P02" | "57P03" | "57P04" | "57P05")
-        }
-        None => {
-            use std::error::Error as _;
-            error.is_closed() || error.source().is_some_and(|source| source.is::<std::io::Error>())
-        }
+    match error.code().map(SqlState::code) {
+        Some(code) => code.starts_with("08") || matches!(code, "57P01" | "57P02" | "57P03" | "57P04" | "57P05"),
+        None => error.is_closed() || error.source().is_some_and(|source| source.is::<std::io::Error>()),
     }
 }
 
 /// The error with its causes: postgres prints only the outermost, "db error".
 fn describe(error: &postgres::Error) -> String {
-    use std::error::Error as _;
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -1,8 +1,8 @@
-//! Every statement of the program, by name, from `sql/queries`. A statement is prepared once per connection.
+//! Every statement of the program by its name, from `sql/queries`. A statement is prepared once per connection.
 
 /// A statement.
 pub struct Query {
-    /// Its place in the list of each connection's prepared statements.
+    /// Its place in each connection's list of prepared statements.
     pub(super) slot: usize,
     /// Its file below `sql/queries`.
     pub file: &'static str,
@@ -13,11 +13,11 @@ pub struct Query {
 macro_rules! queries {
     ($($name:ident = $file:literal),* $(,)?) => {
         #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
-        enum Slot { $($name),* }
+        enum Slots { $($name),* }
         $(
             #[doc = concat!("`sql/queries/", $file, "`")]
             pub static $name: Query = Query {
-                slot: Slot::$name as usize,
+                slot: Slots::$name as usize,
                 file: $file,
                 sql: include_str!(concat!("../../sql/queries/", $file)),
             };

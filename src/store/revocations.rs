@@ -1,22 +1,24 @@
-//! Sessions that ended lately, in memory: access tokens are checked against them without a round trip.
+//! The sessions that ended lately, in memory: access tokens are checked against them without a round trip.
 //!
-//! What ends here is here at once; what ends on another instance comes with the next [`Revocations::refresh`], twice a second.
-//! If refreshing fails for long, the list is brought up to date before the next token counts: a database that lost its
-//! connection to whoever refreshes must not keep dead tokens alive.
+//! A session that this instance ends is listed at once. One that another instance ends comes with the next
+//! [`Revocations::refresh`], twice a second. If refreshing fails for long, the list is brought up to date before the next token
+//! is accepted: housekeeping that has lost its connection must not keep ended sessions alive.
 
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
+
+use parking_lot::RwLock;
 
 use super::{Error, Store, queries};
 
-/// An access token lives 15 minutes, plus the leeway for clocks, plus a margin.
+/// How long an ended session is listed: longer than any access token is valid, which `security::token` asserts.
 pub const KEPT: Duration = Duration::from_secs(16 * 60);
 
-/// A list older than this is not trusted. Above the second that others may take to notice, below what anybody would.
+/// A list older than this is not trusted. Two refreshes may fail before it is.
 const STALE: Duration = Duration::from_secs(2);
 
-/// What a refresh asks for again, for rows become visible only when they are committed: twice the longest statement.
+/// How far a refresh looks back beyond the one before, since a row becomes visible only when it is committed: twice the time
+/// that the longest statement may take.
 const OVERLAP: Duration = Duration::from_secs(20);
 
 #[derive(Default)]
@@ -32,36 +34,31 @@ pub struct Revocations(RwLock<List>);
 impl Revocations {
     /// Whether this session has ended.
     pub fn holds(&self, store: &Store, session: i64) -> Result<bool, Error> {
-        {
-            let list = self.0.read().unwrap_or_else(PoisonError::into_inner);
-            if list.ended.contains_key(&session) {
-                return Ok(true);
-            }
-            if list.refreshed.is_some_and(|at| at.elapsed() < STALE) {
-                return Ok(false);
-            }
+        let list = self.0.read();
+        if list.ended.contains_key(&session) {
+            return Ok(true);
         }
+        if list.refreshed.is_some_and(|at| at.elapsed() < STALE) {
+            return Ok(false);
+        }
+        drop(list);
         self.refresh(store)?;
-        let list = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(list.ended.contains_key(&session))
+        Ok(self.0.read().ended.contains_key(&session))
     }
 
     /// Adds sessions that this instance has just ended.
     pub fn add(&self, sessions: impl IntoIterator<Item = i64>) {
         let now = Instant::now();
-        let mut list = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut list = self.0.write();
         list.ended.extend(sessions.into_iter().map(|session| (session, now)));
     }
 
-    /// Asks the database for what ended since the last time, and forgets what every access token has outlived.
+    /// Asks the database which sessions have ended since the last time, and forgets those whose access tokens have expired.
     pub fn refresh(&self, store: &Store) -> Result<(), Error> {
         let asked = Instant::now();
-        let since = match self.0.read().unwrap_or_else(PoisonError::into_inner).refreshed {
-            Some(at) => (at.elapsed() + OVERLAP).min(KEPT),
-            None => KEPT,
-        };
+        let since = self.0.read().refreshed.map_or(KEPT, |at| (at.elapsed() + OVERLAP).min(KEPT));
         let rows = store.read(|conn| conn.query(&queries::SESSION_REVOKED, &[&since.as_secs_f64()]))?;
-        let mut list = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut list = self.0.write();
         for row in rows {
             list.ended.entry(row.get(0)).or_insert(asked);
         }

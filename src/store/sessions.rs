@@ -1,23 +1,23 @@
-//! Sessions: one row a login. A refresh token is a signed (session, generation), so the table holds no secret.
+//! Sessions: one row per login. A refresh token is a signed (session, generation), so the table holds no secret.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::accounts::Credentials;
-use super::{Conn, Error, Store, queries};
+use super::{Connection, Error, Store, queries};
 
-/// A session lives at most so many days after its login, whatever is refreshed.
-pub const DAYS_AT_MOST: i32 = 30;
-/// A session ends after so many days without a refresh: the life of a refresh token.
-pub const DAYS_UNUSED: i32 = 7;
-/// The previous generation gets the same successor for so many seconds: a lost reply, two tabs.
-const GRACE_SECONDS: f64 = 10.0;
+/// How long a session lives after its login, however often it is refreshed.
+pub const LIFETIME: TimeDelta = TimeDelta::days(30);
+/// How long a session lives without a refresh: the lifetime of a refresh token.
+pub const UNUSED_AT_MOST: TimeDelta = TimeDelta::days(7);
+/// How long the previous refresh token still gets the same successor: a reply may be lost, two tabs may refresh at once.
+const GRACE: TimeDelta = TimeDelta::seconds(10);
 
 /// A session that tokens are made for.
 #[derive(Debug, Clone, Copy)]
 pub struct Session {
     /// Its id, the tokens' `sid`.
     pub id: i64,
-    /// The refresh token that counts.
+    /// The generation of the refresh token that is valid now.
     pub generation: i32,
     /// The login.
     pub created_at: DateTime<Utc>,
@@ -32,15 +32,15 @@ pub struct Listed {
     pub created_at: DateTime<Utc>,
     /// The last refresh.
     pub last_used_at: DateTime<Utc>,
-    /// What logged in.
+    /// The client that logged in.
     pub user_agent: Option<String>,
-    /// From where.
+    /// The address that it logged in from.
     pub ip: Option<String>,
 }
 
 /// Which of a user's sessions end.
 #[derive(Debug, Clone, Copy)]
-pub enum Which {
+pub enum Sessions {
     /// This one.
     One(i64),
     /// All of them.
@@ -50,8 +50,8 @@ pub enum Which {
 }
 
 impl Store {
-    /// Begins a session of whoever knows the password. [`Error::NotFound`] where these credentials count no more: the user
-    /// is gone or disabled, or has another password since.
+    /// Begins a session for a user whose password was right. [`Error::NotFound`] if these credentials are no longer valid: the
+    /// user is gone or disabled, or has changed the password since.
     pub fn begin_session(
         &self,
         known: &Credentials,
@@ -65,10 +65,11 @@ impl Store {
         Ok(Session { id: row.get(0), generation: row.get(1), created_at: row.get(2) })
     }
 
-    /// The next generation, for the refresh token of `generation`. [`Error::NotFound`] when that counts no more.
+    /// The next generation, for the refresh token of `generation`. [`Error::NotFound`] if that token is no longer valid.
     pub fn rotate_session(&self, user: i64, session: i64, generation: i32) -> Result<Session, Error> {
         let row = self.write(|conn| {
-            conn.query_opt(&queries::SESSION_ROTATE, &[&user, &session, &generation, &GRACE_SECONDS, &DAYS_AT_MOST])
+            let (grace, lifetime) = (GRACE.as_seconds_f64(), LIFETIME.as_seconds_f64());
+            conn.query_opt(&queries::SESSION_ROTATE, &[&user, &session, &generation, &grace, &lifetime])
         })?;
         let row = row.ok_or(Error::NotFound)?;
         Ok(Session { id: session, generation: row.get(0), created_at: row.get(1) })
@@ -76,7 +77,8 @@ impl Store {
 
     /// A user's sessions.
     pub fn sessions(&self, user: i64) -> Result<Vec<Listed>, Error> {
-        let rows = self.read(|conn| conn.query(&queries::SESSION_LIST, &[&user, &DAYS_AT_MOST, &DAYS_UNUSED]))?;
+        let (lifetime, unused) = (LIFETIME.as_seconds_f64(), UNUSED_AT_MOST.as_seconds_f64());
+        let rows = self.read(|conn| conn.query(&queries::SESSION_LIST, &[&user, &lifetime, &unused]))?;
         let listed = |row: &postgres::Row| Listed {
             id: row.get(0),
             created_at: row.get(1),
@@ -87,33 +89,18 @@ impl Store {
         Ok(rows.iter().map(listed).collect())
     }
 
-    /// Ends sessions; those that were there to end.
-    pub fn end_sessions(&self, user: i64, which: Which) -> Result<Vec<i64>, Error> {
+    /// Ends sessions of a user; returns those that have ended.
+    pub fn end_sessions(&self, user: i64, which: Sessions) -> Result<Vec<i64>, Error> {
         self.write(|conn| end(conn, user, which))
-    }
-
-    /// Forgets what has no more use: old sessions, revocations, attempts.
-    pub fn purge(&self) -> Result<(), Error> {
-        let kept = super::revocations::KEPT.as_secs_f64();
-        self.write(|conn| {
-            conn.execute(&queries::SESSION_PURGE, &[&DAYS_AT_MOST, &DAYS_UNUSED, &kept])?;
-            conn.execute(&queries::ATTEMPT_PURGE, &[])
-        })?;
-        Ok(())
-    }
-
-    /// A round trip.
-    pub fn ping(&self) -> Result<(), Error> {
-        self.read(|conn| conn.query_one(&queries::PING, &[])).map(drop)
     }
 }
 
-/// Ends sessions, maybe within a transaction; those that were there to end.
-pub(super) fn end(conn: &mut Conn, user: i64, which: Which) -> Result<Vec<i64>, postgres::Error> {
+/// Ends sessions of a user, maybe within a transaction; returns those that have ended.
+pub(super) fn end(conn: &mut Connection, user: i64, which: Sessions) -> Result<Vec<i64>, postgres::Error> {
     let (one, spared) = match which {
-        Which::One(id) => (Some(id), None),
-        Which::All => (None, None),
-        Which::Others(id) => (None, Some(id)),
+        Sessions::One(id) => (Some(id), None),
+        Sessions::All => (None, None),
+        Sessions::Others(id) => (None, Some(id)),
     };
     let rows = conn.query(&queries::SESSION_END, &[&user, &one, &spared])?;
     Ok(rows.iter().map(|row| row.get(0)).collect())

@@ -1,20 +1,20 @@
-//! The date in the set time zone. Postgres knows the zones, so it is asked, once a day and not once a request.
+//! The date in the configured time zone. Postgres knows the zones, so it is asked, but only once a minute at most.
 
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use chrono::NaiveDate;
+use parking_lot::Mutex;
 
 use super::{Error, Store, queries};
 
-/// Today in one time zone, remembered until the day ends there.
+/// Today in one time zone, remembered for a while, and never beyond the end of the day.
 pub struct Today {
     zone: String,
     known: Mutex<Option<(NaiveDate, Instant)>>,
 }
 
-/// Asked again after so long even within a day, so that a clock that is set, or a zone that changes, is noticed.
-const AT_MOST: Duration = Duration::from_secs(60);
+/// How long the answer is remembered, so that a clock that is set, or a zone that changes, is noticed.
+const REMEMBERED: Duration = Duration::from_secs(60);
 
 impl Today {
     /// In the zone of this name, as Postgres knows it.
@@ -24,7 +24,7 @@ impl Today {
 
     /// The date.
     pub fn get(&self, store: &Store) -> Result<NaiveDate, Error> {
-        if let Some((today, until)) = *self.lock()
+        if let Some((today, until)) = *self.known.lock()
             && Instant::now() < until
         {
             return Ok(today);
@@ -32,12 +32,8 @@ impl Today {
         let asked = Instant::now();
         let row = store.read(|conn| conn.query_one(&queries::TODAY, &[&self.zone]))?;
         let (today, ends_in): (NaiveDate, f64) = (row.get(0), row.get(1));
-        let until = asked + Duration::try_from_secs_f64(ends_in).unwrap_or_default().min(AT_MOST);
-        *self.lock() = Some((today, until));
+        let until = asked + Duration::try_from_secs_f64(ends_in).unwrap_or_default().min(REMEMBERED);
+        *self.known.lock() = Some((today, until));
         Ok(today)
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<(NaiveDate, Instant)>> {
-        self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

@@ -1,22 +1,22 @@
-//! File descriptors: how many the system gives the program, and how many connections fit into them.
+//! File descriptors: how many the system allows the program, and how many connections that leaves room for.
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// The listener, the standard streams and the like, with room for a file that is read meanwhile.
+/// The listener, the standard streams and the like, with room for a file that is being read.
 const OWN: usize = 16;
-/// A connection to the database: its socket, and what the runtime inside the postgres crate polls it with.
+/// A connection to the database: its socket, and those that the runtime inside the postgres crate polls it with.
 const DATABASE: usize = 4;
-/// Clients that are turned away stay for a moment, to read why. Beyond these they are closed at once.
+/// Clients that are turned away stay connected for a moment, to read why. Further ones are closed at once.
 const TURNED_AWAY: usize = 128;
 
-/// How many connections of the `wanted` ones there may be beside a pool of so many connections to the database. A client
-/// beyond them gets a 503; without descriptors it would get nothing, nor would the database be reached.
+/// How many of the `wanted` client connections fit beside `database_connections`. A client beyond them gets a 503; if there
+/// were no descriptors left it would get nothing, and the database could not be reached either.
 ///
-/// Raises the soft limit as far as that takes: shells set it to 1,024 for the sake of programs that call `select`.
-pub fn connections(wanted: usize, pool: usize) -> usize {
-    let needed = wanted + TURNED_AWAY + OWN + pool * DATABASE;
+/// Raises the soft limit as far as needed: shells set it to 1,024 for the sake of programs that call `select`.
+pub fn connections(wanted: usize, database_connections: usize) -> usize {
+    let needed = wanted + TURNED_AWAY + OWN + database_connections * DATABASE;
     let allowed = raise(u64::try_from(needed).unwrap_or(u64::MAX));
-    let fitting = fitting(pool, usize::try_from(allowed).unwrap_or(usize::MAX));
+    let fitting = fitting(database_connections, usize::try_from(allowed).unwrap_or(usize::MAX));
     if fitting < wanted {
         log::warn!(
             "MAX_CONNECTIONS is {fitting}, not {wanted}: the system allows {allowed} file descriptors (ulimit -n)"
@@ -25,12 +25,12 @@ pub fn connections(wanted: usize, pool: usize) -> usize {
     fitting.min(wanted)
 }
 
-fn fitting(pool: usize, allowed: usize) -> usize {
-    let room = allowed.saturating_sub(OWN + pool * DATABASE);
+fn fitting(database_connections: usize, allowed: usize) -> usize {
+    let room = allowed.saturating_sub(OWN + database_connections * DATABASE);
     room.saturating_sub(TURNED_AWAY.min(room / 4)).max(1)
 }
 
-/// The soft limit, after it was raised to `needed` as far as the hard limit lets it.
+/// Raises the soft limit to `needed`, as far as the hard limit allows, and returns it.
 fn raise(needed: u64) -> u64 {
     let mut limit = getrlimit(Resource::Nofile);
     let (current, hard) = (limit.current.unwrap_or(u64::MAX), limit.maximum);
@@ -56,9 +56,9 @@ mod tests {
         assert_eq!(fitting(7, 1024), 1024 - TURNED_AWAY - OWN - 7 * DATABASE);
         assert_eq!(fitting(7, 128), 63);
         for allowed in 0..2000 {
-            for pool in [1, 7, 500] {
-                assert!(fitting(pool, allowed) >= 1);
-                assert!(fitting(pool, allowed) <= allowed.max(1));
+            for database_connections in [1, 7, 500] {
+                assert!(fitting(database_connections, allowed) >= 1);
+                assert!(fitting(database_connections, allowed) <= allowed.max(1));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The log: a line an event on standard error, with the time and the level.
+//! The log: one line per event on standard error, with the time and the level.
 
 use std::io::Write;
 
@@ -13,13 +13,14 @@ impl Log for Stderr {
     }
 
     fn log(&self, record: &Record<'_>) {
-        // tokio-postgres tells every statement at debug, with the people's data in it.
-        let theirs = record.target().starts_with("tokio_postgres") || record.target().starts_with("postgres");
-        if !self.enabled(record.metadata()) || theirs && record.level() > log::Level::Info {
+        // tokio-postgres logs every statement at debug, with people's data in it.
+        let is_postgres = ["postgres", "tokio_postgres"].iter().any(|name| record.target().starts_with(name));
+        if !self.enabled(record.metadata()) || is_postgres && record.level() > log::Level::Info {
             return;
         }
+        #[expect(clippy::disallowed_methods)] // a log tells the real time
         let time = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
-        // Whatever a client sent stays on its line.
+        // What a client sent must not begin a line of its own.
         let text = record.args().to_string().replace(|c: char| c.is_control(), " ");
         let line = format!("{time} {:5} {text}\n", record.level());
         let _ = std::io::stderr().lock().write_all(line.as_bytes());
@@ -28,7 +29,7 @@ impl Log for Stderr {
     fn flush(&self) {}
 }
 
-/// Begins logging.
+/// Starts logging.
 pub fn start(level: LevelFilter) {
     if log::set_logger(&Stderr).is_ok() {
         log::set_max_level(level);

@@ -1,4 +1,4 @@
-//! What the program and the operating system have with each other: the log, memory, file descriptors.
+//! The program and the operating system: the log, memory, file descriptors.
 
 pub mod descriptors;
 pub mod log;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use contactd::store::{Options, Store};
+use contactd::store::Store;
 
 use crate::sessions::{at, is_alive, refresh, two_instances};
 use crate::support::client::Client;
@@ -127,7 +127,7 @@ fn what_has_no_more_use_is_forgotten_and_nothing_else() {
                ('young', array[now() - interval '1 hour', now() - interval '14 minutes'], true);",
         )
         .unwrap();
-    let store = Store::new(&Options { database: database.url().parse().unwrap(), size: 1 });
+    let store = Store::new(database.url().parse().unwrap(), 1);
     store.migrate().unwrap();
     store.purge().unwrap();
     let mut left =

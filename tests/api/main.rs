@@ -1,4 +1,6 @@
 //! The contract, row by row, through a real socket against a real Postgres.
+// The tests compare with the real time, and a story of a dozen requests is best read in one piece.
+#![allow(clippy::disallowed_methods, clippy::too_many_lines)]
 
 #[path = "../support/mod.rs"]
 mod support;

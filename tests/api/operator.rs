@@ -113,7 +113,7 @@ fn what_cannot_be_done_is_said_in_a_line_with_exit_code_1_or_2() {
             &["add", "IVAN@example.com"][..],
             "123456\n",
             1,
-            "there is a user ivan@example.com already",
+            "there is already a user ivan@example.com",
         ),
         (vec![url.clone()], &["passwd", "nobody@example.com"], "123456\n", 1, "there is no user nobody@example.com"),
         (vec![url.clone()], &["disable", "nobody@example.com"], "", 1, "there is no user nobody@example.com"),
@@ -123,10 +123,10 @@ fn what_cannot_be_done_is_said_in_a_line_with_exit_code_1_or_2() {
         (vec![url.clone(), list], &["passwd", "ivan@example.com"], "PASSWORD\n", 1, "refused"),
         (vec![away], &["disable", "ivan@example.com"], "", 1, "onnect"),
         (vec![], &["disable", "ivan@example.com"], "", 2, "DATABASE_URL is not set"),
-        (vec![url.clone()], &["add", "no address"], "123456\n", 2, "`no address` is no e-mail address"),
+        (vec![url.clone()], &["add", "no address"], "123456\n", 2, "`no address` is not an e-mail address"),
         (vec![url.clone()], &["add", "x@example.com", "hunter22"], "", 2, "ask for the password"),
-        (vec![url.clone()], &["rename", "x@example.com"], "", 2, "is no command"),
-        (vec![url], &["add"], "", 2, "is no command"),
+        (vec![url.clone()], &["rename", "x@example.com"], "", 2, "is not a command"),
+        (vec![url], &["add"], "", 2, "is not a command"),
     ] {
         let (got, said) = outcome(&user_with(&settings, words, input));
         assert_eq!(got, code, "{words:?}: {said}");
@@ -192,7 +192,7 @@ fn a_password_typed_at_a_terminal_is_not_shown_and_asked_for_twice() {
     let (mut terminal, mut child) = at_a_terminal(&database, &["add", "ivan@example.com"]);
     let said = type_hidden(&mut terminal, &mut child, &["hunter22", "hunter22"]);
     assert!(child.wait().unwrap().success(), "{said}");
-    assert!(said.contains("Password: |") && said.contains("Once more: |"), "{said}");
+    assert!(said.contains("Password: |") && said.contains("Repeat the password: |"), "{said}");
     assert!(shows_what_is_typed(&terminal), "the terminal is left as it was");
     assert_eq!(shown(terminal), "");
     server.client().login("ivan@example.com", "hunter22");

@@ -1,6 +1,6 @@
 //! Nothing secret is kept, told or logged.
 
-use contactd::config::Values;
+use contactd::config::{JwtSecret, Values};
 use contactd::domain::hex;
 use contactd::domain::user::{Login, Password};
 use contactd::security::token::Keys;
@@ -225,8 +225,9 @@ fn debug_output_holds_nothing_secret() {
     ];
     let values = Values::new(given.map(|(name, value)| (name.to_owned(), value)));
     let login = Login { email: "x@example.com".to_owned(), password: Password::new(&secret) };
-    let keys = Keys::new(secret.as_bytes(), Some(secret.as_bytes())).unwrap();
-    let text = format!("{:?} {login:?} {keys:?}", values.config().unwrap());
+    let long = JwtSecret::new(secret.as_bytes()).unwrap();
+    let keys = Keys::new(&long, Some(&long));
+    let text = format!("{:?} {login:?} {keys:?} {long:?}", values.config().unwrap());
     assert!(text.contains("127.0.0.1") && text.contains("x@example.com"), "{text}");
     let as_list = format!("{:?}", secret.as_bytes());
     for told in [secret.as_str(), as_list.trim_matches(['[', ']'])] {

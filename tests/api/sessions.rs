@@ -1,6 +1,7 @@
 //! Sessions and their refresh tokens, on two instances over one database.
 
 use chrono::{TimeDelta, Utc};
+use contactd::config::JwtSecret;
 use contactd::security::token::Keys;
 use serde_json::{Value, json};
 
@@ -152,7 +153,7 @@ fn a_session_lives_seven_days_without_a_refresh_and_thirty_in_all() {
     assert_eq!((listed.as_array().unwrap().len(), &listed[0]["current"]), (1, &json!(true)));
 
     // Seven days after the last refresh its token is over, however young the session.
-    let keys = Keys::new(secret.as_bytes(), None).unwrap();
+    let keys = Keys::new(&JwtSecret::new(secret.as_bytes()).unwrap(), None);
     let fresh = server.client().login("ivan@example.com", "123456");
     let mine = claims(fresh.refresh_token.as_deref().unwrap());
     let issued = |age: TimeDelta| {

@@ -2,6 +2,7 @@
 
 use contactd::api::endpoint::{Operation, Route};
 use contactd::api::routes::routes;
+use contactd::config::Values;
 use contactd::http::Method;
 
 use crate::support::client::{Client, Request};
@@ -33,7 +34,8 @@ pub fn with_parameter(path: &str, value: &str) -> String {
 
 /// What a route takes and gives, under the default settings.
 pub fn operation(route: &Route) -> Operation {
-    route.operation(contactd::config::PASSWORD_MIN_LENGTH)
+    let (password_min, _) = Values::new([]).new_password().expect("the default fits");
+    route.operation(password_min)
 }
 
 /// Whether the path has a parameter.

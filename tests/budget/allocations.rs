@@ -24,13 +24,16 @@ thread_local! {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.with(|count| count.set(count.get() + 1));
+        // SAFETY: as the caller promises.
         unsafe { System.alloc(layout) }
     }
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promises.
         unsafe { System.dealloc(block, layout) }
     }
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         COUNT.with(|count| count.set(count.get() + 1));
+        // SAFETY: as the caller promises.
         unsafe { System.realloc(block, layout, size) }
     }
 }
@@ -47,7 +50,7 @@ fn a_point_read_allocates_no_more_than_its_budget() {
     let id = user.new_contact(&json!({ "first_name": "Іван", "last_name": "Франко", "birthday": "1990-05-17" }));
 
     let settings = [("DATABASE_URL".to_owned(), database.url()), ("JWT_SECRET".to_owned(), secret)];
-    let app = App::new(&Values::new(settings).config().expect("right settings")).expect("an app");
+    let app = App::new(&Values::new(settings).config().expect("right settings"));
     app.context.store.migrate().expect("the database is there");
     let token = user.token.expect("a token");
     let head = format!("GET /api/contacts/{id} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n\r\n");

@@ -57,13 +57,8 @@ fn each_setting_is_checked_before_anything_else_happens() {
         ("SLOW_WORKERS", "1000"),
         ("WRITE_WORKERS", "0"),
         ("MAX_CONNECTIONS", "0"),
-        ("HEAD_TIMEOUT", "0"),
-        ("BODY_TIMEOUT", "x"),
+        ("IDLE_TIMEOUT", "0"),
         ("IDLE_TIMEOUT", "99999"),
-        ("WRITE_TIMEOUT", ""),
-        ("MAX_HEAD_BYTES", "10"),
-        ("MAX_HEADERS", "1"),
-        ("BODIES_IN_FLIGHT", "1"),
         ("DRAIN_TIMEOUT", "soon"),
     ];
     // Empty counts as not set, so it is wrong only where there is no default.

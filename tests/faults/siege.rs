@@ -129,6 +129,7 @@ impl Siege {
 
     /// Runs the attack. The process must be the same after it, a normal client answered in time meanwhile, and what the
     /// attack took given back. Returns the most memory that it took, in KiB.
+    #[allow(clippy::print_stdout)] // what it cost, for `--nocapture`
     pub fn withstands(&self, what: &str, attack: impl FnOnce()) -> u64 {
         let before = self.rest();
         let over = AtomicBool::new(false);

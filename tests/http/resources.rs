@@ -1,6 +1,8 @@
 //! Faults 1 to 6, by what they take of the process: threads, descriptors, memory. These tests run one at a time, for
 //! they measure the process that they share.
 
+#![allow(clippy::disallowed_methods)] // one of the tests runs this program again, as a server
+
 #[path = "support.rs"]
 mod support;
 

@@ -1,6 +1,6 @@
 -- A user's sessions, the last used first.
--- $1 user, $2 days that a session lives at most, $3 days that it lives unused. Index: sessions_pkey.
+-- $1 user, $2 seconds that a session lives at most, $3 seconds that it lives unused. Index: sessions_pkey.
 select id, created_at, last_used_at, user_agent, ip
 from sessions
-where user_id = $1 and created_at > now() - make_interval(days => $2) and last_used_at > now() - make_interval(days => $3)
+where user_id = $1 and created_at > now() - make_interval(secs => $2) and last_used_at > now() - make_interval(secs => $3)
 order by last_used_at desc, id desc

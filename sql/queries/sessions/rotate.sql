@@ -1,6 +1,6 @@
 -- The next generation of a session, asked for with a refresh token. The row's lock puts refreshes of one session in order:
 -- the first raises the generation, the others find it raised and, within the grace, get that same one.
--- $1 user, $2 session, $3 the token's generation, $4 seconds of grace for the one before, $5 days that a session lives at most.
+-- $1 user, $2 session, $3 the token's generation, $4 seconds of grace for the one before, $5 seconds that a session lives at most.
 -- No row where the session is gone, too old, or the token older than that. Index: sessions_pkey.
 update sessions as s
 set generation = case when s.generation = $3 then s.generation + 1 else s.generation end,
@@ -8,6 +8,6 @@ set generation = case when s.generation = $3 then s.generation + 1 else s.genera
   last_used_at = now()
 from users as u
 where s.user_id = $1 and s.id = $2 and u.id = $1 and u.disabled_at is null
-  and s.created_at > now() - make_interval(days => $5)
+  and s.created_at > now() - make_interval(secs => $5)
   and (s.generation = $3 or (s.generation = $3 + 1 and s.rotated_at > now() - make_interval(secs => $4)))
 returning s.generation, s.created_at

@@ -1,6 +1,6 @@
 //! Signing up, in and out, and the sessions in between.
 
-use chrono::{DateTime, Days, Utc};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ use crate::security::password;
 use crate::security::throttle::Subject;
 use crate::store;
 use crate::store::accounts::Credentials;
-use crate::store::sessions::{DAYS_AT_MOST, Session, Which};
+use crate::store::sessions::{self, Session, Sessions};
 
 impl FromFields for Signup {
     fn from_fields(fields: &mut Fields<'_>, cx: &FieldContext<'_>) -> Option<Signup> {
@@ -183,7 +183,7 @@ fn begin_session(
 
 fn pair(cx: &Context, user: i64, session: Session) -> Answer<200, TokenPair> {
     let now = cx.now();
-    let ends = session.created_at.checked_add_days(Days::new(u64::from(DAYS_AT_MOST.unsigned_abs()))).unwrap_or(now);
+    let ends = session.created_at + sessions::LIFETIME;
     let answer = Answer::json(&json!({
         "access_token": cx.keys.issue_access(user, session.id, now),
         "refresh_token": cx.keys.issue_refresh(user, session.id, session.generation, now, ends),
@@ -200,7 +200,7 @@ pub fn refresh(
 ) -> Result<Answer<200, TokenPair>, Error> {
     let token = token.ok_or(Error::Unauthorized("Send the refresh token: Authorization: Bearer …"))?;
     let refresh = cx.keys.verify_refresh(&token, cx.now()).map_err(|error| {
-        log::debug!("{} refresh token refused: {error}", client.request_id);
+        log::debug!("{} refresh token refused: {error:?}", client.request_id);
         audit("refresh-failed", None, &client);
         DEAD_REFRESH
     })?;
@@ -212,7 +212,7 @@ pub fn refresh(
         // A genuine token that counts no more was used by two: one of them stole it. Which one cannot be told, so the
         // session ends for both. Where the session had ended already, this finds nothing to end.
         Err(store::Error::NotFound) => {
-            let ended = end_sessions(cx, refresh.user, Which::One(refresh.session))?;
+            let ended = end_sessions(cx, refresh.user, Sessions::One(refresh.session))?;
             let event = if ended.is_empty() { "refresh-failed" } else { "refresh-token-reused" };
             audit(event, Some(refresh.user), &client);
             Err(DEAD_REFRESH)
@@ -236,7 +236,7 @@ pub fn logout(
     caller: &Caller,
     (Query(query), client): (Query<LogoutQuery>, Client),
 ) -> Result<NoContent, Error> {
-    let which = if query.everywhere { Which::All } else { Which::One(caller.session) };
+    let which = if query.everywhere { Sessions::All } else { Sessions::One(caller.session) };
     end_sessions(cx, caller.user, which)?;
     audit(if query.everywhere { "logout-everywhere" } else { "logout" }, Some(caller.user), &client);
     Ok(NoContent)
@@ -261,7 +261,7 @@ pub fn end_session(
     caller: &Caller,
     (Path(Id(id)), client): (Path<Id>, Client),
 ) -> Result<NoContent, Error> {
-    if end_sessions(cx, caller.user, Which::One(id))?.is_empty() {
+    if end_sessions(cx, caller.user, Sessions::One(id))?.is_empty() {
         return Err(Error::NotFound("There is no such session."));
     }
     audit("session-ended", Some(caller.user), &client);

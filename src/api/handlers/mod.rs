@@ -31,7 +31,7 @@ mod path {
 }
 
 /// Ends sessions for good: in the database for all instances, and here at once.
-fn end_sessions(cx: &Context, user: i64, which: crate::store::sessions::Which) -> Result<Vec<i64>, Error> {
+fn end_sessions(cx: &Context, user: i64, which: crate::store::sessions::Sessions) -> Result<Vec<i64>, Error> {
     let ended = cx.store.end_sessions(user, which)?;
     cx.revocations.add(ended.iter().copied());
     Ok(ended)

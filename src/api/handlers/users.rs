@@ -11,7 +11,7 @@ use crate::api::problem::Error;
 use crate::domain::fields::Fields;
 use crate::domain::user::{ChangePassword, DeleteAccount, Rename};
 use crate::security::password;
-use crate::store::sessions::Which;
+use crate::store::sessions::Sessions;
 
 impl FromFields for Rename {
     fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<Rename> {
@@ -68,7 +68,7 @@ pub fn change_password(
 ) -> Result<NoContent, Error> {
     let old = confirm_password(cx, caller, &change.current, &client)?;
     let new = password::hash(change.new.reveal());
-    let others = Which::Others(caller.session);
+    let others = Sessions::Others(caller.session);
     let changed = cx.store.change_password(caller.user, &new, Some(&old), others)?;
     cx.revocations.add(
         changed
