@@ -147,7 +147,7 @@ pub fn user(store: &Store, action: UserAction, email: &str, rule: &rules::Passwo
             let changed = store.change_password(user, &hash, None, Sessions::All);
             changed.and_then(|ended| ended.ok_or(store::Error::NotFound)).map_err(said)?;
             forget_failures(store, email).map_err(said)?;
-            println!("set the password of user {user} {email} and ended their sessions");
+            println!("changed the password of user {user} {email} and ended their sessions");
         }
         UserAction::Disable => {
             let user = store.disable_user(email).map_err(said)?;

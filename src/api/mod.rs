@@ -1,5 +1,21 @@
 //! One request from plain values to a plain response: the table of routes, what is done for each row, and what happens
 //! around it.
+//!
+//! A module uses only modules below it:
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`setup`] | puts the parts together |
+//! | [`edge`] | tiny_http's requests and responses ⇄ ours |
+//! | [`app`] | the straight line that every request goes |
+//! | [`routes`] | THE table: every endpoint is a row of it |
+//! | [`handlers`] | what is done for each row |
+//! | [`openapi`] | the table → OpenAPI 3.1 |
+//! | [`router`] | method and path → a row |
+//! | [`middleware`] | request id, bearer token, CORS, access log |
+//! | [`endpoint`] | what a row is: typed input in, typed reply out |
+//! | [`context`] | what handlers share |
+//! | [`problem`] | every error → status → problem+json |
 
 pub mod app;
 pub mod context;
