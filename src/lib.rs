@@ -7,30 +7,30 @@
 //! | module | what it is |
 //! |---|---|
 //! | `main.rs`, `command.rs` | environment and command line → `Config` → `App` → server; signals and exit codes |
-//! | [`lanes`] | the lanes of workers, the drain |
+//! | [`lanes`] | the lanes of workers |
 //! | [`api`] | one request from plain values to a plain response |
 //! | [`formats`] | contacts as vCard, CSV and JSON files, birthdays as iCalendar |
 //! | [`security`] | tokens, passwords, what failed attempts are counted against |
 //! | [`store`] | the pool, the statements, the migrations |
 //! | [`domain`] | contacts, users, pages, birthdays: parsed once, valid after |
-//! | [`http`] | requests and responses as plain values |
+//! | [`http`] | the engine: sockets, threads, requests and responses |
 //! | [`config`] | the settings |
 //! | [`system`] | the log, memory, file descriptors |
 //!
 //! # One request's walk
 //!
-//! `GET /api/contacts/7` arrives on a socket. A thread of that connection's own, inside the patched tiny_http, reads the
-//! whole head and body, within limits and deadlines, and queues the request; so no worker ever waits for a client. A
-//! [`lanes`] worker takes it. [`api::edge`] views it as an [`http::Request`]. [`api::app::App::handle`] gives it an id, finds its row
-//! through [`api::router`], and, since the row is guarded, has [`api::middleware`] check the access token: signature, claims, and the
-//! list of sessions that ended lately, all without I/O. The row's closure, made in [`api::endpoint`], reads the typed input (the
-//! `7` must be a positive integer; all faults are told at once) and calls `handlers::contacts::one`. That asks [`store`],
-//! which takes a connection from the pool, runs the prepared `sql/queries/contacts/by_id.sql` for *this user* and that id,
-//! and gives the connection back. The row is serialized straight to JSON. An error of any layer becomes a status in
-//! [`api::problem`], and nowhere else. [`api::middleware`] adds the headers that every answer has, and [`api::edge`] writes the response:
-//! one `send`, by the worker, which never waits for the client either.
-//!
-//! Passwords are hashed, files imported and exported on the slow lane, so a flood of logins does not slow a read.
+//! 1. `GET /api/contacts/7` arrives on a connection that the poll thread watches with epoll: `http/poller.rs: run` wakes up.
+//! 2. `http/reading.rs: read_now` reads it with one `recv`, and as all of it is there, no thread has to wait for the client.
+//! 3. `http/queue.rs: push` queues it, and wakes a worker if one sleeps.
+//! 4. A worker of the read lane (`lanes.rs: start`) takes it; writes, hashing and files it would pass on to other threads.
+//! 5. `api/app.rs: handle` gives it an id and calls the steps that follow, in their order.
+//! 6. `api/router.rs: find` finds its row in the table of `api/routes.rs`, whose handler is `contacts::one`.
+//! 7. `api/middleware.rs: authenticate` checks the access token: signature, claims, and the list of sessions that ended lately.
+//! 8. `api/endpoint/input.rs: input` reads what the handler takes, and tells all faults at once; here the `7` must be an id.
+//! 9. `api/handlers/contacts.rs: one` asks the store for this contact of *this user*.
+//! 10. `store/pool.rs: read` takes a connection from the pool and runs the prepared `sql/queries/contacts/by_id.sql` on it.
+//! 11. `api/middleware.rs: finish` adds the headers that every answer has; `api/problem.rs` made the answer if it is an error.
+//! 12. `http/answering.rs: deliver` writes all of it with one `send`, and the connection goes back to the poll thread.
 
 pub mod api;
 pub mod config;

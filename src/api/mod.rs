@@ -5,12 +5,11 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`setup`] | puts the parts together |
-//! | [`edge`] | tiny_http's requests and responses ⇄ ours |
 //! | [`app`] | the straight line that every request goes |
 //! | [`routes`] | THE table: every endpoint is a row of it |
 //! | [`handlers`] | what is done for each row |
 //! | [`openapi`] | the table → OpenAPI 3.1 |
+//! | [`docs`] | Swagger UI, from memory |
 //! | [`router`] | method and path → a row |
 //! | [`middleware`] | request id, bearer token, CORS, access log |
 //! | [`endpoint`] | what a row is: typed input in, typed reply out |
