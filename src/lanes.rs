@@ -73,6 +73,11 @@ impl Running {
         self.address
     }
 
+    /// The threads on demand.
+    pub fn pool(&self) -> &Pool {
+        self.server.pool()
+    }
+
     /// Stops accepting, answers what is in flight, closes the rest. Whether all was answered within the time.
     pub fn stop(self, within: Duration) -> bool {
         self.app.context.draining.store(true, Ordering::Relaxed);

@@ -7,7 +7,7 @@ mod command;
 use std::error::Error;
 use std::net::TcpListener;
 use std::process::ExitCode;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use contactd::api::app::App;
 use contactd::api::context::Context;
 use contactd::config::{Config, SettingError, Values};
 use contactd::domain::rules;
-use contactd::http::Limits;
+use contactd::http::{Limits, Pool};
 use contactd::lanes::{Running, Workers};
 use contactd::store::{self, Store};
 use contactd::system::{descriptors, log as logger, memory};
@@ -27,6 +27,10 @@ use command::Command;
 
 /// How often the list of ended sessions is refreshed, and a database that is away is tried again.
 const TICK: Duration = Duration::from_millis(500);
+/// How long the database may take for what housekeeping asks it each tick.
+const ANSWER: Duration = Duration::from_secs(2);
+/// How long a migration may take.
+const MIGRATION: Duration = Duration::from_secs(3600);
 /// How often free memory is given back.
 const TRIM: Duration = Duration::from_secs(5);
 /// How often old sessions, revocations and attempts are deleted.
@@ -78,9 +82,10 @@ fn serve(config: &Config) -> Outcome {
 
     let wrong_setting = Arc::new(OnceLock::new());
     let found = Arc::clone(&wrong_setting);
+    let pool = server.pool().clone();
     // This thread ends with the process: it may be waiting for a database that is away, and the end does not wait for that.
     thread::Builder::new().name("housekeeping".to_owned()).spawn(move || {
-        let _ = found.set(keep_house(&app.context));
+        let _ = found.set(keep_house(&app, &pool));
         let _ = low_level::raise(SIGTERM);
     })?;
 
@@ -90,21 +95,52 @@ fn serve(config: &Config) -> Outcome {
         log::warn!("some requests were not answered in time");
     }
     log::info!("stopped");
+    log::logger().flush();
     wrong_setting.get().map_or(Ok(()), |wrong: &SettingError| Err(wrong.clone().into()))
 }
 
-/// Migrates as soon as the database answers; then keeps the list of ended sessions and deletes what is old. Logs when the
-/// database goes away and when it is back, once each. Returns only if the database reveals that a setting is wrong.
-fn keep_house(cx: &Context) -> SettingError {
+/// Runs a job of housekeeping on a thread of the pool, and waits for it so long. A database that does not answer would keep
+/// it for ever; then the job is left behind, and the store finds out.
+fn within<T: Send + 'static>(
+    time: Duration,
+    pool: &Pool,
+    app: &Arc<App>,
+    job: impl FnOnce(&Context) -> Result<T, store::Error> + Send + 'static,
+) -> Result<T, store::Error> {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    let of_job = Arc::clone(app);
+    pool.spawn(move |has_thread| {
+        if has_thread {
+            let _ = sender.send(job(&of_job.context));
+        }
+    });
+    receiver.recv_timeout(time).unwrap_or_else(|_| {
+        app.context.store.doubt();
+        Err(store::Error::Unavailable(format!("the database did not answer within {time:?}")))
+    })
+}
+
+/// Migrates as soon as the database answers; then keeps the list of ended sessions, knows whether the database can be used,
+/// and deletes what is old. Logs when the database goes away and when it is back, once each. Returns only if the database
+/// reveals that a setting is wrong.
+fn keep_house(app: &Arc<App>, pool: &Pool) -> SettingError {
+    let cx = &app.context;
     let (mut is_away, mut zone_checked) = (false, false);
     let (mut trimmer, mut trimmed, mut purged) = (memory::Trimmer::at_start(), Instant::now(), Instant::now());
     loop {
-        let outcome = if !cx.store.is_migrated() {
-            cx.store.migrate()
-        } else if cx.store.is_away() {
-            cx.store.probe()
+        let outcome = if cx.store.is_away() {
+            within(ANSWER, pool, app, |cx| cx.store.probe())
+        } else if cx.store.is_migrated() {
+            within(ANSWER, pool, app, |cx| {
+                cx.store.check()?;
+                cx.revocations.refresh(&cx.store)
+            })
         } else {
-            cx.revocations.refresh(&cx.store)
+            match within(ANSWER, pool, app, |cx| cx.store.check_schema()) {
+                Ok(true) => Ok(()),
+                Ok(false) => within(MIGRATION, pool, app, |cx| cx.store.migrate()),
+                Err(error) => Err(error),
+            }
         };
         match &outcome {
             Ok(()) if is_away => log::info!("the database is back"),
@@ -116,15 +152,16 @@ fn keep_house(cx: &Context) -> SettingError {
             _ => {}
         }
         is_away = outcome.is_err();
+        cx.store.set_trouble(outcome.err().map(|error| error.to_string()));
         if !is_away && !zone_checked {
             zone_checked = true;
-            if let Some(wrong) = wrong_time_zone(cx) {
+            if let Some(wrong) = wrong_time_zone(app, pool) {
                 return wrong;
             }
         }
         if !is_away && purged.elapsed() >= PURGE {
             purged = Instant::now();
-            if let Err(error) = cx.store.purge() {
+            if let Err(error) = within(PURGE, pool, app, |cx| cx.store.purge()) {
                 log::warn!("old sessions and attempts could not be deleted: {error}");
             }
         }
@@ -137,8 +174,8 @@ fn keep_house(cx: &Context) -> SettingError {
 }
 
 /// Only Postgres knows the time zones, so this setting alone is checked once the database answers.
-fn wrong_time_zone(cx: &Context) -> Option<SettingError> {
-    match cx.today.get(&cx.store) {
+fn wrong_time_zone(app: &Arc<App>, pool: &Pool) -> Option<SettingError> {
+    match within(ANSWER, pool, app, |cx| cx.today.get(&cx.store)) {
         // 22023: invalid parameter value.
         Err(store::Error::Internal(cause)) if cause.contains("22023") => {
             Some(SettingError(format!("TIMEZONE is not a time zone that Postgres knows: {cause}")))

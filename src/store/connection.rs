@@ -1,10 +1,15 @@
 //! A connection to the database with its prepared statements, and how the pool opens one and decides to drop one.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use postgres::types::ToSql;
 use postgres::{Client, NoTls, Row, Statement};
 use r2d2::ManageConnection;
 use r2d2_postgres::PostgresConnectionManager;
 
+use super::Error;
+use super::connect::Connector;
 use super::queries::{self, Query};
 
 type Params<'a> = [&'a (dyn ToSql + Sync)];
@@ -14,7 +19,7 @@ type Params<'a> = [&'a (dyn ToSql + Sync)];
 /// right, even while the statistics still show an empty table. JIT costs more than any statement here takes. The statements
 /// rely on the rest, which a database or a role may set differently: each statement sees what was committed before it, and an
 /// escape in U&'…' is read.
-pub const CONNECTION_SETTINGS: &str = "set statement_timeout = '10s'; set lock_timeout = '5s'; \
+pub const CONNECTION_SETTINGS: &str = "set statement_timeout = '2s'; set lock_timeout = '1500ms'; \
     set idle_in_transaction_session_timeout = '15s'; set timezone = 'UTC'; \
     set default_transaction_isolation = 'read committed'; set standard_conforming_strings = on; set client_min_messages = 'warning'; \
     set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set jit = off";
@@ -32,8 +37,8 @@ pub struct Connection {
     /// The store's epoch when this connection was last known to work. `None` for a new one: the pool's own thread may have
     /// opened it before the database went away.
     pub(super) epoch: Option<u64>,
-    /// It has carried a large answer.
-    is_spent: bool,
+    /// It is not to be used again.
+    pub(super) is_spent: bool,
 }
 
 impl Connection {
@@ -111,25 +116,34 @@ impl Drop for OpenTransaction<'_> {
     }
 }
 
-/// r2d2_postgres's manager; in addition it sets connections up, and drops those that are spent.
-#[derive(Debug)]
-pub struct Manager(pub PostgresConnectionManager<NoTls>);
+/// r2d2_postgres's manager, but for connecting, which it does not bound; in addition it sets connections up, and drops those
+/// that are spent.
+pub struct Manager {
+    manager: PostgresConnectionManager<NoTls>,
+    connector: Arc<Connector>,
+    within: Duration,
+}
+
+impl Manager {
+    pub(super) fn new(database: postgres::Config, connector: Arc<Connector>, within: Duration) -> Manager {
+        Manager { manager: PostgresConnectionManager::new(database, NoTls), connector, within }
+    }
+}
 
 impl ManageConnection for Manager {
     type Connection = Connection;
-    type Error = postgres::Error;
+    type Error = Error;
 
-    fn connect(&self) -> Result<Connection, postgres::Error> {
-        let mut client = self.0.connect()?;
-        client.batch_execute(CONNECTION_SETTINGS)?;
+    fn connect(&self) -> Result<Connection, Error> {
+        let client = self.connector.connect(CONNECTION_SETTINGS, self.within)?;
         Ok(Connection { client, statements: vec![None; queries::ALL.len()], epoch: None, is_spent: false })
     }
 
-    fn is_valid(&self, connection: &mut Connection) -> Result<(), postgres::Error> {
-        self.0.is_valid(&mut connection.client)
+    fn is_valid(&self, connection: &mut Connection) -> Result<(), Error> {
+        Ok(self.manager.is_valid(&mut connection.client)?)
     }
 
     fn has_broken(&self, connection: &mut Connection) -> bool {
-        connection.is_spent || self.0.has_broken(&mut connection.client)
+        connection.is_spent || self.manager.has_broken(&mut connection.client)
     }
 }

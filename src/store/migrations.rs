@@ -18,11 +18,19 @@ const MIGRATIONS: &[Migration] =
 const LOCK: i64 = 0x636f_6e74_6163_7464;
 
 impl Store {
-    /// Applies the missing steps, and lets the store be used.
-    pub fn migrate(&self) -> Result<(), Error> {
+    /// Whether the schema is up to date, which lets the store be used.
+    pub fn check_schema(&self) -> Result<bool, Error> {
         let mut client = self.connect()?;
         check_encoding(&mut client)?;
-        if version(&mut client)? != latest() {
+        let is_latest = version(&mut client)? == latest();
+        self.set_migrated(is_latest);
+        Ok(is_latest)
+    }
+
+    /// Applies the missing steps, and lets the store be used.
+    pub fn migrate(&self) -> Result<(), Error> {
+        if !self.check_schema()? {
+            let mut client = self.connect()?;
             // Asked again under the lock: another instance may just have done it. The lock ends with the connection.
             client.execute("select pg_advisory_lock($1)", &[&LOCK])?;
             let from = version(&mut client)?;
@@ -36,7 +44,7 @@ impl Store {
                 apply(&mut client, step)?;
             }
         }
-        self.set_migrated();
+        self.set_migrated(true);
         Ok(())
     }
 }

@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod attempts;
 pub mod calendars;
+mod connect;
 mod connection;
 pub mod contacts;
 mod housekeeping;
@@ -62,10 +63,10 @@ impl From<postgres::Error> for Error {
             &SqlState::UNIQUE_VIOLATION | &SqlState::FOREIGN_KEY_VIOLATION => {
                 Error::Conflict(db.constraint().unwrap_or_default().to_owned())
             }
-            // A statement or a lock took longer than it may; or the server is read-only, as after a failover.
+            // A statement or a lock took longer than it may; or the table is missing, until housekeeping has migrated anew.
             &SqlState::QUERY_CANCELED
             | &SqlState::LOCK_NOT_AVAILABLE
-            | &SqlState::READ_ONLY_SQL_TRANSACTION
+            | &SqlState::UNDEFINED_TABLE
             | &SqlState::T_R_SERIALIZATION_FAILURE
             | &SqlState::T_R_DEADLOCK_DETECTED => Error::Unavailable(cause),
             // 53: out of disk, memory or connections. 55: not in a state to do it, such as a database that takes no connections.
@@ -75,10 +76,13 @@ impl From<postgres::Error> for Error {
     }
 }
 
-/// Whether the connection is of no more use: it broke, or the server says that it ends it (57P01…57P05) or cannot take it (08).
+/// Whether the connection is of no more use: it broke; the server says that it ends it (57P01…57P05) or cannot take it (08);
+/// or the server is read-only (25006), as after a failover, and another one takes writes now.
 fn is_connection_lost(error: &postgres::Error) -> bool {
     match error.code().map(SqlState::code) {
-        Some(code) => code.starts_with("08") || matches!(code, "57P01" | "57P02" | "57P03" | "57P04" | "57P05"),
+        Some(code) => {
+            code.starts_with("08") || matches!(code, "25006" | "57P01" | "57P02" | "57P03" | "57P04" | "57P05")
+        }
         None => error.is_closed() || error.source().is_some_and(|source| source.is::<std::io::Error>()),
     }
 }

@@ -1,37 +1,55 @@
-//! The pool of connections, and what is done when one turns out dead.
+//! The pool of connections, and what is done when one turns out dead or the database does not answer.
 //!
 //! r2d2 alone would test each connection before each use, which costs a round trip, or never. And when the database is away,
 //! each caller would wait for a connection of its own until the checkout times out. So r2d2 is wrapped:
 //! - Connections are not tested, but one that is found dead begins a new *epoch*. In each epoch a connection is tested once,
 //!   before its first use: after a restart of the database all pooled connections are dead.
-//! - Once nobody can connect, the store is *away*: every request is refused at once, and only [`Store::probe`], which
-//!   housekeeping calls, tries to connect.
-//! - A connection that has carried a large answer is *spent* and is closed after use (see [`Connection`]).
+//! - Nothing bounds a statement that the server does not answer. Whoever watches over the requests calls [`Store::doubt`] when
+//!   one has taken too long, which connects anew. If that gets no answer either, the database is *away*: every request is
+//!   refused at once, the pool is replaced, since its connections may never come back, and only housekeeping goes on trying.
+//! - A connection that has carried a large answer, or that was used for too long, is *spent* and is closed after use (see
+//!   [`Connection`]).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use postgres::{Client, NoTls};
+use parking_lot::RwLock;
+use postgres::Client;
+use postgres::error::SqlState;
 use r2d2::{Pool, PooledConnection};
-use r2d2_postgres::PostgresConnectionManager;
 use scheduled_thread_pool::ScheduledThreadPool;
 
+use super::connect::Connector;
 use super::connection::{Connection, Manager};
 use super::{Error, is_connection_lost, queries};
 
 /// How long a request waits for a connection; then it gets 503.
 const CHECKOUT: Duration = Duration::from_secs(1);
+/// How long connecting may take.
+const CONNECT: Duration = Duration::from_secs(2);
+/// The same where the database is in doubt: every request waits for the outcome.
+const PROBE: Duration = Duration::from_millis(500);
+/// A connection that was used for longer is not used again: somebody may have given up on it.
+const USE_AT_MOST: Duration = Duration::from_secs(2);
 
 /// The database, through a pool.
 pub struct Store {
-    pool: Pool<Manager>,
     database: postgres::Config,
+    connector: Arc<Connector>,
+    pool: RwLock<Pool<Manager>>,
+    size: u32,
+    /// The one thread that opens the pool's connections.
+    opener: Arc<ScheduledThreadPool>,
     /// Set once the schema is up to date. Nothing but the migration runs before.
     migrated: AtomicBool,
-    /// Set when a checkout found no connection at all, cleared by [`Store::probe`]. If each request waited for its own checkout
-    /// meanwhile, all workers would wait, and what needs no database would wait behind them.
+    /// Why the database cannot be used, if it cannot, as far as is known.
+    trouble: RwLock<Option<String>>,
+    /// The trouble is that it does not answer: only [`Store::probe`] tries.
     away: AtomicBool,
+    /// Somebody is finding out whether it answers.
+    probing: AtomicBool,
     /// Counts the connections that were found dead.
     epoch: AtomicU64,
 }
@@ -40,32 +58,34 @@ impl Store {
     /// A pool of at most `connections`. It connects when it is first used, so the program can start while the database is away.
     pub fn new(mut database: postgres::Config, connections: usize) -> Store {
         if database.get_connect_timeout().is_none() {
-            database.connect_timeout(Duration::from_secs(2));
+            database.connect_timeout(CONNECT);
         }
         database.application_name("contactd").keepalives_idle(Duration::from_secs(30));
         // So that a server that vanished without a word is noticed while a statement waits for it.
         database.tcp_user_timeout(Duration::from_secs(15));
-        let pool = Pool::builder()
-            .max_size(u32::try_from(connections).unwrap_or(u32::MAX))
-            .min_idle(Some(1))
-            .test_on_check_out(false)
-            .connection_timeout(CHECKOUT)
-            .idle_timeout(Some(Duration::from_secs(300)))
-            .max_lifetime(Some(Duration::from_secs(3600)))
-            .thread_pool(Arc::new(ScheduledThreadPool::builder().num_threads(1).thread_name_pattern("pool").build()))
-            .error_handler(Box::new(LogAtDebug))
-            .build_unchecked(Manager(PostgresConnectionManager::new(database.clone(), NoTls)));
-        let (migrated, away) = (AtomicBool::new(false), AtomicBool::new(false));
-        Store { pool, database, migrated, away, epoch: AtomicU64::new(0) }
+        let (size, connector) = (u32::try_from(connections).unwrap_or(u32::MAX), Arc::new(Connector::new(&database)));
+        let opener = Arc::new(ScheduledThreadPool::builder().num_threads(1).thread_name_pattern("pool").build());
+        Store {
+            pool: RwLock::new(pool(&database, &connector, size, &opener)),
+            database,
+            connector,
+            size,
+            opener,
+            migrated: AtomicBool::new(false),
+            trouble: RwLock::new(Some("the database has not been reached yet".to_owned())),
+            away: AtomicBool::new(false),
+            probing: AtomicBool::new(false),
+            epoch: AtomicU64::new(0),
+        }
     }
 
     /// A connection outside of the pool and without the limits on statements: for migrations, which may take long.
     pub(super) fn connect(&self) -> Result<Client, Error> {
-        Ok(self.database.connect(NoTls)?)
+        self.connector.connect("", CONNECT)
     }
 
-    pub(super) fn set_migrated(&self) {
-        self.migrated.store(true, Ordering::Release);
+    pub(super) fn set_migrated(&self, migrated: bool) {
+        self.migrated.store(migrated, Ordering::Release);
     }
 
     /// Whether the schema is known to be up to date.
@@ -73,16 +93,56 @@ impl Store {
         self.migrated.load(Ordering::Acquire)
     }
 
-    /// Whether the last checkout found no connection at all.
+    /// Whether the database did not answer when somebody last tried.
     pub fn is_away(&self) -> bool {
         self.away.load(Ordering::Relaxed)
     }
 
+    /// Whether the database can be used, by what housekeeping knows, without asking it.
+    pub fn is_usable(&self) -> Result<(), Error> {
+        self.trouble.read().clone().map_or(Ok(()), |cause| Err(Error::Unavailable(cause)))
+    }
+
+    /// Housekeeping tells what it found.
+    pub fn set_trouble(&self, trouble: Option<String>) {
+        *self.trouble.write() = trouble;
+    }
+
+    /// A request has taken too long: finds out whether the database still answers.
+    pub fn doubt(self: &Arc<Store>) {
+        if self.is_away() || self.probing.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let store = Arc::clone(self);
+        let probe = thread::Builder::new().name("probe".to_owned()).spawn(move || {
+            store.connector.doubt();
+            if let Err(error) = store.connector.connect("", PROBE) {
+                store.declare_away(&error);
+            }
+            store.probing.store(false, Ordering::Relaxed);
+        });
+        if probe.is_err() {
+            self.probing.store(false, Ordering::Relaxed);
+        }
+    }
+
     /// Tries to reach a database that was away.
     pub fn probe(&self) -> Result<(), Error> {
-        self.pool.get().map_err(no_connection)?;
+        self.connector.connect("", PROBE)?;
+        self.epoch.fetch_add(1, Ordering::Relaxed);
         self.away.store(false, Ordering::Relaxed);
         Ok(())
+    }
+
+    fn declare_away(&self, cause: &Error) {
+        if self.away.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        self.set_trouble(Some(format!("the database is away: {cause}")));
+        let abandoned =
+            std::mem::replace(&mut *self.pool.write(), pool(&self.database, &self.connector, self.size, &self.opener));
+        // Closing its connections says good-bye to a server that does not listen, on a thread that may wait for that.
+        let _ = thread::Builder::new().name("probe".to_owned()).spawn(move || drop(abandoned));
     }
 
     /// One round trip: whether the database answers.
@@ -92,12 +152,8 @@ impl Store {
 
     /// Runs statements that change nothing. If the connection turns out dead, they are run once more on another.
     pub fn read<T>(&self, work: impl Fn(&mut Connection) -> Result<T, postgres::Error>) -> Result<T, Error> {
-        let mut connection = self.checkout()?;
-        match work(&mut connection) {
-            Err(error) if self.is_lost(&error) => {
-                drop(connection);
-                Ok(work(&mut *self.checkout()?)?)
-            }
+        match self.run(&work)? {
+            Err(error) if is_connection_lost(&error) => Ok(self.run(&work)??),
             outcome => Ok(outcome?),
         }
     }
@@ -105,20 +161,31 @@ impl Store {
     /// Runs statements that change something. They are not repeated: if the connection breaks in between, nobody knows whether
     /// they were carried out, and the client has to find out.
     pub fn write<T>(&self, work: impl FnOnce(&mut Connection) -> Result<T, postgres::Error>) -> Result<T, Error> {
-        let mut connection = self.checkout()?;
-        let outcome = work(&mut connection);
-        if let Err(error) = &outcome {
-            self.is_lost(error);
-        }
-        Ok(outcome?)
+        Ok(self.run(work)??)
     }
 
-    fn is_lost(&self, error: &postgres::Error) -> bool {
-        let is_lost = is_connection_lost(error);
-        if is_lost {
-            self.epoch.fetch_add(1, Ordering::Relaxed);
+    /// The outer error is that there is no connection.
+    fn run<T>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, postgres::Error>,
+    ) -> Result<Result<T, postgres::Error>, Error> {
+        let mut connection = self.checkout()?;
+        let began = Instant::now();
+        let outcome = work(&mut connection);
+        if began.elapsed() > USE_AT_MOST {
+            connection.is_spent = true;
         }
-        is_lost
+        if let Err(error) = &outcome {
+            if is_connection_lost(error) {
+                connection.is_spent = true;
+                self.epoch.fetch_add(1, Ordering::Relaxed);
+            }
+            // The database was dropped and made anew, and its tables are missing: housekeeping migrates it again.
+            if error.code() == Some(&SqlState::UNDEFINED_TABLE) {
+                self.set_migrated(false);
+            }
+        }
+        Ok(outcome)
     }
 
     fn checkout(&self) -> Result<PooledConnection<Manager>, Error> {
@@ -128,11 +195,15 @@ impl Store {
         if self.is_away() {
             return Err(Error::Unavailable("the database is away".to_owned()));
         }
+        let pool = self.pool.read().clone();
         // The pool drops a dead connection, so this loop ends after as many turns as there are connections.
         loop {
-            let mut connection = self.pool.get().map_err(|error| {
-                self.away.store(self.pool.state().connections == 0, Ordering::Relaxed);
-                no_connection(error)
+            let mut connection = pool.get().map_err(|error| {
+                let error = Error::Unavailable(format!("no connection: {error}"));
+                if pool.state().connections == 0 {
+                    self.declare_away(&error);
+                }
+                error
             })?;
             let epoch = Some(self.epoch.load(Ordering::Relaxed));
             if connection.epoch == epoch || connection.is_alive() {
@@ -143,16 +214,30 @@ impl Store {
     }
 }
 
-fn no_connection(error: r2d2::Error) -> Error {
-    Error::Unavailable(format!("no connection: {error}"))
+fn pool(
+    database: &postgres::Config,
+    connector: &Arc<Connector>,
+    size: u32,
+    opener: &Arc<ScheduledThreadPool>,
+) -> Pool<Manager> {
+    Pool::builder()
+        .max_size(size)
+        .min_idle(Some(1))
+        .test_on_check_out(false)
+        .connection_timeout(CHECKOUT)
+        .idle_timeout(Some(Duration::from_secs(300)))
+        .max_lifetime(Some(Duration::from_secs(3600)))
+        .thread_pool(Arc::clone(opener))
+        .error_handler(Box::new(LogAtDebug))
+        .build_unchecked(Manager::new(database.clone(), Arc::clone(connector), CONNECT))
 }
 
 /// r2d2 reports each attempt to connect that fails. Each request that fails logs a line already, so these are debug lines.
 #[derive(Debug)]
 struct LogAtDebug;
 
-impl r2d2::HandleError<postgres::Error> for LogAtDebug {
-    fn handle_error(&self, error: postgres::Error) {
-        log::debug!("connecting to the database: {}", super::describe(&error));
+impl r2d2::HandleError<Error> for LogAtDebug {
+    fn handle_error(&self, error: Error) {
+        log::debug!("connecting to the database: {error}");
     }
 }

@@ -70,5 +70,6 @@ queries! {
     CALENDAR_DIGEST = "calendars/digest.sql",
     CALENDAR_PAGE = "calendars/page.sql",
     PING = "service/ping.sql",
+    TROUBLE = "service/trouble.sql",
     TODAY = "service/today.sql",
 }

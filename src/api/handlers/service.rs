@@ -60,7 +60,7 @@ pub fn readyz(cx: &Context, (): ()) -> Result<Answer<200, Message>, Error> {
     if cx.is_draining() {
         return Err(Error::Unavailable("draining".to_owned()));
     }
-    cx.store.ping()?;
+    cx.store.is_usable()?;
     Ok(Answer::json(&json!({ "message": "ready" })))
 }
 
