@@ -43,7 +43,7 @@ impl App {
             #[expect(clippy::disallowed_methods)] // the one real clock
             clock: Utc::now,
             password_min: config.password_min,
-            refused_passwords: rules::Password::refusals(&config.refused_passwords),
+            refused_passwords: rules::PasswordRule::refusals(&config.refused_passwords),
             login_attempts: config.login_attempts,
             address_attempts: config.address_attempts,
             trusted_proxies: config.trusted_proxies.clone(),

@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Serialize, Serializer};
 
-use super::fields::{Fields, Patch};
+use super::fields::{Fields, FromFields};
 use super::rules::{Date, Email, Text};
 
 const FIRST_NAME: Text = Text::line(100, "Іван");
@@ -28,10 +28,9 @@ pub struct Draft {
     pub additional_info: Option<String>,
 }
 
-impl Draft {
-    /// Reads and checks a contact; `None` after a fault.
-    pub fn read(fields: &mut Fields<'_>) -> Option<Draft> {
-        let birthday = Date::birthday(fields.today());
+impl FromFields for Draft {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Draft> {
+        let birthday = Date::birthday(fields.today);
         let first_name = fields.required("first_name", &FIRST_NAME);
         let last_name = fields.optional("last_name", &LAST_NAME);
         let email = fields.optional("email", &Email);
@@ -39,38 +38,6 @@ impl Draft {
         let birthday = fields.optional("birthday", &birthday);
         let additional_info = fields.optional("additional_info", &ADDITIONAL_INFO);
         Some(Draft { first_name: first_name?, last_name, email, phone_number, birthday, additional_info })
-    }
-}
-
-/// An RFC 7396 merge patch of a contact.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Changes {
-    /// May be changed, not cleared.
-    pub first_name: Option<String>,
-    /// See [`Draft`].
-    pub last_name: Patch<String>,
-    /// See [`Draft`].
-    pub email: Patch<String>,
-    /// See [`Draft`].
-    pub phone_number: Patch<String>,
-    /// See [`Draft`].
-    pub birthday: Patch<NaiveDate>,
-    /// See [`Draft`].
-    pub additional_info: Patch<String>,
-}
-
-impl Changes {
-    /// Reads and checks the patch.
-    pub fn read(fields: &mut Fields<'_>) -> Option<Changes> {
-        let birthday = Date::birthday(fields.today());
-        Some(Changes {
-            first_name: fields.patch_required("first_name", &FIRST_NAME),
-            last_name: fields.patch("last_name", &LAST_NAME),
-            email: fields.patch("email", &Email),
-            phone_number: fields.patch("phone_number", &PHONE_NUMBER),
-            birthday: fields.patch("birthday", &birthday),
-            additional_info: fields.patch("additional_info", &ADDITIONAL_INFO),
-        })
     }
 }
 

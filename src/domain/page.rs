@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 
-use super::fields::Fields;
+use super::fields::{Fields, FromFields};
 use super::rules::{Date, Doc, Flag, Integer, Needle, OneOf, Opaque};
 use super::{fold, hex};
 
@@ -160,9 +160,8 @@ impl Filter {
     }
 }
 
-impl List {
-    /// Reads and checks the query; `None` after a fault.
-    pub fn read(fields: &mut Fields<'_>) -> Option<List> {
+impl FromFields for List {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<List> {
         let first_name = fields.optional("first_name", &PART);
         let last_name = fields.optional("last_name", &PART);
         let email = fields.optional("email", &PART);
@@ -218,9 +217,8 @@ pub struct UpcomingQuery {
     pub today: Option<NaiveDate>,
 }
 
-impl UpcomingQuery {
-    /// Reads and checks the query; `None` after a fault.
-    pub fn read(fields: &mut Fields<'_>) -> Option<UpcomingQuery> {
+impl FromFields for UpcomingQuery {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<UpcomingQuery> {
         let days = fields.optional("days", &DAYS).unwrap_or(7);
         let (skip, limit) = skip_and_limit(fields);
         let today = Doc(Date::today(), "Your date; the server's where none is given.");

@@ -9,7 +9,8 @@ use chrono::{Days, NaiveDate};
 use serde_json::{Value, json};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
-use super::fields::{Given, Rule};
+use super::fields::{Fields, Given, Rule};
+use super::user::Password;
 
 /// Another rule, with a line that says in the documentation what the value does.
 pub struct Doc<R>(pub R, pub &'static str);
@@ -122,21 +123,26 @@ fn is_address(text: &str) -> bool {
 }
 
 /// A password: any Unicode, neither trimmed nor cut, counted in characters.
-pub struct Password<'a> {
+pub struct PasswordRule<'a> {
     /// The fewest characters; 0 where a password is only compared.
     pub min: usize,
-    /// Passwords that are refused, from [`Password::refusals`].
+    /// Passwords that are refused, from [`PasswordRule::refusals`].
     pub refused: &'a [String],
 }
 
-impl Password<'_> {
+impl<'a> PasswordRule<'a> {
     /// A password that is only compared with the one in force.
-    pub const GIVEN: Password<'static> = Password { min: 0, refused: &[] };
+    pub const GIVEN: PasswordRule<'static> = PasswordRule { min: 0, refused: &[] };
+
+    /// A new password, by the settings.
+    pub fn new_password(fields: &Fields<'a>) -> PasswordRule<'a> {
+        PasswordRule { min: fields.password_min, refused: fields.refused_passwords }
+    }
 
     /// The most characters a password may have.
     pub const MAX: usize = 128;
 
-    /// A list of refused passwords as [`Password::refused`] holds it.
+    /// A list of refused passwords as [`PasswordRule::refused`] holds it.
     pub fn refusals(list: &[String]) -> Vec<String> {
         let mut refused: Vec<_> = list.iter().map(|text| refusable(text)).collect();
         refused.sort_unstable();
@@ -151,8 +157,8 @@ fn refusable(password: &str) -> String {
     password.nfkc().collect::<String>().to_lowercase()
 }
 
-impl Rule for Password<'_> {
-    type Out = super::user::Password;
+impl Rule for PasswordRule<'_> {
+    type Out = Password;
 
     fn read(&self, given: Given<'_>) -> Result<Option<Self::Out>, String> {
         let text = string(given)?;
@@ -167,7 +173,7 @@ impl Rule for Password<'_> {
         if self.refused.binary_search(&refusable(text)).is_ok() {
             return Err("is on the list of passwords that are refused here".to_owned());
         }
-        Ok((count > 0).then(|| super::user::Password::new(text)))
+        Ok((count > 0).then(|| Password::new(text)))
     }
 
     fn schema(&self) -> Value {

@@ -5,10 +5,11 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::fields::Fields;
-use super::rules::{self, Email, OneOf, Text};
+use super::fields::{Fields, FromFields};
+use super::rules::{Email, OneOf, PasswordRule, Text};
 
 /// A password in the clear, on its way from a body to the hash; never printed, never stored.
+#[derive(Default)]
 pub struct Password(String);
 
 impl Password {
@@ -56,12 +57,12 @@ pub struct Signup {
     pub password: Password,
 }
 
-impl Signup {
-    /// Reads and checks the body; `None` after a fault.
-    pub fn read(fields: &mut Fields<'_>, new_password: &rules::Password<'_>) -> Option<Signup> {
+impl FromFields for Signup {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Signup> {
+        let new_password = PasswordRule::new_password(fields);
         let username = fields.required("username", &USERNAME);
         let email = fields.required("email", &Email);
-        let password = fields.required("password", new_password);
+        let password = fields.required("password", &new_password);
         Some(Signup { username: username?, email: email?.to_lowercase(), password: password? })
     }
 }
@@ -91,7 +92,7 @@ impl Login {
 
     fn read(fields: &mut Fields<'_>, name: &'static str) -> Option<Login> {
         let email = fields.required(name, &Text::line(254, "ivan@example.com"));
-        let password = fields.required("password", &rules::Password::GIVEN);
+        let password = fields.required("password", &PasswordRule::GIVEN);
         Some(Login { email: email?.to_lowercase(), password: password? })
     }
 }
@@ -99,14 +100,13 @@ impl Login {
 /// A body of `PATCH /api/users/me`.
 #[derive(Debug)]
 pub struct Rename {
-    /// The new name, if one was given.
-    pub username: Option<String>,
+    /// The new name.
+    pub username: String,
 }
 
-impl Rename {
-    /// Reads and checks the body.
-    pub fn read(fields: &mut Fields<'_>) -> Option<Rename> {
-        Some(Rename { username: fields.patch_required("username", &USERNAME) })
+impl FromFields for Rename {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Rename> {
+        Some(Rename { username: fields.required("username", &USERNAME)? })
     }
 }
 
@@ -119,11 +119,11 @@ pub struct ChangePassword {
     pub new: Password,
 }
 
-impl ChangePassword {
-    /// Reads and checks the body.
-    pub fn read(fields: &mut Fields<'_>, new_password: &rules::Password<'_>) -> Option<ChangePassword> {
-        let current = fields.required("current_password", &rules::Password::GIVEN);
-        let new = fields.required("new_password", new_password);
+impl FromFields for ChangePassword {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<ChangePassword> {
+        let new_password = PasswordRule::new_password(fields);
+        let current = fields.required("current_password", &PasswordRule::GIVEN);
+        let new = fields.required("new_password", &new_password);
         Some(ChangePassword { current: current?, new: new? })
     }
 }
@@ -135,10 +135,9 @@ pub struct DeleteAccount {
     pub password: Password,
 }
 
-impl DeleteAccount {
-    /// Reads the body.
-    pub fn read(fields: &mut Fields<'_>) -> Option<DeleteAccount> {
-        let password = fields.required("password", &rules::Password::GIVEN);
+impl FromFields for DeleteAccount {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<DeleteAccount> {
+        let password = fields.required("password", &PasswordRule::GIVEN);
         Some(DeleteAccount { password: password? })
     }
 }

@@ -126,16 +126,13 @@ struct Entries {
 impl Entries {
     /// Takes an entry, checked by the rules that every contact keeps.
     fn take(&mut self, line: usize, source: Source<'_>) -> Result<(), Unreadable> {
-        let mut fields = Fields::new(source, self.today);
-        let draft = Draft::read(&mut fields);
-        let faults = fields.into_faults();
-        match draft {
-            Some(draft) if faults.is_empty() => {
+        match Fields::new(source, self.today).read::<Draft>() {
+            Ok(draft) => {
                 self.import.drafts.push(draft);
                 self.import.report.created += 1;
                 self.count()
             }
-            _ => {
+            Err(faults) => {
                 let details: Vec<_> = faults.iter().map(|fault| format!("{} {}", fault.field, fault.detail)).collect();
                 self.refuse(line, details.join("; "))
             }
@@ -234,9 +231,7 @@ mod tests {
                 "birthday": date,
                 "additional_info": info,
             });
-            let mut fields = Fields::new(Source::Json(value.as_object()?), today());
-            let draft = Draft::read(&mut fields);
-            fields.into_faults().is_empty().then_some(draft)?
+            Fields::new(Source::Json(value.as_object()?), today()).read().ok()
         })
     }
 

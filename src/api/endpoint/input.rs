@@ -8,8 +8,7 @@ use serde_json::Value;
 use super::{Call, Documented, Operation};
 use crate::api::context::Context;
 use crate::api::problem::Error;
-use crate::domain::fields::{Described, Fault, Fields, Source, no_json, object_schema};
-use crate::domain::rules;
+use crate::domain::fields::{Described, Fault, Fields, FromFields, Patch, Source, no_json, object_schema};
 use crate::http;
 
 /// What a handler takes, read from a [`Call`].
@@ -59,34 +58,15 @@ impl<A: Input, B: Input, C: Input> Input for (A, B, C) {
     }
 }
 
-/// Something read field by field, with what it may need to know of the settings.
-pub trait FromFields: Sized {
-    /// Reads it; `None` after a fault.
-    fn from_fields(fields: &mut Fields<'_>, cx: &FieldContext<'_>) -> Option<Self>;
-}
-
-/// The settings that rules depend on.
-pub struct FieldContext<'a> {
-    /// What a new password must be.
-    pub new_password: rules::Password<'a>,
-}
-
-impl Context {
-    fn fields(&self) -> FieldContext<'_> {
-        FieldContext { new_password: rules::Password { min: self.password_min, refused: &self.refused_passwords } }
-    }
-}
-
 fn read_fields<T: FromFields>(cx: &Context, source: Source<'_>, faults: &mut Vec<Fault>) -> Option<T> {
     let mut fields = Fields::new(source, cx.now().date_naive());
-    let value = T::from_fields(&mut fields, &cx.fields());
-    faults.extend(fields.into_faults());
-    value
+    fields.password_min = cx.password_min;
+    fields.refused_passwords = &cx.refused_passwords;
+    fields.read().map_err(|wrong| faults.extend(wrong)).ok()
 }
 
 fn describe_fields<T: FromFields>(operation: &Operation) -> Vec<Described> {
-    let new_password = rules::Password { min: operation.password_min, refused: &[] };
-    Fields::describe(|fields| T::from_fields(fields, &FieldContext { new_password }))
+    Fields::describe::<T>(operation.password_min)
 }
 
 /// The path's parameters.
@@ -134,7 +114,7 @@ impl<T: FromFields> Input for Json<T> {
 }
 
 /// An RFC 7396 merge patch as body.
-pub struct MergePatch<T>(pub T);
+pub struct MergePatch<T>(pub Patch<T>);
 
 impl<T: FromFields> Input for MergePatch<T> {
     fn read(cx: &Context, call: &Call<'_>, faults: &mut Vec<Fault>) -> Result<Option<Self>, Error> {
@@ -142,7 +122,7 @@ impl<T: FromFields> Input for MergePatch<T> {
         Ok(read_object(cx, call, faults)?.map(MergePatch))
     }
     fn describe(operation: &mut Operation) {
-        let schema = object_schema(&describe_fields::<T>(operation));
+        let schema = object_schema(&describe_fields::<Patch<T>>(operation));
         operation.bodies.push(("application/merge-patch+json", schema.clone()));
         operation.bodies.push(("application/json", schema));
     }

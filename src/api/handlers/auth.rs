@@ -10,12 +10,12 @@ use super::path::Id;
 use super::users::UserShape;
 use crate::api::context::Context;
 use crate::api::endpoint::{
-    Answer, BearerToken, Caller, Client, Either, FieldContext, FromFields, Json, JsonOrForm, ListOf, NoContent,
-    OptionalJson, Path, Query, Shape, always,
+    Answer, BearerToken, Caller, Client, Either, Json, JsonOrForm, ListOf, NoContent, OptionalJson, Path, Query, Shape,
+    always,
 };
 use crate::api::problem::Error;
 use crate::domain::contact::rfc3339;
-use crate::domain::fields::Fields;
+use crate::domain::fields::{Fields, FromFields};
 use crate::domain::rules::{Doc, Flag, Opaque};
 use crate::domain::user::{Login, Signup};
 use crate::security::password;
@@ -24,17 +24,11 @@ use crate::store;
 use crate::store::accounts::Credentials;
 use crate::store::sessions::{self, Session, Sessions};
 
-impl FromFields for Signup {
-    fn from_fields(fields: &mut Fields<'_>, cx: &FieldContext<'_>) -> Option<Signup> {
-        Signup::read(fields, &cx.new_password)
-    }
-}
-
 /// A login as JSON.
 pub struct LoginJson(Login);
 
 impl FromFields for LoginJson {
-    fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<LoginJson> {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<LoginJson> {
         Login::read_json(fields).map(LoginJson)
     }
 }
@@ -43,7 +37,7 @@ impl FromFields for LoginJson {
 pub struct LoginForm(Login);
 
 impl FromFields for LoginForm {
-    fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<LoginForm> {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<LoginForm> {
         Login::read_form(fields).map(LoginForm)
     }
 }
@@ -52,7 +46,7 @@ impl FromFields for LoginForm {
 pub struct RefreshBody(Option<String>);
 
 impl FromFields for RefreshBody {
-    fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<RefreshBody> {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<RefreshBody> {
         let token = fields.optional("refresh_token", &Opaque { max: 4096 });
         Some(RefreshBody(token))
     }
@@ -66,7 +60,7 @@ pub struct LogoutQuery {
 }
 
 impl FromFields for LogoutQuery {
-    fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<LogoutQuery> {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<LogoutQuery> {
         Some(LogoutQuery { everywhere: fields.optional("everywhere", &EVERYWHERE).unwrap_or(false) })
     }
 }

@@ -6,12 +6,11 @@ use super::export::{Document, Export, Page};
 use super::guard::audit;
 use crate::api::context::Context;
 use crate::api::endpoint::{
-    Answer, Caller, Client, Documented, FieldContext, FromFields, IfNoneMatch, NoContent, Operation, Origin, Path,
-    Reply, Shape, always,
+    Answer, Caller, Client, Documented, IfNoneMatch, NoContent, Operation, Origin, Path, Reply, Shape, always,
 };
 use crate::api::problem::Error;
 use crate::domain::contact::Contact;
-use crate::domain::fields::Fields;
+use crate::domain::fields::{Fields, FromFields};
 use crate::domain::rules::{Doc, Opaque};
 use crate::formats::ics;
 use crate::http::{Body, Response};
@@ -56,7 +55,7 @@ pub fn close(cx: &Context, caller: &Caller, client: Client) -> Result<NoContent,
 pub struct Secret(String);
 
 impl FromFields for Secret {
-    fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<Secret> {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Secret> {
         let secret = Doc(Opaque { max: 1024 }, "The one in the address that the calendar was given.");
         fields.required("secret", &secret).map(Secret)
     }

@@ -8,41 +8,16 @@ use serde_json::{Value, json};
 use super::path::Id;
 use crate::api::context::Context;
 use crate::api::endpoint::{
-    Answer, Caller, FieldContext, FromFields, IfMatch, IfNoneMatch, Json, ListOf, MergePatch, NoContent, Path, Query,
-    RawQuery, Shape, always,
+    Answer, Caller, IfMatch, IfNoneMatch, Json, ListOf, MergePatch, NoContent, Path, Query, RawQuery, Shape, always,
 };
 use crate::api::problem::Error;
 use crate::domain::birthday;
-use crate::domain::contact::{Changes, Contact, Draft, Upcoming};
+use crate::domain::contact::{Contact, Draft, Upcoming};
 use crate::domain::fields::Fields;
 use crate::domain::page::{Cursor, List, UpcomingQuery};
 use crate::http::{parse_pairs, percent_encode};
 use crate::store;
 use crate::store::contacts::{ChangeError, ContactRow};
-
-impl FromFields for Draft {
-    fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<Draft> {
-        Draft::read(fields)
-    }
-}
-
-impl FromFields for Changes {
-    fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<Changes> {
-        Changes::read(fields)
-    }
-}
-
-impl FromFields for List {
-    fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<List> {
-        List::read(fields)
-    }
-}
-
-impl FromFields for UpcomingQuery {
-    fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<UpcomingQuery> {
-        UpcomingQuery::read(fields)
-    }
-}
 
 /// A contact in an answer.
 pub struct ContactShape;
@@ -163,10 +138,10 @@ pub fn replace(
 pub fn patch(
     cx: &Context,
     caller: &Caller,
-    (Path(Id(id)), MergePatch(changes), IfMatch(tags)): (Path<Id>, MergePatch<Changes>, IfMatch),
+    (Path(Id(id)), MergePatch(patch), IfMatch(tags)): (Path<Id>, MergePatch<Draft>, IfMatch),
 ) -> Result<Answer<200, ContactShape>, Error> {
     let versions = versions(tags.as_deref());
-    let row = cx.store.patch_contact(caller.user, id, &changes, versions.as_deref())?;
+    let row = cx.store.patch_contact(caller.user, id, &patch, versions.as_deref())?;
     Ok(shown(&row))
 }
 
@@ -206,7 +181,7 @@ pub fn list(
 
 /// What a link to the next page repeats: all that a list reads but the place where it begins.
 static REPEATED: LazyLock<Vec<&str>> = LazyLock::new(|| {
-    let names = Fields::describe(List::read).into_iter().map(|f| f.name);
+    let names = Fields::describe::<List>(0).into_iter().map(|f| f.name);
     names.filter(|n| !matches!(*n, "cursor" | "skip")).collect()
 });
 

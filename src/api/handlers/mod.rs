@@ -14,15 +14,14 @@ use crate::api::problem::Error;
 
 /// Ids in a path.
 mod path {
-    use crate::api::endpoint::{FieldContext, FromFields};
-    use crate::domain::fields::Fields;
+    use crate::domain::fields::{Fields, FromFields};
     use crate::domain::rules::{Doc, Integer};
 
     /// The `{id}` of a path: a positive integer.
     pub struct Id(pub i64);
 
     impl FromFields for Id {
-        fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<Id> {
+        fn from_fields(fields: &mut Fields<'_>) -> Option<Id> {
             const ID: Doc<Integer> =
                 Doc(Integer { range: 1..=i64::MAX, default: None }, "The id that the list of them has.");
             fields.required("id", &ID).map(Id)

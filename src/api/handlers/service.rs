@@ -4,11 +4,9 @@ use serde_json::{Value, json};
 
 use crate::api::context::Context;
 use crate::api::docs;
-use crate::api::endpoint::{
-    Answer, Documented, FieldContext, FileHeaders, FromFields, Operation, Path, Reply, Shape, always,
-};
+use crate::api::endpoint::{Answer, Documented, FileHeaders, Operation, Path, Reply, Shape, always};
 use crate::api::problem::Error;
-use crate::domain::fields::Fields;
+use crate::domain::fields::{Fields, FromFields};
 use crate::domain::rules::{Doc, Opaque};
 use crate::http::{Body, Response};
 
@@ -98,7 +96,7 @@ impl Reply for File {
 pub struct FileName(String);
 
 impl FromFields for FileName {
-    fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<FileName> {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<FileName> {
         let file = Doc(Opaque { max: 100 }, "Its name, as the page has it.");
         fields.required("file", &file).map(FileName)
     }

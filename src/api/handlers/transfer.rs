@@ -6,12 +6,12 @@ use super::contacts::ContactShape;
 use super::export::{Document, Export, Page};
 use crate::api::context::Context;
 use crate::api::endpoint::{
-    Accept, Answer, Call, Caller, Content, Documented, FieldContext, FromFields, Input, ListOf, Operation, Query,
-    Reply, Shape, always, want_media_type,
+    Accept, Answer, Call, Caller, Content, Documented, Input, ListOf, Operation, Query, Reply, Shape, always,
+    want_media_type,
 };
 use crate::api::problem::Error;
 use crate::domain::contact::{Contact, Draft};
-use crate::domain::fields::{Fault, Fields, object_schema};
+use crate::domain::fields::{Fault, Fields, FromFields, object_schema};
 use crate::domain::rules::{Doc, Flag, OneOf};
 use crate::formats::{self, Format, Import, Unreadable};
 use crate::http::{Body, Response};
@@ -63,7 +63,7 @@ impl Input for File {
     }
 
     fn describe(operation: &mut Operation) {
-        let contact = object_schema(&Fields::describe(Draft::read));
+        let contact = object_schema(&Fields::describe::<Draft>(operation.password_min));
         for (name, format) in READ {
             let schema = match format {
                 Format::Vcard => file_schema("cards of version 3.0 or 4.0, one after the other"),
@@ -88,7 +88,7 @@ pub struct Options {
 }
 
 impl FromFields for Options {
-    fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<Options> {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Options> {
         let dry_run = Doc(Flag, "Whether only to tell what would be done.");
         let dry_run = fields.optional("dry_run", &dry_run).unwrap_or(false);
         Some(Options { dry_run })
@@ -136,7 +136,7 @@ pub fn import(
 pub struct Wanted(Option<Format>);
 
 impl FromFields for Wanted {
-    fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<Wanted> {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Wanted> {
         let choices = OneOf { choices: &[("vcf", Format::Vcard), ("csv", Format::Csv), ("json", Format::Json)] };
         let wanted = Doc(choices, "The file's format; where none is given, what Accept asks for, or JSON.");
         Some(Wanted(fields.optional("format", &wanted)))

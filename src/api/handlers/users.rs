@@ -4,32 +4,11 @@ use serde_json::{Value, json};
 
 use super::guard::{audit, confirm_password, gone};
 use crate::api::context::Context;
-use crate::api::endpoint::{
-    Answer, Caller, Client, FieldContext, FromFields, Json, MergePatch, NoContent, Shape, always,
-};
+use crate::api::endpoint::{Answer, Caller, Client, Json, MergePatch, NoContent, Shape, always};
 use crate::api::problem::Error;
-use crate::domain::fields::Fields;
 use crate::domain::user::{ChangePassword, DeleteAccount, Rename};
 use crate::security::password;
 use crate::store::sessions::Sessions;
-
-impl FromFields for Rename {
-    fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<Rename> {
-        Rename::read(fields)
-    }
-}
-
-impl FromFields for ChangePassword {
-    fn from_fields(fields: &mut Fields<'_>, cx: &FieldContext<'_>) -> Option<ChangePassword> {
-        ChangePassword::read(fields, &cx.new_password)
-    }
-}
-
-impl FromFields for DeleteAccount {
-    fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<DeleteAccount> {
-        DeleteAccount::read(fields)
-    }
-}
 
 /// A user in an answer.
 pub struct UserShape;
@@ -55,9 +34,10 @@ pub fn me(cx: &Context, caller: &Caller, (): ()) -> Result<Answer<200, UserShape
 pub fn rename(
     cx: &Context,
     caller: &Caller,
-    MergePatch(rename): MergePatch<Rename>,
+    MergePatch(patch): MergePatch<Rename>,
 ) -> Result<Answer<200, UserShape>, Error> {
-    Ok(Answer::json(&cx.store.rename_user(caller.user, rename.username.as_deref()).map_err(gone)?))
+    let username = patch.sets("username").then_some(patch.values.username.as_str());
+    Ok(Answer::json(&cx.store.rename_user(caller.user, username).map_err(gone)?))
 }
 
 /// `PUT /api/users/me/password`
