@@ -1,10 +1,11 @@
 //! A contact: what a client may write, what is kept, what is shown.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::fields::{Fields, FromFields};
 use super::rules::{Date, Email, Text};
+use super::shape::rfc3339;
 
 const FIRST_NAME: Text = Text::line(100, "Іван");
 const LAST_NAME: Text = Text::line(100, "Франко");
@@ -91,20 +92,4 @@ pub struct Upcoming<'a> {
     pub days_until: i64,
     /// The age reached on it, in years.
     pub turns: i32,
-}
-
-/// Serializes as RFC 3339 in UTC with whole seconds. chrono's own formatting goes through a parsed format string, and this
-/// is on the path of every listed contact.
-pub fn rfc3339<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
-    use chrono::{Datelike, Timelike};
-    let t = at.naive_utc();
-    serializer.collect_str(&format_args!(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
-        t.year(),
-        t.month(),
-        t.day(),
-        t.hour(),
-        t.minute(),
-        t.second()
-    ))
 }

@@ -7,10 +7,11 @@
 use std::borrow::Cow;
 
 use chrono::NaiveDate;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 /// What is wrong with one field; the text completes "`field` …" for a person.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {
     /// The field's name as the client wrote it; empty for the body as a whole.
     pub field: String,
@@ -87,8 +88,17 @@ pub struct Described {
     pub schema: Value,
 }
 
+/// A JSON object.
+pub const JSON: &str = "application/json";
+/// A JSON object whose members change those of another (RFC 7396).
+pub const MERGE_PATCH: &str = "application/merge-patch+json";
+/// Pairs of names and values, percent-encoded.
+pub const FORM: &str = "application/x-www-form-urlencoded";
+
 /// Something read field by field.
 pub trait FromFields: Sized {
+    /// The media types of a body that it is read from.
+    const MEDIA_TYPES: &'static [&'static str] = &[JSON];
     /// Asks for each of its fields; `None` after a fault. All are asked for before the first fault counts, so that all are told.
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self>;
 }
@@ -110,6 +120,8 @@ impl<T> Patch<T> {
 }
 
 impl<T: FromFields> FromFields for Patch<T> {
+    const MEDIA_TYPES: &'static [&'static str] = &[MERGE_PATCH, JSON];
+
     fn from_fields(fields: &mut Fields<'_>) -> Option<Patch<T>> {
         fields.is_patch = true;
         let values = T::from_fields(fields)?;
@@ -126,7 +138,9 @@ pub struct Fields<'a> {
     pub password_min: usize,
     /// Passwords that are refused, from [`PasswordRule::refusals`](super::rules::PasswordRule::refusals).
     pub refused_passwords: &'a [String],
-    /// Whether it reads a merge patch: nothing is required, but what is may not be cleared.
+    /// Whether it reads a [`FORM`].
+    pub is_form: bool,
+    /// Whether it reads a [`Patch`]: nothing has to be given, but what is required otherwise cannot be cleared.
     is_patch: bool,
     given: Vec<&'static str>,
     faults: Vec<Fault>,
@@ -148,6 +162,7 @@ impl<'a> Fields<'a> {
             today,
             password_min: 0,
             refused_passwords: &[],
+            is_form: false,
             is_patch: false,
             given: Vec::new(),
             faults: Vec::new(),
@@ -163,11 +178,15 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The fields that a `T` asks for, where a new password has at least so many characters.
-    pub fn describe<T: FromFields>(password_min: usize) -> Vec<Described> {
-        let mut fields = Fields { password_min, ..Fields::new(Source::Describe, NaiveDate::default()) };
-        T::from_fields(&mut fields);
-        fields.described
+    /// A reader of nothing, which records what is asked for.
+    pub fn describing() -> Fields<'a> {
+        Fields::new(Source::Describe, NaiveDate::default())
+    }
+
+    /// The fields that a `T` asks for.
+    pub fn describe<T: FromFields>(mut self) -> Vec<Described> {
+        T::from_fields(&mut self);
+        self.described
     }
 
     /// A value that must be there; in a patch, one that may not be cleared, and the default where it is absent. `None`
@@ -190,6 +209,22 @@ impl<'a> Fields<'a> {
             Field::Value(value) => Some(value),
             Field::Absent | Field::Empty | Field::Faulty => None,
         }
+    }
+
+    /// A value with a default for where it is absent, `null` or empty. The default is also part of what is described.
+    pub fn or_default<R: Rule<Out: Copy + Serialize>>(
+        &mut self,
+        name: &'static str,
+        rule: &R,
+        default: R::Out,
+    ) -> R::Out {
+        let value = self.optional(name, rule);
+        if let Source::Describe = self.source
+            && let Some(described) = self.described.last_mut()
+        {
+            described.schema["default"] = json!(default);
+        }
+        value.unwrap_or(default)
     }
 
     /// Notes a fault that concerns several fields, or one beyond its rule.

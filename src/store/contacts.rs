@@ -10,7 +10,7 @@ use crate::domain::birthday::{self, Window};
 use crate::domain::contact::{Contact, Draft};
 use crate::domain::fields::Patch;
 use crate::domain::fold;
-use crate::domain::page::{Filter, Key, List};
+use crate::domain::page::{Filter, List};
 
 /// A contact as it came from Postgres; [`ContactRow::contact`] borrows from it.
 pub struct ContactRow(Row);
@@ -191,10 +191,10 @@ impl Store {
         let limit = list.limit + 1;
         let Filter { fields, any, phone } = &list.filter;
         let descending = list.sort.descending;
-        let rows = if list.sort.key != Key::Id {
+        let rows = if !list.sort.is_by_id() {
             let query = pick(descending, &queries::CONTACT_PAGE_BY_KEY, &queries::CONTACT_PAGE_BY_KEY_DESC);
             let after_key = list.cursor.as_ref().map(|cursor| cursor.key.as_str());
-            let key = list.sort.key.name();
+            let key = list.sort.key;
             self.read(|conn| {
                 conn.query(query, &[&user, &after, &limit, &list.skip, fields, any, phone, &key, &after_key])
             })?
