@@ -126,7 +126,7 @@ fn address(text: &str) -> Result<String, SettingError> {
 }
 
 /// Does something with a user, directly in the database: running instances notice within a second.
-pub fn user(store: &Store, action: UserAction, email: &str, rule: &rules::Password<'_>) -> Result<(), String> {
+pub fn user(store: &Store, action: UserAction, email: &str, rule: &rules::PasswordRule<'_>) -> Result<(), String> {
     let said = |error| match error {
         store::Error::NotFound => format!("there is no user {email}"),
         store::Error::Conflict(_) => format!("there is already a user {email}"),
@@ -168,7 +168,7 @@ fn forget_failures(store: &Store, email: &str) -> Result<(), store::Error> {
 }
 
 /// Prompts for a password, or reads a line of standard input. It is never an argument: everybody on the machine could see it.
-fn new_password_hash(rule: &rules::Password<'_>) -> Result<String, String> {
+fn new_password_hash(rule: &rules::PasswordRule<'_>) -> Result<String, String> {
     let typed = read_password().map_err(|error| format!("the password cannot be read: {error}"))?;
     match rule.read(Given::Text(&typed)) {
         Ok(Some(new)) => Ok(password::hash(new.reveal())),

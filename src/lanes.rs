@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 use crate::api::app::App;
 use crate::api::endpoint::Lane;
 use crate::api::problem::Error;
+use crate::api::router::Lookup;
 use crate::http::{Limits, Pool, Request, Server};
 
 /// How many requests may wait for the slow lane: about two seconds of hashing on two cores. Beyond it, 503 at once.
@@ -57,8 +58,9 @@ impl Running {
             let thread = thread::Builder::new().name(format!("worker-{n}")).stack_size(stack);
             threads.push(thread.spawn(move || {
                 while let Ok(request) = server.recv() {
-                    match app.lane(&request) {
-                        Lane::Fast => answer(&app, request),
+                    let lookup = app.find(&request);
+                    match lookup.lane() {
+                        Lane::Fast => answer(&app, &request, lookup),
                         Lane::Write => write.submit(request),
                         Lane::Slow => slow.submit(request),
                     }
@@ -93,9 +95,9 @@ impl Running {
 
 /// Handles a request and sends the response. A handler that panics costs its client a 500 and nobody else anything: the
 /// request is held out here, and the worker lives on.
-fn answer(app: &App, request: Arc<Request>) {
-    let outcome = catch_unwind(AssertUnwindSafe(|| app.handle(&request)));
-    let response = outcome.unwrap_or_else(|_| app.fail(&request, Error::Internal("the handler panicked".to_owned())));
+fn answer(app: &App, request: &Request, lookup: Lookup<'_>) {
+    let outcome = catch_unwind(AssertUnwindSafe(|| app.answer(request, lookup)));
+    let response = outcome.unwrap_or_else(|_| app.fail(request, Error::Internal("the handler panicked".to_owned())));
     request.respond(response);
 }
 
@@ -149,7 +151,7 @@ impl Handoff {
             };
             drop(waiting);
             if has_thread {
-                answer(&self.app, request);
+                answer(&self.app, &request, self.app.find(&request));
             } else {
                 self.turn_away(request);
             }

@@ -58,7 +58,7 @@ fn run(command: Command, values: &Values) -> Outcome {
         Command::Migrate => Store::new(values.database()?, 1).migrate()?,
         Command::User(action, email) => {
             let (min, refused) = values.new_password()?;
-            let rule = rules::Password { min, refused: &rules::Password::refusals(&refused) };
+            let rule = rules::PasswordRule { min, refused: &rules::PasswordRule::refusals(&refused) };
             command::user(&Store::new(values.database()?, 1), action, &email, &rule)?;
         }
     }

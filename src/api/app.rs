@@ -9,9 +9,9 @@ use std::time::Instant;
 use chrono::Utc;
 
 use crate::api::context::Context;
-use crate::api::endpoint::{BODY_LIMIT, Call, Handler, Lane, Route};
+use crate::api::endpoint::{BODY_LIMIT, Call, Handler, Route};
 use crate::api::problem::{self, Error};
-use crate::api::router::{Found, Router};
+use crate::api::router::{Lookup, Miss, Router};
 use crate::api::{middleware, openapi, routes};
 use crate::config::Config;
 use crate::domain::rules;
@@ -43,7 +43,7 @@ impl App {
             #[expect(clippy::disallowed_methods)] // the one real clock
             clock: Utc::now,
             password_min: config.password_min,
-            refused_passwords: rules::Password::refusals(&config.refused_passwords),
+            refused_passwords: rules::PasswordRule::refusals(&config.refused_passwords),
             login_attempts: config.login_attempts,
             address_attempts: config.address_attempts,
             trusted_proxies: config.trusted_proxies.clone(),
@@ -57,84 +57,71 @@ impl App {
 
     /// Answers a request, whatever it is.
     pub fn handle(&self, request: &Request) -> Response {
-        let started = Instant::now();
-        let id = middleware::request_id(request);
-        let found = self.router.find(request.method(), request.path());
-        let guarded = matches!(&found, Found::Route(route, _) if route.is_guarded());
-        let outcome = match found {
-            Found::Route(route, params) => self.run(route, &Call { request, params, id: &id }),
-            Found::Options(allow) => Ok(Response::new(204).header("Allow", allow.to_owned())),
-            Found::WrongMethod(allow) => Err(Error::MethodNotAllowed(allow.to_owned())),
-            Found::NotFound => Err(Error::NotFound("There is nothing at this path: see /docs for what there is.")),
+        self.answer(request, self.find(request))
+    }
+
+    /// What the router finds for a request.
+    pub fn find<'a>(&'a self, request: &'a Request) -> Lookup<'a> {
+        self.router.find(request.method(), request.path())
+    }
+
+    /// Answers a request for which the router found this.
+    pub fn answer(&self, request: &Request, lookup: Lookup<'_>) -> Response {
+        let mut call = self.call(request, &lookup);
+        call.params = lookup.params;
+        let outcome = match lookup.route {
+            Ok(route) => run(route, &call),
+            Err(Miss::Options(allow)) => Ok(Response::new(204).header("Allow", allow.to_owned())),
+            Err(Miss::Method(allow)) => Err(Error::MethodNotAllowed(allow.to_owned())),
+            Err(Miss::Path) => Err(Error::NotFound("There is nothing at this path; /docs lists what there is.")),
         };
-        let response = outcome.unwrap_or_else(|error| error.into_response(&id));
-        self.finish(request, &id, guarded, response, started)
+        middleware::finish(&call, outcome.unwrap_or_else(|error| error.into_response(&call.id)))
     }
 
-    /// Answers a request that is not run, or that broke off.
+    /// Answers a request that is not run, or whose handler panicked.
     pub fn fail(&self, request: &Request, error: Error) -> Response {
-        let started = Instant::now();
-        let id = middleware::request_id(request);
-        self.finish(request, &id, self.is_guarded(request), error.into_response(&id), started)
+        let call = self.call(request, &self.find(request));
+        middleware::finish(&call, error.into_response(&call.id))
     }
 
-    fn finish(&self, request: &Request, id: &str, guarded: bool, response: Response, started: Instant) -> Response {
-        let response = middleware::finish(&self.context, request, id, guarded, response);
-        middleware::access_log(request, id, &response, started);
-        response
+    fn call<'a>(&'a self, request: &'a Request, lookup: &Lookup<'a>) -> Call<'a> {
+        let (context, route, id) = (&self.context, lookup.route.ok(), middleware::request_id(request));
+        Call { context, request, route, params: Vec::new(), id, started: Instant::now() }
     }
+}
 
-    fn run(&self, route: &Route, call: &Call<'_>) -> Result<Response, Error> {
-        if call.request.body().len() > route.body_limit {
-            return Err(Error::PayloadTooLarge(route.body_limit));
-        }
-        match &route.handler {
-            Handler::Public(handler) => handler(&self.context, call),
-            Handler::Guarded(handler) => {
-                let caller = middleware::authenticate(&self.context, call)?;
-                handler(&self.context, &caller, call)
-            }
-        }
+fn run(route: &Route, call: &Call<'_>) -> Result<Response, Error> {
+    if call.request.body().len() > route.body_limit {
+        return Err(Error::PayloadTooLarge(route.body_limit));
     }
-
-    /// Which workers a request is for.
-    pub fn lane(&self, request: &Request) -> Lane {
-        match self.router.find(request.method(), request.path()) {
-            Found::Route(route, _) => route.lane,
-            _ => Lane::Fast,
-        }
-    }
-
-    fn is_guarded(&self, request: &Request) -> bool {
-        let found = self.router.find(request.method(), request.path());
-        matches!(found, Found::Route(route, _) if route.is_guarded())
+    match &route.handler {
+        Handler::Public(handler) => handler(call),
+        Handler::Guarded(handler) => handler(call, &middleware::authenticate(call)?),
     }
 }
 
 impl http::Program for App {
-    /// More than the usual only for who has a valid access token. The database is not asked whether its session has ended:
-    /// the handler does that.
+    /// More than the usual only for a client with a valid access token. The database is not asked whether its session has
+    /// ended: the handler does that.
     fn body_limit(&self, request: &Request) -> usize {
-        let is_known = || {
-            let verify = |token| self.context.keys.verify_access(token, self.context.now());
-            request.bearer().is_some_and(|token| verify(token).is_ok())
-        };
-        match self.router.find(request.method(), request.path()) {
-            Found::Route(route, _) if route.body_limit <= BODY_LIMIT || is_known() => route.body_limit,
+        let verify = |token| self.context.keys.verify_access(token, self.context.now());
+        let is_known = || request.bearer().is_some_and(|token| verify(token).is_ok());
+        match self.find(request).route {
+            Ok(route) if route.body_limit <= BODY_LIMIT || is_known() => route.body_limit,
             _ => BODY_LIMIT,
         }
     }
 
     fn refuse(&self, status: u16, detail: &str, request: Option<&Request>) -> Response {
-        let started = Instant::now();
-        let id = request.map_or_else(|| Cow::Owned(middleware::new_request_id()), middleware::request_id);
+        let call = request.map(|request| self.call(request, &self.find(request)));
+        let id = call.as_ref().map_or_else(|| Cow::Owned(middleware::new_request_id()), |call| call.id.clone());
         log::debug!("{id} refused: {status} {detail}");
-        let mut response = problem::document(status, detail, &id, &[]);
+        let mut response = problem::document(status, detail, &id, []);
         if status == 503 {
             response = response.header("Retry-After", problem::RETRY_AFTER);
         }
-        match request {
-            Some(request) => self.finish(request, &id, self.is_guarded(request), response, started),
+        match call {
+            Some(call) => middleware::finish(&call, response),
             None => response.header("X-Request-Id", id.into_owned()).header("X-Content-Type-Options", "nosniff"),
         }
     }

@@ -2,10 +2,8 @@
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
-use crate::api::context::Context;
-use crate::api::endpoint::{Call, Caller};
+use crate::api::endpoint::{Call, Caller, Route};
 use crate::api::problem::Error;
 use crate::http::{Method, Request, Response};
 
@@ -34,47 +32,50 @@ pub fn new_request_id() -> String {
 }
 
 /// Who calls, by the access token. One check without I/O: signature, claims, and the list of sessions that ended lately.
-pub fn authenticate(cx: &Context, call: &Call<'_>) -> Result<Caller, Error> {
+pub fn authenticate(call: &Call<'_>) -> Result<Caller, Error> {
     let Some(token) = call.request.bearer() else {
         return Err(Error::Unauthorized("Send an access token: Authorization: Bearer …"));
     };
-    let access = cx.keys.verify_access(token, cx.now()).map_err(|error| {
+    let access = call.keys.verify_access(token, call.now()).map_err(|error| {
         log::debug!("{} access token refused: {error:?}", call.id);
-        Error::Unauthorized("The access token does not count (any more): refresh it, or log in again.")
+        Error::Unauthorized("The access token is invalid, expired or revoked: refresh it, or log in again.")
     })?;
-    if cx.revocations.holds(&cx.store, access.session)? {
+    if call.revocations.holds(&call.store, access.session)? {
         return Err(Error::Unauthorized("The session has ended: log in again."));
     }
     Ok(Caller { user: access.user, session: access.session })
 }
 
-/// Headers that every answer carries.
-pub fn finish(cx: &Context, request: &Request, request_id: &str, guarded: bool, response: Response) -> Response {
+/// Adds the headers that every answer carries, and logs the request.
+pub fn finish(call: &Call<'_>, response: Response) -> Response {
     let mut response =
-        response.header("X-Request-Id", request_id.to_owned()).header("X-Content-Type-Options", "nosniff");
-    if guarded && !response.has("Cache-Control") {
+        response.header("X-Request-Id", call.id.clone().into_owned()).header("X-Content-Type-Options", "nosniff");
+    if call.route.is_some_and(Route::is_guarded) && !response.has("Cache-Control") {
         let value = if response.has("ETag") { "private, no-cache" } else { "no-store" };
         response = response.header("Cache-Control", value);
     }
-    cors(cx, request, response)
+    let response = cors(call, response);
+    access_log(call, &response);
+    response
 }
 
 /// CORS (the Fetch standard), for the origins of the setting alone; without it, browsers of other origins are kept out.
-fn cors(cx: &Context, request: &Request, response: Response) -> Response {
-    if cx.cors_origins.is_empty() {
+fn cors(call: &Call<'_>, response: Response) -> Response {
+    if call.cors_origins.is_empty() {
         return response;
     }
     let response = response.header("Vary", "Origin");
-    let Some(origin) = request.header("Origin") else {
+    let Some(origin) = call.request.header("Origin") else {
         return response;
     };
-    let Some(allowed) = cx.cors_origins.iter().find(|o| *o == origin || *o == "*") else {
+    let Some(allowed) = call.cors_origins.iter().find(|o| *o == origin || *o == "*") else {
         return response;
     };
     let response = response
         .header("Access-Control-Allow-Origin", allowed.clone())
         .header("Access-Control-Expose-Headers", "ETag, Link, Location, Retry-After, X-Request-Id, X-Total-Count");
-    if *request.method() != Method::Options || request.header("Access-Control-Request-Method").is_none() {
+    let is_preflight = call.request.header("Access-Control-Request-Method").is_some();
+    if *call.request.method() != Method::Options || !is_preflight {
         return response;
     }
     response
@@ -83,16 +84,11 @@ fn cors(cx: &Context, request: &Request, response: Response) -> Response {
         .header("Access-Control-Max-Age", "600")
 }
 
-/// One line a request, at level debug: at info it would be the costliest part of a read. The query is left out, for it
+/// One line per request, at level debug: at info it would be the costliest part of a read. The query is left out, for it
 /// holds people's names, and so is the secret of a calendar's address.
-pub fn access_log(request: &Request, request_id: &str, response: &Response, started: Instant) {
-    log::debug!(
-        "{request_id} {} {} {} {}us",
-        request.method().as_str(),
-        masked(request.path()),
-        response.status.0,
-        started.elapsed().as_micros()
-    );
+fn access_log(call: &Call<'_>, response: &Response) {
+    let (method, path) = (call.request.method().as_str(), masked(call.request.path()));
+    log::debug!("{} {method} {path} {} {}us", call.id, response.status.0, call.started.elapsed().as_micros());
 }
 
 fn masked(path: &str) -> &str {

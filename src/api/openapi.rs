@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::api::endpoint::{Operation, Route};
-use crate::api::problem::title;
 use crate::domain::fields::Fault;
+use crate::http::reason;
 
 /// Renders the document. Its tests hold it against the routes and against real answers.
 pub fn render(routes: &[Route], password_min: usize) -> String {
@@ -40,7 +40,7 @@ fn security_schemes() -> Value {
             "description": "Your e-mail as username, and your password.",
             "flows": { "password": { "tokenUrl": "/api/auth/login", "refreshUrl": "/api/auth/refresh_token", "scopes": {} } },
         },
-        "bearer": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "A token that you have already." },
+        "bearer": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "A token that you already have." },
     })
 }
 
@@ -90,12 +90,12 @@ fn content(bodies: &[(&'static str, Value)]) -> Value {
 /// The replies of the handler, and the errors that follow from what it takes.
 fn responses(route: &Route, described: &Operation) -> Value {
     let mut responses = Map::new();
-    for reply in &described.replies {
-        let mut response = json!({ "description": reply.description });
-        if !reply.content.is_empty() {
-            response["content"] = content(&reply.content);
+    for (status, description, bodies) in &described.replies {
+        let mut response = json!({ "description": description });
+        if !bodies.is_empty() {
+            response["content"] = content(bodies);
         }
-        responses.insert(reply.status.to_string(), response);
+        responses.insert(status.to_string(), response);
     }
     let mut errors = described.errors.clone();
     if route.is_guarded() {
@@ -114,7 +114,7 @@ fn responses(route: &Route, described: &Operation) -> Value {
     errors.dedup();
     for status in errors {
         let problem = json!({ "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } });
-        responses.insert(status.to_string(), json!({ "description": title(status), "content": problem }));
+        responses.insert(status.to_string(), json!({ "description": reason(status), "content": problem }));
     }
     Value::Object(responses)
 }
@@ -136,7 +136,7 @@ fn problem_schema() -> Value {
                 "example": example,
             },
             "error": { "type": "string", "description": "what OAuth2 calls a refused login or refresh (RFC 6749, section 5.2)", "example": "invalid_grant" },
-            "error_description": { "type": "string", "description": "the detail once more, where OAuth2 clients look for it" },
+            "error_description": { "type": "string", "description": "the detail again, where OAuth2 clients look for it" },
         },
         "required": ["type", "title", "status", "detail", "request_id"],
     })

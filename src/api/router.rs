@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::api::endpoint::Route;
+use crate::api::endpoint::{Lane, Route};
 use crate::http::{Method, percent_decode};
 
 /// The routes of one path, by method.
@@ -17,16 +17,30 @@ pub struct Router {
     paths: matchit::Router<Methods>,
 }
 
-/// What a path leads to.
-pub enum Found<'r, 'p> {
-    /// A route, and its path's parameters, decoded.
-    Route(&'r Route, Vec<(&'r str, Cow<'p, str>)>),
+/// What the router found for a method and a path.
+pub struct Lookup<'a> {
+    /// The route.
+    pub route: Result<&'a Route, Miss<'a>>,
+    /// Its path's parameters, decoded.
+    pub params: Vec<(&'a str, Cow<'a, str>)>,
+}
+
+impl Lookup<'_> {
+    /// The workers that the request is for.
+    pub fn lane(&self) -> Lane {
+        self.route.map_or(Lane::Fast, |route| route.lane)
+    }
+}
+
+/// Why there is no route.
+#[derive(Clone, Copy)]
+pub enum Miss<'a> {
     /// `OPTIONS` of a known path; the methods that it has.
-    Options(&'r str),
-    /// A known path, without this method; those that it has.
-    WrongMethod(&'r str),
-    /// No such path.
-    NotFound,
+    Options(&'a str),
+    /// A known path without this method; the methods that it has.
+    Method(&'a str),
+    /// An unknown path.
+    Path,
 }
 
 impl Router {
@@ -61,24 +75,20 @@ impl Router {
     }
 
     /// Finds what a request asks for. One slash at the end makes no difference.
-    pub fn find<'r, 'p>(&'r self, method: &Method, path: &'p str) -> Found<'r, 'p> {
+    pub fn find<'a>(&'a self, method: &Method, path: &'a str) -> Lookup<'a> {
         let path = path.strip_suffix('/').filter(|p| !p.is_empty()).unwrap_or(path);
         let Ok(found) = self.paths.at(path) else {
-            return Found::NotFound;
+            return Lookup { route: Err(Miss::Path), params: Vec::new() };
         };
+        let Methods { routes, allow } = found.value;
         let wanted = if *method == Method::Head { &Method::Get } else { method };
-        let Some((_, index)) = found.value.routes.iter().find(|(m, _)| m == wanted) else {
-            return match method {
-                Method::Options => Found::Options(&found.value.allow),
-                _ => Found::WrongMethod(&found.value.allow),
-            };
+        let route = match routes.iter().find(|(m, _)| m == wanted) {
+            Some((_, index)) => Ok(&self.routes[*index]),
+            None if *method == Method::Options => Err(Miss::Options(allow)),
+            None => Err(Miss::Method(allow)),
         };
-        let mut params = Vec::with_capacity(found.params.len());
-        for (name, value) in found.params.iter() {
-            // What does not decode is passed on as it came: no id and no name looks like it.
-            let value = percent_decode(value, false).unwrap_or(Cow::Borrowed(value));
-            params.push((name, value));
-        }
-        Found::Route(&self.routes[*index], params)
+        // A value that cannot be decoded is passed on as it came: no id and no name looks like it.
+        let decoded = |value| percent_decode(value, false).unwrap_or(Cow::Borrowed(value));
+        Lookup { route, params: found.params.iter().map(|(name, value)| (name, decoded(value))).collect() }
     }
 }

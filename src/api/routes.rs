@@ -19,16 +19,16 @@ fn accounts() -> Vec<Route> {
     let users = "users";
     vec![
         public(Post, "/api/auth/signup", auth::signup, auth, "Sign up").slow().errors(&[409, 429]),
-        public(Post, "/api/auth/login", auth::login, auth, "Log in: a pair of tokens").slow().errors(&[401, 429]),
-        public(Get, "/api/auth/refresh_token", auth::refresh, auth, "A new pair for the refresh token in Authorization").errors(&[401]),
-        public(Post, "/api/auth/refresh_token", auth::refresh_by_post, auth, "A new pair for a refresh token").errors(&[401]),
-        guarded(Post, "/api/auth/logout", auth::logout, auth, "End this session, or all"),
-        guarded(Get, "/api/auth/sessions", auth::sessions, auth, "Where you are logged in"),
+        public(Post, "/api/auth/login", auth::login, auth, "Log in and get a pair of tokens").slow().errors(&[401, 429]),
+        public(Get, "/api/auth/refresh_token", auth::refresh, auth, "Get a new pair of tokens for the refresh token in Authorization").errors(&[401]),
+        public(Post, "/api/auth/refresh_token", auth::refresh_by_post, auth, "Get a new pair of tokens for a refresh token").errors(&[401]),
+        guarded(Post, "/api/auth/logout", auth::logout, auth, "End this session, or all of your sessions"),
+        guarded(Get, "/api/auth/sessions", auth::sessions, auth, "List your sessions"),
         guarded(Delete, "/api/auth/sessions/{id}", auth::end_session, auth, "End a session").errors(&[404]),
-        guarded(Get, "/api/users/me", users::me, users, "Who you are"),
+        guarded(Get, "/api/users/me", users::me, users, "Get your account"),
         guarded(Patch, "/api/users/me", users::rename, users, "Change your name"),
-        guarded(Put, "/api/users/me/password", users::change_password, users, "Change your password; every other session ends").slow().errors(&[409, 429]),
-        guarded(Delete, "/api/users/me", users::delete, users, "Delete your account with all that is in it").slow().errors(&[429]),
+        guarded(Put, "/api/users/me/password", users::change_password, users, "Change your password and end every other session").slow().errors(&[409, 429]),
+        guarded(Delete, "/api/users/me", users::delete, users, "Delete your account and everything in it").slow().errors(&[429]),
     ]
 }
 
@@ -36,16 +36,16 @@ fn accounts() -> Vec<Route> {
 fn address_book() -> Vec<Route> {
     let tag = "contacts";
     vec![
-        guarded(Get, "/api/contacts", contacts::list, tag, "Your contacts: search, sort, page"),
+        guarded(Get, "/api/contacts", contacts::list, tag, "List your contacts: search, sort, page"),
         guarded(Post, "/api/contacts", contacts::create, tag, "Add a contact"),
-        guarded(Get, "/api/contacts/upcoming_birthdays", contacts::upcoming, tag, "Whose birthday comes next"),
-        guarded(Get, "/api/contacts/export", transfer::export, tag, "All your contacts as a file").slow(),
-        guarded(Post, "/api/contacts/import", transfer::import, tag, "Add the contacts of a file").slow().body_limit(16 << 20),
-        guarded(Post, "/api/contacts/calendar", calendar::open, tag, "A new secret address for your birthday calendar"),
-        guarded(Delete, "/api/contacts/calendar", calendar::close, tag, "Close your birthday calendar"),
-        public(Get, "/api/calendar/{secret}.ics", calendar::feed, tag, "The birthday calendar, for calendar programs").errors(&[404]),
-        guarded(Get, "/api/contacts/{id}", contacts::one, tag, "One contact").errors(&[404]),
-        guarded(Put, "/api/contacts/{id}", contacts::replace, tag, "Write a contact anew").errors(&[404]),
+        guarded(Get, "/api/contacts/upcoming_birthdays", contacts::upcoming, tag, "List the contacts whose birthday is next"),
+        guarded(Get, "/api/contacts/export", transfer::export, tag, "Export all your contacts as a file").slow(),
+        guarded(Post, "/api/contacts/import", transfer::import, tag, "Import the contacts of a file").slow().body_limit(16 << 20),
+        guarded(Post, "/api/contacts/calendar", calendar::open, tag, "Create a new secret address for your birthday calendar"),
+        guarded(Delete, "/api/contacts/calendar", calendar::close, tag, "Remove the secret address of your birthday calendar"),
+        public(Get, "/api/calendar/{secret}.ics", calendar::feed, tag, "Get a birthday calendar, for calendar programs").errors(&[404]),
+        guarded(Get, "/api/contacts/{id}", contacts::one, tag, "Get a contact").errors(&[404]),
+        guarded(Put, "/api/contacts/{id}", contacts::replace, tag, "Replace a contact").errors(&[404]),
         guarded(Patch, "/api/contacts/{id}", contacts::patch, tag, "Change some fields of a contact").errors(&[404]),
         guarded(Delete, "/api/contacts/{id}", contacts::delete, tag, "Delete a contact").errors(&[404]),
     ]
@@ -55,13 +55,13 @@ fn address_book() -> Vec<Route> {
 fn about() -> Vec<Route> {
     let tag = "service";
     vec![
-        public(Get, "/", service::index, tag, "What this is"),
-        public(Get, "/healthchecker", service::health, tag, "Whether it and its database answer"),
-        public(Get, "/api/healthchecker", service::health, tag, "Whether it and its database answer"),
-        public(Get, "/livez", service::livez, tag, "Whether it runs"),
-        public(Get, "/readyz", service::readyz, tag, "Whether to send requests here"),
-        public(Get, "/openapi.json", service::openapi, tag, "This document"),
-        public(Get, "/docs", service::docs_page, tag, "The documentation, to read and to try"),
-        public(Get, "/docs/{file}", service::docs_file, tag, "A file of the documentation").errors(&[404]),
+        public(Get, "/", service::index, tag, "Get the name, the version and the main addresses"),
+        public(Get, "/healthchecker", service::health, tag, "Check that the service and its database answer"),
+        public(Get, "/api/healthchecker", service::health, tag, "Check that the service and its database answer"),
+        public(Get, "/livez", service::livez, tag, "Check that the service runs"),
+        public(Get, "/readyz", service::readyz, tag, "Check that the service is ready for requests"),
+        public(Get, "/openapi.json", service::openapi, tag, "Get this document"),
+        public(Get, "/docs", service::docs_page, tag, "Get the documentation page"),
+        public(Get, "/docs/{file}", service::docs_file, tag, "Get a file of the documentation page").errors(&[404]),
     ]
 }

@@ -1,10 +1,11 @@
 //! A contact: what a client may write, what is kept, what is shown.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
-use super::fields::{Fields, Patch};
+use super::fields::{Fields, FromFields};
 use super::rules::{Date, Email, Text};
+use super::shape::rfc3339;
 
 const FIRST_NAME: Text = Text::line(100, "Іван");
 const LAST_NAME: Text = Text::line(100, "Франко");
@@ -28,10 +29,9 @@ pub struct Draft {
     pub additional_info: Option<String>,
 }
 
-impl Draft {
-    /// Reads and checks a contact; `None` after a fault.
-    pub fn read(fields: &mut Fields<'_>) -> Option<Draft> {
-        let birthday = Date::birthday(fields.today());
+impl FromFields for Draft {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Draft> {
+        let birthday = Date::birthday(fields.today);
         let first_name = fields.required("first_name", &FIRST_NAME);
         let last_name = fields.optional("last_name", &LAST_NAME);
         let email = fields.optional("email", &Email);
@@ -39,38 +39,6 @@ impl Draft {
         let birthday = fields.optional("birthday", &birthday);
         let additional_info = fields.optional("additional_info", &ADDITIONAL_INFO);
         Some(Draft { first_name: first_name?, last_name, email, phone_number, birthday, additional_info })
-    }
-}
-
-/// An RFC 7396 merge patch of a contact.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Changes {
-    /// May be changed, not cleared.
-    pub first_name: Option<String>,
-    /// See [`Draft`].
-    pub last_name: Patch<String>,
-    /// See [`Draft`].
-    pub email: Patch<String>,
-    /// See [`Draft`].
-    pub phone_number: Patch<String>,
-    /// See [`Draft`].
-    pub birthday: Patch<NaiveDate>,
-    /// See [`Draft`].
-    pub additional_info: Patch<String>,
-}
-
-impl Changes {
-    /// Reads and checks the patch.
-    pub fn read(fields: &mut Fields<'_>) -> Option<Changes> {
-        let birthday = Date::birthday(fields.today());
-        Some(Changes {
-            first_name: fields.patch_required("first_name", &FIRST_NAME),
-            last_name: fields.patch("last_name", &LAST_NAME),
-            email: fields.patch("email", &Email),
-            phone_number: fields.patch("phone_number", &PHONE_NUMBER),
-            birthday: fields.patch("birthday", &birthday),
-            additional_info: fields.patch("additional_info", &ADDITIONAL_INFO),
-        })
     }
 }
 
@@ -124,20 +92,4 @@ pub struct Upcoming<'a> {
     pub days_until: i64,
     /// The age reached on it, in years.
     pub turns: i32,
-}
-
-/// Serializes as RFC 3339 in UTC with whole seconds. chrono's own formatting goes through a parsed format string, and this
-/// is on the path of every listed contact.
-pub fn rfc3339<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
-    use chrono::{Datelike, Timelike};
-    let t = at.naive_utc();
-    serializer.collect_str(&format_args!(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
-        t.year(),
-        t.month(),
-        t.day(),
-        t.hour(),
-        t.minute(),
-        t.second()
-    ))
 }

@@ -7,10 +7,11 @@
 use std::borrow::Cow;
 
 use chrono::NaiveDate;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 /// What is wrong with one field; the text completes "`field` …" for a person.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {
     /// The field's name as the client wrote it; empty for the body as a whole.
     pub field: String,
@@ -87,26 +88,66 @@ pub struct Described {
     pub schema: Value,
 }
 
-/// A member of an RFC 7396 merge patch.
+/// A JSON object.
+pub const JSON: &str = "application/json";
+/// A JSON object whose members change those of another (RFC 7396).
+pub const MERGE_PATCH: &str = "application/merge-patch+json";
+/// Pairs of names and values, percent-encoded.
+pub const FORM: &str = "application/x-www-form-urlencoded";
+
+/// Something read field by field.
+pub trait FromFields: Sized {
+    /// The media types of a body that it is read from.
+    const MEDIA_TYPES: &'static [&'static str] = &[JSON];
+    /// Asks for each of its fields; `None` after a fault. All are asked for before the first fault counts, so that all are told.
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self>;
+}
+
+/// An RFC 7396 merge patch: the values that were given, and which those are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Patch<T> {
-    /// Absent: stays as it is.
-    Keep,
-    /// `null` or empty: cleared.
-    Clear,
-    /// A new value.
-    Set(T),
+pub struct Patch<T> {
+    /// As for a whole `T`; what was not given is empty, even where a `T` must have a value.
+    pub values: T,
+    /// The names of the fields that were given, `null` included.
+    pub given: Vec<&'static str>,
+}
+
+impl<T> Patch<T> {
+    /// Whether a field was given.
+    pub fn sets(&self, name: &str) -> bool {
+        self.given.contains(&name)
+    }
+}
+
+impl<T: FromFields> FromFields for Patch<T> {
+    const MEDIA_TYPES: &'static [&'static str] = &[MERGE_PATCH, JSON];
+
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Patch<T>> {
+        fields.is_patch = true;
+        let values = T::from_fields(fields)?;
+        Some(Patch { values, given: std::mem::take(&mut fields.given) })
+    }
 }
 
 /// The reader: asks for fields, collects faults.
 pub struct Fields<'a> {
     source: Source<'a>,
-    today: NaiveDate,
+    /// The server's date in UTC, for rules that depend on it.
+    pub today: NaiveDate,
+    /// The fewest characters of a new password.
+    pub password_min: usize,
+    /// Passwords that are refused, from [`PasswordRule::refusals`](super::rules::PasswordRule::refusals).
+    pub refused_passwords: &'a [String],
+    /// Whether it reads a [`FORM`].
+    pub is_form: bool,
+    /// Whether it reads a [`Patch`]: nothing has to be given, but what is required otherwise cannot be cleared.
+    is_patch: bool,
+    given: Vec<&'static str>,
     faults: Vec<Fault>,
     described: Vec<Described>,
 }
 
-enum Found<T> {
+enum Field<T> {
     Absent,
     Empty,
     Value(T),
@@ -114,62 +155,76 @@ enum Found<T> {
 }
 
 impl<'a> Fields<'a> {
-    /// A reader over `source`; `today` is the server's date, for rules that depend on it.
+    /// A reader over `source`, for what has no new password.
     pub fn new(source: Source<'a>, today: NaiveDate) -> Fields<'a> {
-        Fields { source, today, faults: Vec::new(), described: Vec::new() }
-    }
-
-    /// Runs `read` over nothing and returns the fields that it asked for.
-    pub fn describe<T>(read: impl FnOnce(&mut Fields<'_>) -> T) -> Vec<Described> {
-        let mut fields = Fields::new(Source::Describe, NaiveDate::default());
-        read(&mut fields);
-        fields.described
-    }
-
-    /// The server's date in UTC.
-    pub fn today(&self) -> NaiveDate {
-        self.today
-    }
-
-    /// A value that must be there. `None` exactly when a fault was noted.
-    pub fn required<R: Rule>(&mut self, name: &'static str, rule: &R) -> Option<R::Out> {
-        match self.find(name, rule, true, false) {
-            Found::Value(value) => Some(value),
-            Found::Faulty => None,
-            Found::Absent | Found::Empty => {
-                self.fault(name, "is required");
-                None
-            }
+        Fields {
+            source,
+            today,
+            password_min: 0,
+            refused_passwords: &[],
+            is_form: false,
+            is_patch: false,
+            given: Vec::new(),
+            faults: Vec::new(),
+            described: Vec::new(),
         }
+    }
+
+    /// Reads a `T`, or tells everything that is wrong with it.
+    pub fn read<T: FromFields>(mut self) -> Result<T, Vec<Fault>> {
+        match T::from_fields(&mut self) {
+            Some(value) if self.faults.is_empty() => Ok(value),
+            _ => Err(self.faults),
+        }
+    }
+
+    /// A reader of nothing, which records what is asked for.
+    pub fn describing() -> Fields<'a> {
+        Fields::new(Source::Describe, NaiveDate::default())
+    }
+
+    /// The fields that a `T` asks for.
+    pub fn describe<T: FromFields>(mut self) -> Vec<Described> {
+        T::from_fields(&mut self);
+        self.described
+    }
+
+    /// A value that must be there; in a patch, one that may not be cleared, and the default where it is absent. `None`
+    /// exactly when a fault was noted.
+    pub fn required<R: Rule<Out: Default>>(&mut self, name: &'static str, rule: &R) -> Option<R::Out> {
+        let wrong = match self.find(name, rule, !self.is_patch, false) {
+            Field::Value(value) => return Some(value),
+            Field::Faulty => return None,
+            Field::Absent if self.is_patch => return Some(R::Out::default()),
+            Field::Empty if self.is_patch => "is required and cannot be cleared",
+            Field::Absent | Field::Empty => "is required",
+        };
+        self.fault(name, wrong);
+        None
     }
 
     /// A value that may be absent, `null` or empty. `None` also after a fault.
     pub fn optional<R: Rule>(&mut self, name: &'static str, rule: &R) -> Option<R::Out> {
         match self.find(name, rule, false, true) {
-            Found::Value(value) => Some(value),
-            Found::Absent | Found::Empty | Found::Faulty => None,
+            Field::Value(value) => Some(value),
+            Field::Absent | Field::Empty | Field::Faulty => None,
         }
     }
 
-    /// A member of a merge patch.
-    pub fn patch<R: Rule>(&mut self, name: &'static str, rule: &R) -> Patch<R::Out> {
-        match self.find(name, rule, false, true) {
-            Found::Value(value) => Patch::Set(value),
-            Found::Empty => Patch::Clear,
-            Found::Absent | Found::Faulty => Patch::Keep,
+    /// A value with a default for where it is absent, `null` or empty. The default is also part of what is described.
+    pub fn or_default<R: Rule<Out: Copy + Serialize>>(
+        &mut self,
+        name: &'static str,
+        rule: &R,
+        default: R::Out,
+    ) -> R::Out {
+        let value = self.optional(name, rule);
+        if let Source::Describe = self.source
+            && let Some(described) = self.described.last_mut()
+        {
+            described.schema["default"] = json!(default);
         }
-    }
-
-    /// A member of a merge patch that may not be cleared.
-    pub fn patch_required<R: Rule>(&mut self, name: &'static str, rule: &R) -> Option<R::Out> {
-        match self.find(name, rule, false, false) {
-            Found::Value(value) => Some(value),
-            Found::Absent | Found::Faulty => None,
-            Found::Empty => {
-                self.fault(name, "is required and cannot be cleared");
-                None
-            }
-        }
+        value.unwrap_or(default)
     }
 
     /// Notes a fault that concerns several fields, or one beyond its rule.
@@ -179,33 +234,30 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// All faults so far.
-    pub fn into_faults(self) -> Vec<Fault> {
-        self.faults
-    }
-
-    fn find<R: Rule>(&mut self, name: &'static str, rule: &R, required: bool, nullable: bool) -> Found<R::Out> {
+    fn find<R: Rule>(&mut self, name: &'static str, rule: &R, required: bool, nullable: bool) -> Field<R::Out> {
         let given = match self.source {
             Source::Describe => {
                 self.described.push(Described { name, required, nullable, schema: rule.schema() });
-                return Found::Absent;
+                return Field::Absent;
             }
-            Source::Json(members) => match members.get(name) {
-                None => return Found::Absent,
-                Some(Value::Null) => return Found::Empty,
-                Some(value) => Given::Json(value),
-            },
-            Source::Pairs(pairs) => match pairs.iter().find(|(key, _)| key == name) {
-                None => return Found::Absent,
-                Some((_, value)) => Given::Text(value),
-            },
+            Source::Json(members) => members.get(name).map(Given::Json),
+            Source::Pairs(pairs) => pairs.iter().find(|(key, _)| key == name).map(|(_, value)| Given::Text(value)),
         };
+        let Some(given) = given else {
+            return Field::Absent;
+        };
+        if self.is_patch {
+            self.given.push(name);
+        }
+        if matches!(given, Given::Json(Value::Null)) {
+            return Field::Empty;
+        }
         match rule.read(given) {
-            Ok(Some(value)) => Found::Value(value),
-            Ok(None) => Found::Empty,
+            Ok(Some(value)) => Field::Value(value),
+            Ok(None) => Field::Empty,
             Err(detail) => {
                 self.fault(name, detail);
-                Found::Faulty
+                Field::Faulty
             }
         }
     }

@@ -7,4 +7,5 @@ pub mod fold;
 pub mod hex;
 pub mod page;
 pub mod rules;
+pub mod shape;
 pub mod user;

@@ -1,100 +1,81 @@
 //! Which part of a list is asked for: filters, order, and where to begin, by number (`skip`) or by cursor.
 
 use chrono::NaiveDate;
+use serde_json::{Value, json};
 
-use super::fields::Fields;
-use super::rules::{Date, Doc, Flag, Integer, Needle, OneOf, Opaque};
+use super::birthday::WINDOW_MAX_DAYS;
+use super::fields::{Fields, FromFields, Given, Rule};
+use super::rules::{Date, Doc, Flag, Integer, Verbatim, one_of, string};
 use super::{fold, hex};
 
-/// What a list is ordered by. Text sorts folded, by code point, the same on every database; an absent value comes before any other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Key {
-    /// In the order of making.
-    Id,
-    /// Folded.
-    FirstName,
-    /// Folded.
-    LastName,
-    /// Folded.
-    Email,
-    /// By year, month and day.
-    Birthday,
-    /// To the microsecond.
-    CreatedAt,
-    /// To the microsecond.
-    UpdatedAt,
-}
+/// What a list can be ordered by, as named in the API and in `sql/queries/contacts/page_by_key.sql`. Text sorts folded, by code
+/// point, the same on every database; an absent value comes before any other.
+const SORT_KEYS: [&str; 7] = ["id", "first_name", "last_name", "email", "birthday", "created_at", "updated_at"];
 
-impl Key {
-    /// The key's name in the API and in `sql/queries/contacts/page_by_key.sql`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Key::Id => "id",
-            Key::FirstName => "first_name",
-            Key::LastName => "last_name",
-            Key::Email => "email",
-            Key::Birthday => "birthday",
-            Key::CreatedAt => "created_at",
-            Key::UpdatedAt => "updated_at",
-        }
-    }
-}
-
-/// A key and its direction.
+/// An order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sort {
-    /// What it is ordered by; ties by id, in the same direction.
-    pub key: Key,
-    /// Whether it is turned.
+    /// One of the sort keys; ties are broken by id, in the same direction.
+    pub key: &'static str,
+    /// Whether the order is reversed.
     pub descending: bool,
 }
 
-const fn up(key: Key) -> Sort {
-    Sort { key, descending: false }
+impl Sort {
+    const BY_ID: Sort = Sort { key: "id", descending: false };
+
+    /// Whether it needs no sort key besides the id.
+    pub fn is_by_id(self) -> bool {
+        self.key == "id"
+    }
+
+    fn parse(text: &str) -> Option<Sort> {
+        let name = text.strip_prefix('-').unwrap_or(text);
+        let key = SORT_KEYS.into_iter().find(|key| *key == name)?;
+        Some(Sort { key, descending: name != text })
+    }
 }
-const fn down(key: Key) -> Sort {
-    Sort { key, descending: true }
+
+/// The rule of a [`Sort`]: a key, or a key behind a minus.
+struct SortRule;
+
+impl SortRule {
+    fn words() -> Vec<String> {
+        SORT_KEYS.iter().flat_map(|key| [(*key).to_owned(), format!("-{key}")]).collect()
+    }
 }
 
-const PART: Doc<Needle> =
-    Doc(Needle, "A part of it, in any case and without accents. Contacts must match all filters.");
-const PART_OF_PHONE: Doc<Needle> = Doc(Needle, "Some of its digits in a row, however written.");
-const Q: Doc<Needle> = Doc(Needle, "A part of any of the four: first name, last name, e-mail, phone number.");
-const COUNT: Doc<Flag> = Doc(Flag, "Whether to say in X-Total-Count how many match in all.");
-const CURSOR: Doc<Opaque> =
-    Doc(Opaque { max: 8192 }, "Where to go on, from the Link header of the page before; instead of skip.");
+impl Rule for SortRule {
+    type Out = Sort;
 
-const WORDS: OneOf<Sort> = OneOf {
-    choices: &[
-        ("id", up(Key::Id)),
-        ("-id", down(Key::Id)),
-        ("first_name", up(Key::FirstName)),
-        ("-first_name", down(Key::FirstName)),
-        ("last_name", up(Key::LastName)),
-        ("-last_name", down(Key::LastName)),
-        ("email", up(Key::Email)),
-        ("-email", down(Key::Email)),
-        ("birthday", up(Key::Birthday)),
-        ("-birthday", down(Key::Birthday)),
-        ("created_at", up(Key::CreatedAt)),
-        ("-created_at", down(Key::CreatedAt)),
-        ("updated_at", up(Key::UpdatedAt)),
-        ("-updated_at", down(Key::UpdatedAt)),
-    ],
-};
+    fn read(&self, given: Given<'_>) -> Result<Option<Sort>, String> {
+        match string(given)? {
+            "" => Ok(None),
+            text => Sort::parse(text).map(Some).ok_or_else(|| one_of(&Self::words())),
+        }
+    }
 
-const SORT: Doc<OneOf<Sort>> = Doc(WORDS, "The order, by id where none is given; a minus in front turns it.");
-const SKIP: Doc<Integer> = Doc(
-    Integer {
-        // More than anybody has; without a bound, the sum with a limit would not fit into a bigint.
-        range: 0..=1_000_000_000,
-        default: Some(0),
-    },
-    "How many to pass over.",
-);
-const LIMIT: Doc<Integer> = Doc(Integer { range: 1..=1000, default: Some(100) }, "How many at most.");
+    fn schema(&self) -> Value {
+        json!({ "type": "string", "enum": Self::words() })
+    }
+}
+
+/// Text to search for. It is not trimmed, for a space may be meant.
+const NEEDLE: Verbatim = Verbatim { max: 254 };
+const PART: Doc<Verbatim> =
+    Doc(NEEDLE, "A substring of it, ignoring case and accents. A contact must match all filters.");
+const PART_OF_PHONE: Doc<Verbatim> = Doc(NEEDLE, "Consecutive digits of it, however it is written.");
+const Q: Doc<Verbatim> = Doc(NEEDLE, "A substring of the first name, last name, e-mail address or phone number.");
+const COUNT: Doc<Flag> = Doc(Flag, "Whether to tell in X-Total-Count how many contacts match in all.");
+const CURSOR: Doc<Verbatim> =
+    Doc(Verbatim { max: 8192 }, "Where the page begins, from the Link header of the previous page; instead of skip.");
+
+const SORT: Doc<SortRule> = Doc(SortRule, "The order, by default by id; prefix with - to reverse it.");
+// More than anybody has; without a bound, the sum with a limit would not fit into a bigint.
+const SKIP: Doc<Integer> = Doc(Integer { range: 0..=1_000_000_000 }, "How many to skip.");
+const LIMIT: Doc<Integer> = Doc(Integer { range: 1..=1000 }, "How many at most.");
 const DAYS: Doc<Integer> =
-    Doc(Integer { range: 0..=366, default: Some(7) }, "How many days to look ahead, beyond today.");
+    Doc(Integer { range: 0..=WINDOW_MAX_DAYS as i64 }, "How many days to look ahead, beyond today.");
 
 /// The place behind the last contact of a page: its sort key as text (empty when ordered by id) and its id.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,11 +89,12 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// Opaque to clients, and in lower-case hexadecimal digits so that it survives whatever handles the address. It holds nothing that its reader did not just read, so it needs no signature: a forged one
-    /// can only begin the user's own list elsewhere.
+    /// Opaque to clients, in lower-case hexadecimal digits, which every program that handles an address leaves alone. It holds
+    /// nothing that its reader has not just read, so it needs no signature: a forged one can only begin the user's own list
+    /// elsewhere.
     pub fn encode(&self) -> String {
         let sign = if self.sort.descending { "-" } else { "" };
-        hex::encode(format!("{sign}{}\n{}\n{}", self.sort.key.name(), self.id, self.key).as_bytes())
+        hex::encode(format!("{sign}{}\n{}\n{}", self.sort.key, self.id, self.key).as_bytes())
     }
 
     /// The cursor, if it is one and belongs to this order.
@@ -120,36 +102,36 @@ impl Cursor {
         let plain = String::from_utf8(hex::decode(text)?).ok()?;
         let mut parts = plain.splitn(3, '\n');
         let (word, id, key) = (parts.next()?, parts.next()?.parse().ok()?, parts.next()?);
-        let known = WORDS.choices.iter().any(|(choice, value)| *choice == word && *value == sort);
-        (known && !key.contains('\0')).then(|| Cursor { sort, key: key.to_owned(), id })
+        (Sort::parse(word) == Some(sort) && !key.contains('\0')).then(|| Cursor { sort, key: key.to_owned(), id })
     }
 }
 
 /// A query of `GET /api/contacts`.
 #[derive(Debug, Clone)]
 pub struct List {
-    /// `LIKE` patterns over the search key, all of which must match.
+    /// What the contacts must match.
     pub filter: Filter,
     /// The order.
     pub sort: Sort,
-    /// How many to pass over.
+    /// How many to skip.
     pub skip: i64,
     /// How many at most.
     pub limit: i64,
     /// Where to begin, instead of at the start.
     pub cursor: Option<Cursor>,
-    /// Whether the whole number is asked for.
+    /// Whether to count all that match.
     pub count: bool,
 }
 
-/// What contacts must match, as `LIKE` patterns over the folded search key (see [`fold`]).
+/// What contacts must match, as `LIKE` patterns over the folded search key (see [`fold`]): `fields`, and one of `any` and
+/// `phone`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     /// From `first_name`, `last_name`, `email` and `phone_number`.
     pub fields: Option<String>,
     /// From `q`: any field.
     pub any: Option<String>,
-    /// From `q`, where it looks like a phone number: the phone's digits, as another way to match.
+    /// From `q`, where it looks like a phone number: the phone's digits, as an alternative to `any`.
     pub phone: Option<String>,
 }
 
@@ -160,47 +142,31 @@ impl Filter {
     }
 }
 
-impl List {
-    /// Reads and checks the query; `None` after a fault.
-    pub fn read(fields: &mut Fields<'_>) -> Option<List> {
+impl FromFields for List {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<List> {
         let first_name = fields.optional("first_name", &PART);
         let last_name = fields.optional("last_name", &PART);
         let email = fields.optional("email", &PART);
         let phone_number = fields.optional("phone_number", &PART_OF_PHONE);
         let q = fields.optional("q", &Q);
-        let sort = fields.optional("sort", &SORT).unwrap_or(up(Key::Id));
+        let sort = fields.optional("sort", &SORT).unwrap_or(Sort::BY_ID);
         let (skip, limit) = skip_and_limit(fields);
         let cursor = fields.optional("cursor", &CURSOR);
-        let count = fields.optional("count", &COUNT).unwrap_or(false);
+        let count = fields.or_default("count", &COUNT, false);
 
-        let cursor = match cursor {
-            None => None,
-            Some(_) if skip > 0 => {
-                fields.fault("cursor", "cannot be combined with skip");
-                return None;
-            }
-            Some(text) => match Cursor::decode(&text, sort) {
-                Some(cursor) => Some(cursor),
-                None => {
-                    fields.fault("cursor", "must be a cursor from a Link header of a list in the same order");
-                    return None;
-                }
-            },
+        let cursor = cursor.map(|text| match Cursor::decode(&text, sort) {
+            _ if skip > 0 => Err("cannot be combined with skip"),
+            Some(cursor) => Ok(cursor),
+            None => Err("must be a cursor from a Link header of a list in the same order"),
+        });
+        let cursor = cursor.transpose().map_err(|detail| fields.fault("cursor", detail)).ok()?;
+        let (any, phone) = q.map(|q| fold::any_pattern(&q)).unzip();
+        let (last_name, email, phone_number) = (last_name.as_deref(), email.as_deref(), phone_number.as_deref());
+        let filter = Filter {
+            fields: fold::pattern(first_name.as_deref(), last_name, email, phone_number),
+            any,
+            phone: phone.flatten(),
         };
-        let mut filter = Filter {
-            fields: fold::pattern(
-                first_name.as_deref(),
-                last_name.as_deref(),
-                email.as_deref(),
-                phone_number.as_deref(),
-            ),
-            ..Filter::default()
-        };
-        if let Some(q) = q {
-            let (any, phone) = fold::any_pattern(&q);
-            filter.any = Some(any);
-            filter.phone = phone;
-        }
         Some(List { filter, sort, skip, limit, cursor, count })
     }
 }
@@ -210,7 +176,7 @@ impl List {
 pub struct UpcomingQuery {
     /// How many days beyond today, 0–366.
     pub days: u16,
-    /// How many to pass over.
+    /// How many to skip.
     pub skip: i64,
     /// How many at most.
     pub limit: i64,
@@ -218,17 +184,16 @@ pub struct UpcomingQuery {
     pub today: Option<NaiveDate>,
 }
 
-impl UpcomingQuery {
-    /// Reads and checks the query; `None` after a fault.
-    pub fn read(fields: &mut Fields<'_>) -> Option<UpcomingQuery> {
-        let days = fields.optional("days", &DAYS).unwrap_or(7);
+impl FromFields for UpcomingQuery {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<UpcomingQuery> {
+        let days = fields.or_default("days", &DAYS, 7);
         let (skip, limit) = skip_and_limit(fields);
-        let today = Doc(Date::today(), "Your date; the server's where none is given.");
+        let today = Doc(Date::today(), "Your date; by default the server's.");
         let today = fields.optional("today", &today);
         Some(UpcomingQuery { days: u16::try_from(days).ok()?, skip, limit, today })
     }
 }
 
 fn skip_and_limit(fields: &mut Fields<'_>) -> (i64, i64) {
-    (fields.optional("skip", &SKIP).unwrap_or(0), fields.optional("limit", &LIMIT).unwrap_or(100))
+    (fields.or_default("skip", &SKIP, 0), fields.or_default("limit", &LIMIT, 100))
 }

@@ -3,13 +3,15 @@
 //! Text is trimmed and kept in NFC, and lengths count its characters (Unicode scalar values) after that. Control characters
 //! are refused rather than dropped: NUL cannot be stored in Postgres at all, and U+001F separates the fields of the search key.
 
+use std::borrow::Borrow;
 use std::ops::RangeInclusive;
 
 use chrono::{Days, NaiveDate};
 use serde_json::{Value, json};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
-use super::fields::{Given, Rule};
+use super::fields::{Fields, Given, Rule};
+use super::user::Password;
 
 /// Another rule, with a line that says in the documentation what the value does.
 pub struct Doc<R>(pub R, pub &'static str);
@@ -48,12 +50,13 @@ impl Text {
 fn plain(text: &str, lines: bool) -> Result<String, String> {
     let text = text.trim();
     if let Some(c) = text.chars().find(|c| c.is_control() && !(lines && matches!(c, '\n' | '\r' | '\t'))) {
-        return Err(format!("must not hold the control character U+{:04X}", u32::from(c)));
+        return Err(format!("must not contain the control character U+{:04X}", u32::from(c)));
     }
     Ok(if is_nfc(text) { text.to_owned() } else { text.nfc().collect() })
 }
 
-fn string(given: Given<'_>) -> Result<&str, String> {
+/// The text of a value that has to be text.
+pub fn string(given: Given<'_>) -> Result<&str, String> {
     given.text().ok_or_else(|| "must be a string".to_owned())
 }
 
@@ -122,21 +125,26 @@ fn is_address(text: &str) -> bool {
 }
 
 /// A password: any Unicode, neither trimmed nor cut, counted in characters.
-pub struct Password<'a> {
+pub struct PasswordRule<'a> {
     /// The fewest characters; 0 where a password is only compared.
     pub min: usize,
-    /// Passwords that are refused, from [`Password::refusals`].
+    /// Passwords that are refused, from [`PasswordRule::refusals`].
     pub refused: &'a [String],
 }
 
-impl Password<'_> {
+impl<'a> PasswordRule<'a> {
     /// A password that is only compared with the one in force.
-    pub const GIVEN: Password<'static> = Password { min: 0, refused: &[] };
+    pub const GIVEN: PasswordRule<'static> = PasswordRule { min: 0, refused: &[] };
+
+    /// A new password, by the settings.
+    pub fn new_password(fields: &Fields<'a>) -> PasswordRule<'a> {
+        PasswordRule { min: fields.password_min, refused: fields.refused_passwords }
+    }
 
     /// The most characters a password may have.
     pub const MAX: usize = 128;
 
-    /// A list of refused passwords as [`Password::refused`] holds it.
+    /// A list of refused passwords as [`PasswordRule::refused`] holds it.
     pub fn refusals(list: &[String]) -> Vec<String> {
         let mut refused: Vec<_> = list.iter().map(|text| refusable(text)).collect();
         refused.sort_unstable();
@@ -151,8 +159,8 @@ fn refusable(password: &str) -> String {
     password.nfkc().collect::<String>().to_lowercase()
 }
 
-impl Rule for Password<'_> {
-    type Out = super::user::Password;
+impl Rule for PasswordRule<'_> {
+    type Out = Password;
 
     fn read(&self, given: Given<'_>) -> Result<Option<Self::Out>, String> {
         let text = string(given)?;
@@ -165,9 +173,9 @@ impl Rule for Password<'_> {
             return Err(format!("must have at most {} characters", Self::MAX));
         }
         if self.refused.binary_search(&refusable(text)).is_ok() {
-            return Err("is on the list of passwords that are refused here".to_owned());
+            return Err("is on the list of refused passwords".to_owned());
         }
-        Ok((count > 0).then(|| super::user::Password::new(text)))
+        Ok((count > 0).then(|| Password::new(text)))
     }
 
     fn schema(&self) -> Value {
@@ -238,8 +246,6 @@ impl Rule for Date {
 pub struct Integer {
     /// The smallest and the largest value that are taken.
     pub range: RangeInclusive<i64>,
-    /// What counts when it is absent, for the documentation.
-    pub default: Option<i64>,
 }
 
 impl Rule for Integer {
@@ -266,14 +272,11 @@ impl Rule for Integer {
         if *self.range.end() != i64::MAX {
             schema["maximum"] = json!(self.range.end());
         }
-        if let Some(default) = self.default {
-            schema["default"] = json!(default);
-        }
         schema
     }
 }
 
-/// `true` or `false`; absent, `false`.
+/// `true` or `false`.
 pub struct Flag;
 
 impl Rule for Flag {
@@ -289,7 +292,7 @@ impl Rule for Flag {
     }
 
     fn schema(&self) -> Value {
-        json!({ "type": "boolean", "default": false })
+        json!({ "type": "boolean" })
     }
 }
 
@@ -299,60 +302,50 @@ pub struct OneOf<T: 'static> {
     pub choices: &'static [(&'static str, T)],
 }
 
+impl<T> OneOf<T> {
+    fn words(&self) -> Vec<&'static str> {
+        self.choices.iter().map(|(word, _)| *word).collect()
+    }
+}
+
 impl<T: Copy> Rule for OneOf<T> {
     type Out = T;
 
     fn read(&self, given: Given<'_>) -> Result<Option<T>, String> {
         let text = string(given)?;
-        if text.is_empty() {
-            return Ok(None);
-        }
-        match self.choices.iter().find(|(word, _)| *word == text) {
-            Some((_, value)) => Ok(Some(*value)),
-            None => {
-                let words: Vec<_> = self.choices.iter().map(|(word, _)| *word).collect();
-                Err(format!("must be one of {}", words.join(", ")))
-            }
+        let choice = self.choices.iter().find(|(word, _)| *word == text);
+        match choice {
+            None if !text.is_empty() => Err(one_of(&self.words())),
+            choice => Ok(choice.map(|(_, value)| *value)),
         }
     }
 
     fn schema(&self) -> Value {
-        let words: Vec<_> = self.choices.iter().map(|(word, _)| *word).collect();
-        json!({ "type": "string", "enum": words })
+        json!({ "type": "string", "enum": self.words() })
     }
 }
 
-/// Text that is searched for: any characters, not trimmed, for a space may be meant; nothing that no field could hold.
-pub struct Needle;
-
-impl Rule for Needle {
-    type Out = String;
-
-    fn read(&self, given: Given<'_>) -> Result<Option<String>, String> {
-        let text = string(given)?;
-        at_most(text, 254)?;
-        Ok((!text.is_empty()).then(|| text.to_owned()))
-    }
-
-    fn schema(&self) -> Value {
-        json!({ "type": "string", "maxLength": 254 })
+/// Says that a text must be one of these words.
+pub fn one_of<S: Borrow<str>>(words: &[S]) -> String {
+    match words {
+        [word] => format!("must be {}", word.borrow()),
+        words => format!("must be one of {}", words.join(", ")),
     }
 }
 
-/// A token or cursor: opaque text of bounded length, checked by whoever made it.
-pub struct Opaque {
-    /// The most bytes.
+/// Text that is taken as it is, such as a token, a cursor or a text to search for: of bounded length, checked by whoever
+/// uses it; empty counts as absent.
+pub struct Verbatim {
+    /// The most characters.
     pub max: usize,
 }
 
-impl Rule for Opaque {
+impl Rule for Verbatim {
     type Out = String;
 
     fn read(&self, given: Given<'_>) -> Result<Option<String>, String> {
         let text = string(given)?;
-        if text.len() > self.max {
-            return Err(format!("must have at most {} characters", self.max));
-        }
+        at_most(text, self.max)?;
         Ok((!text.is_empty()).then(|| text.to_owned()))
     }
 

@@ -3,12 +3,13 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 
-use super::fields::Fields;
-use super::rules::{self, Email, OneOf, Text};
+use super::fields::{FORM, Fields, FromFields, JSON};
+use super::rules::{Email, OneOf, PasswordRule, Text};
+use super::shape::{rfc3339, shape};
 
 /// A password in the clear, on its way from a body to the hash; never printed, never stored.
+#[derive(Default)]
 pub struct Password(String);
 
 impl Password {
@@ -29,18 +30,41 @@ impl fmt::Debug for Password {
     }
 }
 
-/// A user as the API shows it.
-#[derive(Debug, Clone, Serialize)]
-pub struct User {
-    /// Unique over all users.
-    pub id: i64,
-    /// A name to show, not unique.
-    pub username: String,
-    /// In lower case, unique.
-    pub email: String,
-    /// When the user signed up.
-    #[serde(serialize_with = "super::contact::rfc3339")]
-    pub created_at: DateTime<Utc>,
+shape! {
+    /// A user as the API shows it.
+    #[derive(Debug, Clone)]
+    pub struct User as "User" {
+        /// Unique over all users.
+        pub id: i64,
+        /// A name to show, not unique.
+        pub username: String,
+        /// In lower case, unique.
+        pub email: String = { "format": "email" },
+        /// When the user signed up.
+        #[serde(serialize_with = "rfc3339")]
+        pub created_at: DateTime<Utc>,
+    }
+}
+
+shape! {
+    /// A session as its user sees it.
+    #[derive(Debug)]
+    pub struct ListedSession as "Session" {
+        /// Unique over all users.
+        pub id: i64,
+        /// When it began, with a login.
+        #[serde(serialize_with = "rfc3339")]
+        pub created_at: DateTime<Utc>,
+        /// When its tokens were last refreshed.
+        #[serde(serialize_with = "rfc3339")]
+        pub last_used_at: DateTime<Utc>,
+        /// The program that logged in, by its own words.
+        pub user_agent: Option<String>,
+        /// The address that it logged in from.
+        pub ip: Option<String>,
+        /// Whether it is the session of this request.
+        pub current: bool,
+    }
 }
 
 const USERNAME: Text = Text::line(50, "Іван");
@@ -56,12 +80,12 @@ pub struct Signup {
     pub password: Password,
 }
 
-impl Signup {
-    /// Reads and checks the body; `None` after a fault.
-    pub fn read(fields: &mut Fields<'_>, new_password: &rules::Password<'_>) -> Option<Signup> {
+impl FromFields for Signup {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Signup> {
+        let new_password = PasswordRule::new_password(fields);
         let username = fields.required("username", &USERNAME);
         let email = fields.required("email", &Email);
-        let password = fields.required("password", new_password);
+        let password = fields.required("password", &new_password);
         Some(Signup { username: username?, email: email?.to_lowercase(), password: password? })
     }
 }
@@ -77,21 +101,19 @@ pub struct Login {
 
 const PASSWORD_GRANT: OneOf<()> = OneOf { choices: &[("password", ())] };
 
-impl Login {
-    /// Reads the JSON body. The address is not checked for its shape: an address that cannot exist is an unknown user, 401.
-    pub fn read_json(fields: &mut Fields<'_>) -> Option<Login> {
-        Self::read(fields, "email")
-    }
+impl FromFields for Login {
+    const MEDIA_TYPES: &'static [&'static str] = &[JSON, FORM];
 
-    /// Reads the OAuth2 form. Clients send the kind of grant along; there is but one that has a password.
-    pub fn read_form(fields: &mut Fields<'_>) -> Option<Login> {
-        fields.optional("grant_type", &PASSWORD_GRANT);
-        Self::read(fields, "username")
-    }
-
-    fn read(fields: &mut Fields<'_>, name: &'static str) -> Option<Login> {
+    /// The address is not checked for its shape: an address that cannot exist is an unknown user, 401. OAuth2 clients name
+    /// the grant type; there is only one that has a password.
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Login> {
+        let mut name = "email";
+        if fields.is_form {
+            fields.optional("grant_type", &PASSWORD_GRANT);
+            name = "username";
+        }
         let email = fields.required(name, &Text::line(254, "ivan@example.com"));
-        let password = fields.required("password", &rules::Password::GIVEN);
+        let password = fields.required("password", &PasswordRule::GIVEN);
         Some(Login { email: email?.to_lowercase(), password: password? })
     }
 }
@@ -99,14 +121,13 @@ impl Login {
 /// A body of `PATCH /api/users/me`.
 #[derive(Debug)]
 pub struct Rename {
-    /// The new name, if one was given.
-    pub username: Option<String>,
+    /// The new name.
+    pub username: String,
 }
 
-impl Rename {
-    /// Reads and checks the body.
-    pub fn read(fields: &mut Fields<'_>) -> Option<Rename> {
-        Some(Rename { username: fields.patch_required("username", &USERNAME) })
+impl FromFields for Rename {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Rename> {
+        Some(Rename { username: fields.required("username", &USERNAME)? })
     }
 }
 
@@ -119,11 +140,11 @@ pub struct ChangePassword {
     pub new: Password,
 }
 
-impl ChangePassword {
-    /// Reads and checks the body.
-    pub fn read(fields: &mut Fields<'_>, new_password: &rules::Password<'_>) -> Option<ChangePassword> {
-        let current = fields.required("current_password", &rules::Password::GIVEN);
-        let new = fields.required("new_password", new_password);
+impl FromFields for ChangePassword {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<ChangePassword> {
+        let new_password = PasswordRule::new_password(fields);
+        let current = fields.required("current_password", &PasswordRule::GIVEN);
+        let new = fields.required("new_password", &new_password);
         Some(ChangePassword { current: current?, new: new? })
     }
 }
@@ -135,10 +156,9 @@ pub struct DeleteAccount {
     pub password: Password,
 }
 
-impl DeleteAccount {
-    /// Reads the body.
-    pub fn read(fields: &mut Fields<'_>) -> Option<DeleteAccount> {
-        let password = fields.required("password", &rules::Password::GIVEN);
+impl FromFields for DeleteAccount {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<DeleteAccount> {
+        let password = fields.required("password", &PasswordRule::GIVEN);
         Some(DeleteAccount { password: password? })
     }
 }

@@ -16,10 +16,10 @@ mod vcard;
 use std::borrow::Cow;
 
 use chrono::NaiveDate;
-use serde::Serialize;
 
 use crate::domain::contact::{Contact, Draft};
 use crate::domain::fields::{Fields, Source};
+use crate::domain::shape::shape;
 
 /// The most entries of one file, good and bad: it bounds what an import of many tiny ones can take. Ten times the largest
 /// address book that this is made for, and more than fit into 16 MiB as anything but bare names.
@@ -48,24 +48,28 @@ pub struct Import {
     pub report: Report,
 }
 
-/// How an import went.
-#[derive(Debug, Default, Serialize)]
-pub struct Report {
-    /// Contacts made; on a dry run, that would be made.
-    pub created: usize,
-    /// Entries that were not made, because of an error.
-    pub skipped: usize,
-    /// What is wrong with each of those, for the first thousand.
-    pub errors: Vec<BadEntry>,
+shape! {
+    /// How an import went.
+    #[derive(Debug, Default)]
+    pub struct Report as "ImportReport" {
+        /// The number of contacts created; on a dry run, that would be created.
+        pub created: usize,
+        /// The number of entries that were skipped because of an error.
+        pub skipped: usize,
+        /// The errors of the first 1,000 skipped entries.
+        pub errors: Vec<BadEntry>,
+    }
 }
 
-/// An entry that was not made.
-#[derive(Debug, Serialize)]
-pub struct BadEntry {
-    /// Where it begins, counted from 1.
-    pub line: usize,
-    /// A sentence that says what would be right.
-    pub detail: String,
+shape! {
+    /// An entry that was skipped.
+    #[derive(Debug)]
+    pub struct BadEntry as "BadEntry" {
+        /// The line of the file in which it begins, counted from 1.
+        pub line: usize = { "minimum": 1 },
+        /// A sentence that says what would be right.
+        pub detail: String,
+    }
 }
 
 /// Why a file as a whole cannot be imported.
@@ -126,16 +130,13 @@ struct Entries {
 impl Entries {
     /// Takes an entry, checked by the rules that every contact keeps.
     fn take(&mut self, line: usize, source: Source<'_>) -> Result<(), Unreadable> {
-        let mut fields = Fields::new(source, self.today);
-        let draft = Draft::read(&mut fields);
-        let faults = fields.into_faults();
-        match draft {
-            Some(draft) if faults.is_empty() => {
+        match Fields::new(source, self.today).read::<Draft>() {
+            Ok(draft) => {
                 self.import.drafts.push(draft);
                 self.import.report.created += 1;
                 self.count()
             }
-            _ => {
+            Err(faults) => {
                 let details: Vec<_> = faults.iter().map(|fault| format!("{} {}", fault.field, fault.detail)).collect();
                 self.refuse(line, details.join("; "))
             }
@@ -234,9 +235,7 @@ mod tests {
                 "birthday": date,
                 "additional_info": info,
             });
-            let mut fields = Fields::new(Source::Json(value.as_object()?), today());
-            let draft = Draft::read(&mut fields);
-            fields.into_faults().is_empty().then_some(draft)?
+            Fields::new(Source::Json(value.as_object()?), today()).read().ok()
         })
     }
 

@@ -86,11 +86,9 @@ impl Request {
         named.map(|header| header.value.as_str())
     }
 
-    /// All values of a header as one, joined by commas (RFC 9110 §5.3).
-    pub fn joined(&self, name: &'static str) -> Option<String> {
-        let mut values = self.headers_named(name);
-        let first = values.next()?.to_owned();
-        Some(values.fold(first, |all, value| all + "," + value))
+    /// The elements of a header that is a comma-separated list, from all of its lines (RFC 9110 §5.3).
+    pub fn list(&self, name: &'static str) -> impl Iterator<Item = &str> {
+        self.headers_named(name).flat_map(|value| value.split(',')).map(str::trim)
     }
 
     /// The whole body; empty where there is none.

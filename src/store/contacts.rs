@@ -7,10 +7,10 @@ use postgres::types::ToSql;
 use super::queries::{self, Query};
 use super::{Error, Store};
 use crate::domain::birthday::{self, Window};
-use crate::domain::contact::{Changes, Contact, Draft};
+use crate::domain::contact::{Contact, Draft};
 use crate::domain::fields::Patch;
 use crate::domain::fold;
-use crate::domain::page::{Filter, Key, List};
+use crate::domain::page::{Filter, List};
 
 /// A contact as it came from Postgres; [`ContactRow::contact`] borrows from it.
 pub struct ContactRow(Row);
@@ -138,26 +138,15 @@ impl Store {
         &self,
         user: i64,
         id: i64,
-        changes: &Changes,
+        patch: &Patch<Draft>,
         versions: Versions<'_>,
     ) -> Result<ContactRow, ChangeError> {
-        let first_name = changes.first_name.as_deref();
-        let (set_last, last_name) = change(&changes.last_name);
-        let (set_email, email) = change(&changes.email);
-        let (set_phone, phone_number) = change(&changes.phone_number);
-        let (set_birthday, birthday) = change(&changes.birthday);
-        let (set_info, additional_info) = change(&changes.additional_info);
-        let set = [first_name.is_some(), set_last, set_email, set_phone, set_birthday, set_info];
-        let key = fold::search_key(
-            first_name.unwrap_or(""),
-            last_name.map(String::as_str),
-            email.map(String::as_str),
-            phone_number.map(String::as_str),
-        );
-        let mut parts: Vec<Option<&str>> = key.split(fold::SEPARATOR).map(Some).collect();
-        for (part, _) in parts.iter_mut().zip(set).filter(|(_, set)| !set) {
-            *part = None;
-        }
+        let draft = &patch.values;
+        let set = ["first_name", "last_name", "email", "phone_number", "birthday", "additional_info"]
+            .map(|name| patch.sets(name));
+        let key = search_key(draft);
+        // The key's parts are of the first four fields, in the same order.
+        let parts: Vec<_> = key.split(fold::SEPARATOR).zip(set).map(|(part, set)| set.then_some(part)).collect();
         let row = self.write(|conn| {
             conn.query_opt(
                 &queries::CONTACT_PATCH,
@@ -165,12 +154,12 @@ impl Store {
                     &user,
                     &id,
                     &set.as_slice(),
-                    &first_name,
-                    &last_name,
-                    &email,
-                    &phone_number,
-                    &birthday,
-                    &additional_info,
+                    &draft.first_name,
+                    &draft.last_name,
+                    &draft.email,
+                    &draft.phone_number,
+                    &draft.birthday,
+                    &draft.additional_info,
                     &versions,
                     &parts,
                 ],
@@ -202,10 +191,10 @@ impl Store {
         let limit = list.limit + 1;
         let Filter { fields, any, phone } = &list.filter;
         let descending = list.sort.descending;
-        let rows = if list.sort.key != Key::Id {
+        let rows = if !list.sort.is_by_id() {
             let query = pick(descending, &queries::CONTACT_PAGE_BY_KEY, &queries::CONTACT_PAGE_BY_KEY_DESC);
             let after_key = list.cursor.as_ref().map(|cursor| cursor.key.as_str());
-            let key = list.sort.key.name();
+            let key = list.sort.key;
             self.read(|conn| {
                 conn.query(query, &[&user, &after, &limit, &list.skip, fields, any, phone, &key, &after_key])
             })?
@@ -266,14 +255,6 @@ impl Store {
 
 fn pick(descending: bool, up: &'static Query, down: &'static Query) -> &'static Query {
     if descending { down } else { up }
-}
-
-fn change<T>(patch: &Patch<T>) -> (bool, Option<&T>) {
-    match patch {
-        Patch::Keep => (false, None),
-        Patch::Clear => (true, None),
-        Patch::Set(value) => (true, Some(value)),
-    }
 }
 
 fn search_key(draft: &Draft) -> String {

@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::accounts::Credentials;
 use super::{Connection, Error, Store, queries};
+use crate::domain::user::ListedSession;
 
 /// How long a session lives after its login, however often it is refreshed.
 pub const LIFETIME: TimeDelta = TimeDelta::days(30);
@@ -23,22 +24,7 @@ pub struct Session {
     pub created_at: DateTime<Utc>,
 }
 
-/// A session as its user sees it.
-#[derive(Debug)]
-pub struct Listed {
-    /// Its id.
-    pub id: i64,
-    /// The login.
-    pub created_at: DateTime<Utc>,
-    /// The last refresh.
-    pub last_used_at: DateTime<Utc>,
-    /// The client that logged in.
-    pub user_agent: Option<String>,
-    /// The address that it logged in from.
-    pub ip: Option<String>,
-}
-
-/// Which of a user's sessions end.
+/// Some of a user's sessions.
 #[derive(Debug, Clone, Copy)]
 pub enum Sessions {
     /// This one.
@@ -75,16 +61,17 @@ impl Store {
         Ok(Session { id: session, generation: row.get(0), created_at: row.get(1) })
     }
 
-    /// A user's sessions.
-    pub fn sessions(&self, user: i64) -> Result<Vec<Listed>, Error> {
+    /// A user's sessions, one of which is the current one.
+    pub fn sessions(&self, user: i64, current: i64) -> Result<Vec<ListedSession>, Error> {
         let (lifetime, unused) = (LIFETIME.as_seconds_f64(), UNUSED_AT_MOST.as_seconds_f64());
         let rows = self.read(|conn| conn.query(&queries::SESSION_LIST, &[&user, &lifetime, &unused]))?;
-        let listed = |row: &postgres::Row| Listed {
+        let listed = |row: &postgres::Row| ListedSession {
             id: row.get(0),
             created_at: row.get(1),
             last_used_at: row.get(2),
             user_agent: row.get(3),
             ip: row.get(4),
+            current: row.get::<_, i64>(0) == current,
         };
         Ok(rows.iter().map(listed).collect())
     }

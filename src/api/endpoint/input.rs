@@ -1,45 +1,32 @@
-//! Typed input: path, query, body and the few headers that handlers look at.
+//! Typed input: path, query, body, and the headers that the documentation tells of.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 
 use serde_json::Value;
 
-use super::{Call, Documented, Operation};
-use crate::api::context::Context;
+use super::{Call, Operation};
 use crate::api::problem::Error;
-use crate::domain::fields::{Described, Fault, Fields, Source, no_json, object_schema};
-use crate::domain::rules;
+use crate::domain::fields::{FORM, Fault, Fields, FromFields, Source, no_json, object_schema};
 use crate::http;
 
 /// What a handler takes, read from a [`Call`].
 pub trait Input: Sized {
-    /// Reads it. A fault of a value is noted in `faults`, so that all of them are told at once; an error ends the reading.
-    fn read(cx: &Context, call: &Call<'_>, faults: &mut Vec<Fault>) -> Result<Option<Self>, Error>;
+    /// Reads it, or tells everything that is wrong with it.
+    fn read(call: &Call<'_>) -> Result<Self, Error>;
     /// Adds itself to the operation.
     fn describe(operation: &mut Operation);
 }
 
-/// Reads the whole input of a handler, or tells everything that is wrong with it.
-pub(super) fn input<I: Input>(cx: &Context, call: &Call<'_>) -> Result<I, Error> {
-    let mut faults = Vec::new();
-    match I::read(cx, call, &mut faults)? {
-        Some(value) if faults.is_empty() => Ok(value),
-        _ => Err(Error::Invalid(faults)),
-    }
-}
-
 impl Input for () {
-    fn read(_: &Context, _: &Call<'_>, _: &mut Vec<Fault>) -> Result<Option<()>, Error> {
-        Ok(Some(()))
+    fn read(_: &Call<'_>) -> Result<(), Error> {
+        Ok(())
     }
     fn describe(_: &mut Operation) {}
 }
 
 impl<A: Input, B: Input> Input for (A, B) {
-    fn read(cx: &Context, call: &Call<'_>, faults: &mut Vec<Fault>) -> Result<Option<Self>, Error> {
-        let (a, b) = (A::read(cx, call, faults)?, B::read(cx, call, faults)?);
-        Ok(a.zip(b))
+    fn read(call: &Call<'_>) -> Result<Self, Error> {
+        both(A::read(call), || B::read(call))
     }
     fn describe(operation: &mut Operation) {
         A::describe(operation);
@@ -48,57 +35,48 @@ impl<A: Input, B: Input> Input for (A, B) {
 }
 
 impl<A: Input, B: Input, C: Input> Input for (A, B, C) {
-    fn read(cx: &Context, call: &Call<'_>, faults: &mut Vec<Fault>) -> Result<Option<Self>, Error> {
-        let (a, b, c) = (A::read(cx, call, faults)?, B::read(cx, call, faults)?, C::read(cx, call, faults)?);
-        Ok(a.zip(b).zip(c).map(|((a, b), c)| (a, b, c)))
+    fn read(call: &Call<'_>) -> Result<Self, Error> {
+        both(A::read(call), || <(B, C)>::read(call)).map(|(a, (b, c))| (a, b, c))
     }
     fn describe(operation: &mut Operation) {
         A::describe(operation);
-        B::describe(operation);
-        C::describe(operation);
+        <(B, C)>::describe(operation);
     }
 }
 
-/// Something read field by field, with what it may need to know of the settings.
-pub trait FromFields: Sized {
-    /// Reads it; `None` after a fault.
-    fn from_fields(fields: &mut Fields<'_>, cx: &FieldContext<'_>) -> Option<Self>;
-}
-
-/// The settings that rules depend on.
-pub struct FieldContext<'a> {
-    /// What a new password must be.
-    pub new_password: rules::Password<'a>,
-}
-
-impl Context {
-    fn fields(&self) -> FieldContext<'_> {
-        FieldContext { new_password: rules::Password { min: self.password_min, refused: &self.refused_passwords } }
+/// Two inputs. The faults of both are told at once; any other error ends the reading.
+fn both<A, B>(a: Result<A, Error>, b: impl FnOnce() -> Result<B, Error>) -> Result<(A, B), Error> {
+    match (a, b) {
+        (Ok(a), b) => Ok((a, b()?)),
+        (Err(Error::Invalid(mut faults)), b) => match b() {
+            Ok(_) => Err(Error::Invalid(faults)),
+            Err(Error::Invalid(more)) => {
+                faults.extend(more);
+                Err(Error::Invalid(faults))
+            }
+            Err(error) => Err(error),
+        },
+        (Err(error), _) => Err(error),
     }
 }
 
-fn read_fields<T: FromFields>(cx: &Context, source: Source<'_>, faults: &mut Vec<Fault>) -> Option<T> {
-    let mut fields = Fields::new(source, cx.now().date_naive());
-    let value = T::from_fields(&mut fields, &cx.fields());
-    faults.extend(fields.into_faults());
-    value
-}
-
-fn describe_fields<T: FromFields>(operation: &Operation) -> Vec<Described> {
-    let new_password = rules::Password { min: operation.password_min, refused: &[] };
-    Fields::describe(|fields| T::from_fields(fields, &FieldContext { new_password }))
+fn fields<'a>(call: &'a Call<'_>, source: Source<'a>) -> Fields<'a> {
+    let mut fields = Fields::new(source, call.now().date_naive());
+    fields.password_min = call.password_min;
+    fields.refused_passwords = &call.refused_passwords;
+    fields
 }
 
 /// The path's parameters.
 pub struct Path<T>(pub T);
 
 impl<T: FromFields> Input for Path<T> {
-    fn read(cx: &Context, call: &Call<'_>, faults: &mut Vec<Fault>) -> Result<Option<Self>, Error> {
+    fn read(call: &Call<'_>) -> Result<Self, Error> {
         let pairs: Vec<_> = call.params.iter().map(|(name, value)| (Cow::Borrowed(*name), value.clone())).collect();
-        Ok(read_fields(cx, Source::Pairs(&pairs), faults).map(Path))
+        fields(call, Source::Pairs(&pairs)).read().map(Path).map_err(Error::Invalid)
     }
     fn describe(operation: &mut Operation) {
-        operation.add_parameters("path", describe_fields::<T>(operation));
+        operation.add_parameters("path", Fields::describing().describe::<T>());
     }
 }
 
@@ -106,243 +84,93 @@ impl<T: FromFields> Input for Path<T> {
 pub struct Query<T>(pub T);
 
 impl<T: FromFields> Input for Query<T> {
-    fn read(cx: &Context, call: &Call<'_>, faults: &mut Vec<Fault>) -> Result<Option<Self>, Error> {
-        match http::parse_pairs(call.request.query()) {
-            Ok(pairs) => Ok(read_fields(cx, Source::Pairs(&pairs), faults).map(Query)),
-            Err(name) => {
-                faults.push(Fault::new(name, "must be percent-encoded UTF-8"));
-                Ok(None)
+    fn read(call: &Call<'_>) -> Result<Self, Error> {
+        let pairs = http::parse_pairs(call.request.query())
+            .map_err(|name| Error::Invalid(vec![Fault::new(name, "must be percent-encoded UTF-8")]))?;
+        fields(call, Source::Pairs(&pairs)).read().map(Query).map_err(Error::Invalid)
+    }
+    fn describe(operation: &mut Operation) {
+        operation.add_parameters("query", Fields::describing().describe::<T>());
+    }
+}
+
+/// A body: a JSON object, or a form where `T` comes as one.
+pub struct Payload<T>(pub T);
+
+impl<T: FromFields> Input for Payload<T> {
+    fn read(call: &Call<'_>) -> Result<Self, Error> {
+        let (media_type, body) = (call.request.media_type().unwrap_or_default(), call.request.body());
+        if !T::MEDIA_TYPES.contains(&media_type.as_str()) {
+            return Err(Error::UnsupportedMediaType(T::MEDIA_TYPES.to_vec()));
+        }
+        if media_type == FORM {
+            let text = std::str::from_utf8(body).map_err(|_| Error::BadRequest("The form is not UTF-8.".to_owned()))?;
+            let pairs = http::parse_pairs(text)
+                .map_err(|name| Error::BadRequest(format!("The form's `{name}` is not percent-encoded UTF-8.")))?;
+            let mut fields = fields(call, Source::Pairs(&pairs));
+            fields.is_form = true;
+            return fields.read().map(Payload).map_err(Error::Invalid);
+        }
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(members)) => {
+                fields(call, Source::Json(&members)).read().map(Payload).map_err(Error::Invalid)
             }
+            Ok(_) => Err(Error::Invalid(vec![Fault::new("", "The body must be a JSON object.")])),
+            Err(error) => Err(Error::BadRequest(format!("The body is not JSON: {}.", no_json(&error)))),
         }
     }
+
     fn describe(operation: &mut Operation) {
-        operation.add_parameters("query", describe_fields::<T>(operation));
-    }
-}
-
-/// A JSON object as body.
-pub struct Json<T>(pub T);
-
-impl<T: FromFields> Input for Json<T> {
-    fn read(cx: &Context, call: &Call<'_>, faults: &mut Vec<Fault>) -> Result<Option<Self>, Error> {
-        want_media_type(call, &["application/json"])?;
-        Ok(read_object(cx, call, faults)?.map(Json))
-    }
-    fn describe(operation: &mut Operation) {
-        operation.bodies.push(("application/json", object_schema(&describe_fields::<T>(operation))));
-    }
-}
-
-/// An RFC 7396 merge patch as body.
-pub struct MergePatch<T>(pub T);
-
-impl<T: FromFields> Input for MergePatch<T> {
-    fn read(cx: &Context, call: &Call<'_>, faults: &mut Vec<Fault>) -> Result<Option<Self>, Error> {
-        want_media_type(call, &["application/merge-patch+json", "application/json"])?;
-        Ok(read_object(cx, call, faults)?.map(MergePatch))
-    }
-    fn describe(operation: &mut Operation) {
-        let schema = object_schema(&describe_fields::<T>(operation));
-        operation.bodies.push(("application/merge-patch+json", schema.clone()));
-        operation.bodies.push(("application/json", schema));
-    }
-}
-
-/// A JSON object, or the form that stands for it.
-pub struct JsonOrForm<J, F>(pub Either<J, F>);
-
-/// One or the other.
-#[allow(missing_docs)]
-pub enum Either<A, B> {
-    Left(A),
-    Right(B),
-}
-
-const FORM: &str = "application/x-www-form-urlencoded";
-
-impl<J: FromFields, F: FromFields> Input for JsonOrForm<J, F> {
-    fn read(cx: &Context, call: &Call<'_>, faults: &mut Vec<Fault>) -> Result<Option<Self>, Error> {
-        want_media_type(call, &["application/json", FORM])?;
-        if call.request.media_type().as_deref() != Some(FORM) {
-            return Ok(read_object(cx, call, faults)?.map(|j| JsonOrForm(Either::Left(j))));
-        }
-        let text = std::str::from_utf8(call.request.body())
-            .map_err(|_| Error::BadRequest("The form is not UTF-8.".to_owned()))?;
-        match http::parse_pairs(text) {
-            Ok(pairs) => Ok(read_fields(cx, Source::Pairs(&pairs), faults).map(|f| JsonOrForm(Either::Right(f)))),
-            Err(name) => Err(Error::BadRequest(format!("The form's `{name}` is not percent-encoded UTF-8."))),
+        for media_type in T::MEDIA_TYPES {
+            let mut fields = Fields::describing();
+            fields.password_min = operation.password_min;
+            fields.is_form = *media_type == FORM;
+            operation.bodies.push((media_type, object_schema(&fields.describe::<T>())));
         }
     }
-    fn describe(operation: &mut Operation) {
-        operation.bodies.push(("application/json", object_schema(&describe_fields::<J>(operation))));
-        operation.bodies.push((FORM, object_schema(&describe_fields::<F>(operation))));
-    }
 }
 
-/// A JSON object as body, or no body at all.
-pub struct OptionalJson<T>(pub Option<T>);
-
-impl<T: FromFields> Input for OptionalJson<T> {
-    fn read(cx: &Context, call: &Call<'_>, faults: &mut Vec<Fault>) -> Result<Option<Self>, Error> {
-        if call.request.body().is_empty() {
-            return Ok(Some(OptionalJson(None)));
-        }
-        Ok(Json::<T>::read(cx, call, faults)?.map(|Json(value)| OptionalJson(Some(value))))
+/// A body that may be left out.
+impl<T: FromFields> Input for Option<Payload<T>> {
+    fn read(call: &Call<'_>) -> Result<Self, Error> {
+        if call.request.body().is_empty() { Ok(None) } else { Payload::read(call).map(Some) }
     }
     fn describe(operation: &mut Operation) {
-        Json::<T>::describe(operation);
+        Payload::<T>::describe(operation);
         operation.body_is_optional = true;
     }
 }
 
-/// Refuses a body of another media type than these.
-pub fn want_media_type(call: &Call<'_>, takes: &'static [&'static str]) -> Result<(), Error> {
-    match call.request.media_type() {
-        Some(given) if takes.contains(&given.as_str()) => Ok(()),
-        _ => Err(Error::UnsupportedMediaType(takes)),
-    }
-}
-
-fn read_object<T: FromFields>(cx: &Context, call: &Call<'_>, faults: &mut Vec<Fault>) -> Result<Option<T>, Error> {
-    let value: Value = serde_json::from_slice(call.request.body())
-        .map_err(|error| Error::BadRequest(format!("The body is not JSON: {}.", no_json(&error))))?;
-    match value {
-        Value::Object(members) => Ok(read_fields(cx, Source::Json(&members), faults)),
-        _ => {
-            faults.push(Fault::new("", "The body must be a JSON object."));
-            Ok(None)
-        }
-    }
-}
-
-/// The query as it came, for links that repeat it.
-pub struct RawQuery(pub String);
-
-impl Input for RawQuery {
-    fn read(_: &Context, call: &Call<'_>, _: &mut Vec<Fault>) -> Result<Option<Self>, Error> {
-        Ok(Some(RawQuery(call.request.query().to_owned())))
-    }
-    fn describe(_: &mut Operation) {}
-}
-
-/// Scheme and host of our own, as the client wrote them; empty where it did not, which leaves addresses relative.
-pub struct Origin(pub String);
-
-impl Input for Origin {
-    fn read(cx: &Context, call: &Call<'_>, _: &mut Vec<Fault>) -> Result<Option<Self>, Error> {
-        let origin = call.request.origin(&cx.trusted_proxies);
-        Ok(Some(Origin(origin.unwrap_or_default())))
-    }
-    fn describe(_: &mut Operation) {}
-}
-
-/// `Accept`, its lines joined by commas as RFC 9110 §5.3 allows.
-pub struct Accept(pub Option<String>);
-
-impl Input for Accept {
-    fn read(_: &Context, call: &Call<'_>, _: &mut Vec<Fault>) -> Result<Option<Self>, Error> {
-        Ok(Some(Accept(joined(call, "Accept"))))
-    }
-    fn describe(operation: &mut Operation) {
-        // No parameter of its own: OpenAPI has Accept follow from the answers' media types.
-        operation.errors.push(406);
-    }
-}
-
-/// `Accept-Encoding` and `If-None-Match`, for files.
-pub struct FileHeaders {
-    /// `Accept-Encoding`.
-    pub accept_encoding: Option<String>,
-    /// `If-None-Match`.
-    pub known: IfNoneMatch,
-}
-
-impl Input for FileHeaders {
-    fn read(_: &Context, call: &Call<'_>, _: &mut Vec<Fault>) -> Result<Option<Self>, Error> {
-        Ok(Some(FileHeaders {
-            accept_encoding: joined(call, "Accept-Encoding"),
-            known: IfNoneMatch(joined(call, "If-None-Match")),
-        }))
-    }
-    fn describe(operation: &mut Operation) {
-        IfNoneMatch::describe(operation);
-    }
-}
-
-/// `If-Match` (RFC 9110 §13.1.1), several lines joined by commas as §5.3 allows. Who takes it may answer 412.
-pub struct IfMatch(pub Option<String>);
-
-impl Input for IfMatch {
-    fn read(_: &Context, call: &Call<'_>, _: &mut Vec<Fault>) -> Result<Option<Self>, Error> {
-        Ok(Some(IfMatch(joined(call, "If-Match"))))
-    }
-    fn describe(operation: &mut Operation) {
-        operation.add_header("If-Match", "do it only if the ETag is one of these");
-        operation.errors.push(412);
-    }
-}
-
-/// `If-None-Match` (RFC 9110 §13.1.2), joined in the same way. Who takes it may answer 304.
-pub struct IfNoneMatch(pub Option<String>);
+/// `If-None-Match` (RFC 9110 §13.1.2). An endpoint that takes it may answer 304.
+pub struct IfNoneMatch(Vec<String>);
 
 impl IfNoneMatch {
-    /// Whether the client has what this tag stands for: any, or one that is the same when compared weakly (§8.8.3.2).
-    /// Tags of ours hold no comma, so a foreign one that does is taken apart without harm.
+    /// Whether the client has what this tag stands for: it sent `*`, or a tag that is the same when compared weakly
+    /// (§8.8.3.2). Tags of ours hold no comma, so a foreign one that does is taken apart without harm.
     pub fn names(&self, tag: &str) -> bool {
-        fn opaque(tag: &str) -> &str {
-            tag.strip_prefix("W/").unwrap_or(tag)
-        }
-        let Some(given) = &self.0 else {
-            return false;
-        };
-        let mut tags = given.split(',').map(str::trim);
-        given.trim() == "*" || tags.any(|given| opaque(given) == opaque(tag))
+        let opaque = tag.strip_prefix("W/").unwrap_or(tag);
+        self.0 == ["*"] || self.0.iter().any(|given| given.strip_prefix("W/").unwrap_or(given) == opaque)
     }
 }
 
 impl Input for IfNoneMatch {
-    fn read(_: &Context, call: &Call<'_>, _: &mut Vec<Fault>) -> Result<Option<Self>, Error> {
-        Ok(Some(IfNoneMatch(joined(call, "If-None-Match"))))
+    fn read(call: &Call<'_>) -> Result<Self, Error> {
+        Ok(IfNoneMatch(call.request.list("If-None-Match").map(str::to_owned).collect()))
     }
     fn describe(operation: &mut Operation) {
-        operation.add_header("If-None-Match", "send it only if the ETag is none of these");
-        operation.replies.push(Documented { status: 304, description: "It is what you have.", content: Vec::new() });
+        operation.add_header("If-None-Match", "Send the answer only if its ETag is none of these.");
+        operation.replies.push((304, "Not modified", Vec::new()));
     }
-}
-
-fn joined(call: &Call<'_>, name: &'static str) -> Option<String> {
-    let mut values = call.request.headers_named(name);
-    let first = values.next()?.to_owned();
-    Some(values.fold(first, |all, value| all + "," + value))
 }
 
 /// The token in `Authorization: Bearer …` (RFC 6750 §2.1), not yet checked.
 pub struct BearerToken(pub Option<String>);
 
 impl Input for BearerToken {
-    fn read(_: &Context, call: &Call<'_>, _: &mut Vec<Fault>) -> Result<Option<Self>, Error> {
-        Ok(Some(BearerToken(call.request.bearer().map(str::to_owned))))
+    fn read(call: &Call<'_>) -> Result<Self, Error> {
+        Ok(BearerToken(call.request.bearer().map(str::to_owned)))
     }
     fn describe(operation: &mut Operation) {
         operation.takes_token = true;
     }
-}
-
-/// Who is on the other side, for the list of sessions, the throttle and the log.
-pub struct Client {
-    /// The address: the connection's, or what a trusted proxy says.
-    pub address: Option<IpAddr>,
-    /// `User-Agent`, at most 200 characters of it.
-    pub user_agent: Option<String>,
-    /// The request id, for the log.
-    pub request_id: String,
-}
-
-impl Input for Client {
-    fn read(cx: &Context, call: &Call<'_>, _: &mut Vec<Fault>) -> Result<Option<Self>, Error> {
-        let user_agent = call.request.header("User-Agent").map(|text| text.chars().take(200).collect());
-        let address = call.request.client_address(&cx.trusted_proxies);
-        Ok(Some(Client { address: Some(address), user_agent, request_id: call.id.to_owned() }))
-    }
-    fn describe(_: &mut Operation) {}
 }

@@ -1,22 +1,21 @@
 //! What an endpoint is: a row of the table in `routes.rs`, typed input in, typed reply out.
 //!
-//! A handler is a plain function: `fn(&Context, Input) -> Result<Reply, Error>`, or with a [`Caller`] in the middle where a
+//! A handler is a plain function: `fn(&Call, Input) -> Result<Reply, Error>`, or with a [`Caller`] in the middle where a
 //! token is needed. [`public`] and [`guarded`] turn it into a [`Route`], so a handler that wants a `Caller` cannot be
-//! mounted where there is none. Input and reply types describe themselves, which is where OpenAPI comes from.
+//! mounted where there is none. Input and reply types describe themselves, and OpenAPI is made from these descriptions.
 
+mod call;
 mod input;
 mod reply;
 
-use std::borrow::Cow;
-
 use serde_json::{Value, json};
 
+pub use self::call::*;
 pub use self::input::*;
 pub use self::reply::*;
-use crate::api::context::Context;
 use crate::api::problem::Error;
 use crate::domain::fields::Described;
-use crate::http::{Method, Request, Response};
+use crate::http::{Method, Response};
 
 /// Which workers run a handler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,27 +28,8 @@ pub enum Lane {
     Slow,
 }
 
-/// Whoever sent a valid access token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Caller {
-    /// The user's id.
-    pub user: i64,
-    /// The session that the token belongs to.
-    pub session: i64,
-}
-
-/// A request on its way to a handler, with what the router found in its path.
-pub struct Call<'a> {
-    /// The request.
-    pub request: &'a Request,
-    /// Name and decoded value of each path parameter.
-    pub params: Vec<(&'a str, Cow<'a, str>)>,
-    /// The id in `X-Request-Id`.
-    pub id: &'a str,
-}
-
-type Public = Box<dyn Fn(&Context, &Call<'_>) -> Result<Response, Error> + Send + Sync>;
-type Guarded = Box<dyn Fn(&Context, &Caller, &Call<'_>) -> Result<Response, Error> + Send + Sync>;
+type Public = Box<dyn Fn(&Call<'_>) -> Result<Response, Error> + Send + Sync>;
+type Guarded = Box<dyn Fn(&Call<'_>, &Caller) -> Result<Response, Error> + Send + Sync>;
 
 /// A handler with its input and reply types erased.
 pub enum Handler {
@@ -120,11 +100,11 @@ impl Route {
 pub fn public<I: Input + 'static, O: Reply + 'static>(
     method: Method,
     path: &'static str,
-    handler: fn(&Context, I) -> Result<O, Error>,
+    handler: fn(&Call<'_>, I) -> Result<O, Error>,
     tag: &'static str,
     summary: &'static str,
 ) -> Route {
-    let run: Public = Box::new(move |cx, call| handler(cx, input::<I>(cx, call)?).map(Reply::into_response));
+    let run: Public = Box::new(move |call| handler(call, I::read(call)?).map(Reply::into_response));
     row::<I, O>(method, path, Handler::Public(run), tag, summary)
 }
 
@@ -132,12 +112,11 @@ pub fn public<I: Input + 'static, O: Reply + 'static>(
 pub fn guarded<I: Input + 'static, O: Reply + 'static>(
     method: Method,
     path: &'static str,
-    handler: fn(&Context, &Caller, I) -> Result<O, Error>,
+    handler: fn(&Call<'_>, &Caller, I) -> Result<O, Error>,
     tag: &'static str,
     summary: &'static str,
 ) -> Route {
-    let run: Guarded =
-        Box::new(move |cx, caller, call| handler(cx, caller, input::<I>(cx, call)?).map(Reply::into_response));
+    let run: Guarded = Box::new(move |call, caller| handler(call, caller, I::read(call)?).map(Reply::into_response));
     row::<I, O>(method, path, Handler::Guarded(run), tag, summary)
 }
 
@@ -164,6 +143,9 @@ fn row<I: Input, O: Reply>(
     }
 }
 
+/// The media type and the schema of each body that is possible.
+pub type Bodies = Vec<(&'static str, Value)>;
+
 /// What OpenAPI says of one route.
 #[derive(Debug, Default)]
 pub struct Operation {
@@ -171,35 +153,24 @@ pub struct Operation {
     pub password_min: usize,
     /// Parameter objects.
     pub parameters: Vec<Value>,
-    /// Media type and schema of each body that is taken.
-    pub bodies: Vec<(&'static str, Value)>,
+    /// The bodies that are taken.
+    pub bodies: Bodies,
     /// Whether the body may be left out.
     pub body_is_optional: bool,
     /// Whether it reads a token by itself, as a refresh does.
     pub takes_token: bool,
-    /// Each answer but the errors.
-    pub replies: Vec<Documented>,
+    /// Each answer but the errors: its status, a description, and the bodies that it may have.
+    pub replies: Vec<(u16, &'static str, Bodies)>,
     /// Named schemas that the replies refer to.
     pub components: Vec<(&'static str, Value)>,
     /// Error statuses that follow from the input, and those that the row adds.
     pub errors: Vec<u16>,
 }
 
-/// An answer as OpenAPI describes it.
-#[derive(Debug)]
-pub struct Documented {
-    /// The status.
-    pub status: u16,
-    /// A sentence.
-    pub description: &'static str,
-    /// Media type and schema of each body that it may have.
-    pub content: Vec<(&'static str, Value)>,
-}
-
 impl Operation {
     fn add_parameters(&mut self, place: &str, fields: Vec<Described>) {
         for mut field in fields {
-            // Of a parameter, readers of the document show what it says itself, and not its schema.
+            // Programs that show the document take a parameter's description from itself, not from its schema.
             let description = field.schema.as_object_mut().and_then(|s| s.remove("description"));
             let mut parameter = json!({
                 "name": field.name, "in": place, "required": field.required || place == "path", "schema": field.schema,
@@ -211,7 +182,8 @@ impl Operation {
         }
     }
 
-    fn add_header(&mut self, name: &str, description: &str) {
+    /// Adds a header that it reads.
+    pub fn add_header(&mut self, name: &str, description: &str) {
         self.parameters.push(json!({
             "name": name, "in": "header", "required": false, "description": description, "schema": { "type": "string" },
         }));

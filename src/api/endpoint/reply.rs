@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::marker::PhantomData;
 
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde::{Serialize, Serializer};
 
-use super::{Documented, Operation};
+use super::Operation;
+use crate::domain::shape::Shape;
 use crate::http::{Body, Response, StatusCode};
 
 /// What a handler gives back.
@@ -17,75 +17,37 @@ pub trait Reply {
     fn describe(operation: &mut Operation);
 }
 
-/// A shape of JSON, as a type without values: the handler serializes what it has borrowed, the shape says what that is.
-pub trait Shape {
-    /// Its name under `components/schemas`.
-    const NAME: &'static str;
-    /// Its JSON Schema.
-    fn schema() -> Value;
-}
-
-/// An array of a shape.
-pub struct ListOf<S>(PhantomData<S>);
-
-/// What may stand in an [`Answer`]: a [`Shape`], or a list of one.
-pub trait Content {
-    /// The schema, by reference, and what it refers to.
-    fn describe() -> (Value, &'static str, Value);
-}
-
-impl<S: Shape> Content for S {
-    fn describe() -> (Value, &'static str, Value) {
-        (json!({ "$ref": format!("#/components/schemas/{}", S::NAME) }), S::NAME, S::schema())
-    }
-}
-
-impl<S: Shape> Content for ListOf<S> {
-    fn describe() -> (Value, &'static str, Value) {
-        let (one, name, schema) = S::describe();
-        (json!({ "type": "array", "items": one }), name, schema)
-    }
-}
-
-/// JSON with this status.
-pub struct Answer<const STATUS: u16, S> {
+/// JSON of this shape, with this status. The shape may be an array, `[S]`; one that borrows is named with `'static`.
+pub struct Answer<const STATUS: u16, S: ?Sized> {
     response: Response,
     shape: PhantomData<S>,
 }
 
-impl<const STATUS: u16, S: Content> Answer<STATUS, S> {
+impl<const STATUS: u16, S: Shape + ?Sized> Answer<STATUS, S> {
+    fn new(body: Body) -> Self {
+        Answer { response: Response::with_body(STATUS, "application/json", body), shape: PhantomData }
+    }
+
     /// Serializes the value.
-    pub fn json(value: &impl Serialize) -> Self {
+    pub fn json<V: Shape + Serialize>(value: &V) -> Self {
+        debug_assert_eq!(V::NAME, S::NAME);
         // Every answer but a long list fits, and a list grows in few steps from here.
         let mut bytes = Vec::with_capacity(512);
         serde_json::to_writer(&mut bytes, value).expect("values of our own serialize into memory");
-        Self::bytes(bytes)
-    }
-
-    /// Takes JSON that is written already.
-    pub fn bytes(bytes: Vec<u8>) -> Self {
-        Answer { response: Response::with_body(STATUS, "application/json", Body::Bytes(bytes)), shape: PhantomData }
+        Self::new(Body::Bytes(bytes))
     }
 
     /// JSON that is part of the program.
-    pub fn fixed(bytes: &'static [u8]) -> Self {
-        Answer { response: Response::with_body(STATUS, "application/json", Body::Static(bytes)), shape: PhantomData }
+    pub fn fixed(json: &'static str) -> Self {
+        Self::new(Body::Static(json.as_bytes()))
     }
 
     /// Serializes the values as an array, each as it comes.
-    pub fn array<T: Serialize>(values: impl ExactSizeIterator<Item = T>) -> Self {
-        let mut bytes = Vec::with_capacity(2 + 256 * values.len());
-        let mut separator = b'[';
-        for value in values {
-            bytes.push(separator);
-            separator = b',';
-            serde_json::to_writer(&mut bytes, &value).expect("values of our own serialize into memory");
-        }
-        if separator == b'[' {
-            bytes.push(b'[');
-        }
-        bytes.push(b']');
-        Self::bytes(bytes)
+    pub fn array<V: Shape + Serialize>(values: impl ExactSizeIterator<Item = V>) -> Self {
+        debug_assert_eq!(V::NAME, S::NAME);
+        let mut serializer = serde_json::Serializer::new(Vec::with_capacity(2 + 256 * values.len()));
+        serializer.collect_seq(values).expect("values of our own serialize into memory");
+        Self::new(Body::Bytes(serializer.into_inner()))
     }
 
     /// Adds a header.
@@ -103,16 +65,14 @@ impl<const STATUS: u16, S: Content> Answer<STATUS, S> {
     }
 }
 
-impl<const STATUS: u16, S: Content> Reply for Answer<STATUS, S> {
+impl<const STATUS: u16, S: Shape + ?Sized> Reply for Answer<STATUS, S> {
     fn into_response(self) -> Response {
         self.response
     }
-
     fn describe(operation: &mut Operation) {
-        let description = if STATUS == 201 { "Made." } else { "Done." };
-        let (schema, name, component) = S::describe();
-        operation.components.push((name, component));
-        operation.replies.push(Documented { status: STATUS, description, content: vec![("application/json", schema)] });
+        operation.components.push((S::NAME, S::schema()));
+        let description = if STATUS == 201 { "Created" } else { "OK" };
+        operation.replies.push((STATUS, description, vec![("application/json", S::reference())]));
     }
 }
 
@@ -123,18 +83,7 @@ impl Reply for NoContent {
     fn into_response(self) -> Response {
         Response::new(204)
     }
-
     fn describe(operation: &mut Operation) {
-        operation.replies.push(Documented {
-            status: 204,
-            description: "Done; there is nothing to show.",
-            content: Vec::new(),
-        });
+        operation.replies.push((204, "Done; the answer has no content", Vec::new()));
     }
-}
-
-/// The schema of an object whose members are always all there.
-pub fn always(properties: Value) -> Value {
-    let required: Vec<_> = properties.as_object().map(Map::keys).into_iter().flatten().cloned().collect();
-    json!({ "type": "object", "properties": properties, "required": required })
 }

@@ -1,64 +1,28 @@
-//! Signing up, in and out, and the sessions in between.
+//! Signing up, logging in and out, and the sessions in between.
 
-use chrono::{DateTime, Utc};
-use serde::Serialize;
-use serde_json::{Value, json};
-
-use super::end_sessions;
-use super::guard::{Attempt, audit};
-use super::path::Id;
-use super::users::UserShape;
-use crate::api::context::Context;
-use crate::api::endpoint::{
-    Answer, BearerToken, Caller, Client, Either, FieldContext, FromFields, Json, JsonOrForm, ListOf, NoContent,
-    OptionalJson, Path, Query, Shape, always,
-};
+use super::Id;
+use super::guard::{Attempt, end_sessions};
+use crate::api::endpoint::{Answer, BearerToken, Call, Caller, NoContent, Path, Payload, Query};
 use crate::api::problem::Error;
-use crate::domain::contact::rfc3339;
-use crate::domain::fields::Fields;
-use crate::domain::rules::{Doc, Flag, Opaque};
-use crate::domain::user::{Login, Signup};
+use crate::domain::fields::{Fields, FromFields};
+use crate::domain::rules::{Doc, Flag, Verbatim};
+use crate::domain::shape::shape;
+use crate::domain::user::{ListedSession, Login, Signup, User};
 use crate::security::password;
 use crate::security::throttle::Subject;
+use crate::security::token::ACCESS_LIFETIME;
 use crate::store;
 use crate::store::accounts::Credentials;
 use crate::store::sessions::{self, Session, Sessions};
-
-impl FromFields for Signup {
-    fn from_fields(fields: &mut Fields<'_>, cx: &FieldContext<'_>) -> Option<Signup> {
-        Signup::read(fields, &cx.new_password)
-    }
-}
-
-/// A login as JSON.
-pub struct LoginJson(Login);
-
-impl FromFields for LoginJson {
-    fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<LoginJson> {
-        Login::read_json(fields).map(LoginJson)
-    }
-}
-
-/// A login as an OAuth2 password form.
-pub struct LoginForm(Login);
-
-impl FromFields for LoginForm {
-    fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<LoginForm> {
-        Login::read_form(fields).map(LoginForm)
-    }
-}
 
 /// A body of `POST /api/auth/refresh_token`.
 pub struct RefreshBody(Option<String>);
 
 impl FromFields for RefreshBody {
-    fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<RefreshBody> {
-        let token = fields.optional("refresh_token", &Opaque { max: 4096 });
-        Some(RefreshBody(token))
+    fn from_fields(fields: &mut Fields<'_>) -> Option<RefreshBody> {
+        Some(RefreshBody(fields.optional("refresh_token", &Verbatim { max: 4096 })))
     }
 }
-
-const EVERYWHERE: Doc<Flag> = Doc(Flag, "Whether to end all of your sessions.");
 
 /// The query of `POST /api/auth/logout`.
 pub struct LogoutQuery {
@@ -66,156 +30,117 @@ pub struct LogoutQuery {
 }
 
 impl FromFields for LogoutQuery {
-    fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<LogoutQuery> {
-        Some(LogoutQuery { everywhere: fields.optional("everywhere", &EVERYWHERE).unwrap_or(false) })
+    fn from_fields(fields: &mut Fields<'_>) -> Option<LogoutQuery> {
+        const EVERYWHERE: Doc<Flag> = Doc(Flag, "Whether to end all of your sessions.");
+        Some(LogoutQuery { everywhere: fields.or_default("everywhere", &EVERYWHERE, false) })
     }
 }
 
-/// A pair of tokens (RFC 6749 §5.1).
-pub struct TokenPair;
-
-impl Shape for TokenPair {
-    const NAME: &'static str = "TokenPair";
-    fn schema() -> Value {
-        always(json!({
-            "access_token": { "type": "string" },
-            "refresh_token": { "type": "string" },
-            "token_type": { "type": "string", "const": "bearer" },
-            "expires_in": { "type": "integer", "description": "seconds that the access token lives" },
-        }))
+shape! {
+    /// A pair of tokens (RFC 6749 §5.1).
+    pub struct TokenPair as "TokenPair" {
+        /// Authorizes requests: `Authorization: Bearer …`.
+        pub access_token: String,
+        /// Gets the next pair, once.
+        pub refresh_token: String,
+        /// How tokens are sent.
+        pub token_type: &'static str = { "const": "bearer" },
+        /// The lifetime of the access token in seconds.
+        pub expires_in: i64,
     }
-}
-
-/// A session in the list of them.
-pub struct SessionShape;
-
-impl Shape for SessionShape {
-    const NAME: &'static str = "Session";
-    fn schema() -> Value {
-        always(json!({
-            "id": { "type": "integer", "format": "int64" },
-            "created_at": { "type": "string", "format": "date-time" },
-            "last_used_at": { "type": "string", "format": "date-time" },
-            "user_agent": { "type": ["string", "null"] },
-            "ip": { "type": ["string", "null"] },
-            "current": { "type": "boolean" },
-        }))
-    }
-}
-
-#[derive(Serialize)]
-struct SessionView<'a> {
-    id: i64,
-    #[serde(serialize_with = "rfc3339")]
-    created_at: DateTime<Utc>,
-    #[serde(serialize_with = "rfc3339")]
-    last_used_at: DateTime<Utc>,
-    user_agent: Option<&'a str>,
-    ip: Option<&'a str>,
-    current: bool,
 }
 
 /// One answer for an unknown e-mail, a wrong password and a disabled user.
-const WRONG: Error = Error::InvalidGrant("E-mail or password is wrong.");
-const DEAD_REFRESH: Error = Error::InvalidGrant("The refresh token does not count (any more): log in again.");
+const WRONG_CREDENTIALS: Error = Error::InvalidGrant("The e-mail address or the password is wrong.");
+const DEAD_REFRESH_TOKEN: Error =
+    Error::InvalidGrant("The refresh token is invalid, expired or revoked: log in again.");
 
 /// `POST /api/auth/signup`
-pub fn signup(cx: &Context, (Json(signup), client): (Json<Signup>, Client)) -> Result<Answer<201, UserShape>, Error> {
-    Attempt::begin(cx, None, client.address, None, &client)?; // it counts, whatever comes of it
+pub fn signup(call: &Call<'_>, Payload(signup): Payload<Signup>) -> Result<Answer<201, User>, Error> {
+    Attempt::begin(call, None, Some(call.client_address()), None)?; // it counts, whatever comes of it
     let hash = password::hash(signup.password.reveal());
-    let user = cx
-        .store
-        .insert_user(&signup.username, &signup.email, &hash)
-        .inspect_err(|_| audit("signup-failed", None, &client))?;
-    audit("signup", Some(user.id), &client);
+    let user = call.store.insert_user(&signup.username, &signup.email, &hash);
+    let user = user.inspect_err(|_| call.audit("signup-failed", None))?;
+    call.audit("signup", Some(user.id));
     Ok(Answer::json(&user).header("Location", "/api/users/me"))
 }
 
 /// `POST /api/auth/login`
-pub fn login(
-    cx: &Context,
-    (JsonOrForm(body), client): (JsonOrForm<LoginJson, LoginForm>, Client),
-) -> Result<Answer<200, TokenPair>, Error> {
-    let (Either::Left(LoginJson(login)) | Either::Right(LoginForm(login))) = body;
-    let known = cx.store.credentials_by_email(&login.email)?;
+pub fn login(call: &Call<'_>, Payload(login): Payload<Login>) -> Result<Answer<200, TokenPair>, Error> {
+    let known = call.store.credentials_by_email(&login.email)?;
     let user = known.as_ref().map(|known| known.user);
     let account = Subject::Account(&login.email);
-    let attempt = Attempt::begin(cx, Some(account), client.address, user, &client)?;
-    let Some((known, session)) = begin_session(cx, &login, known, &client)? else {
-        audit("login-failed", user, &client);
-        return Err(WRONG);
+    let attempt = Attempt::begin(call, Some(account), Some(call.client_address()), user)?;
+    let Some((known, session)) = begin_session(call, &login, known)? else {
+        call.audit("login-failed", user);
+        return Err(WRONG_CREDENTIALS);
     };
     attempt.was_right()?;
     if password::needs_rehash(&known.password_hash) {
         let hash = password::hash(login.password.reveal());
-        cx.store.renew_hash(known.user, &hash, &known.password_hash)?;
+        call.store.renew_hash(known.user, &hash, &known.password_hash)?;
     }
-    audit("login", Some(known.user), &client);
-    Ok(pair(cx, known.user, session))
+    call.audit("login", Some(known.user));
+    Ok(pair(call, known.user, session))
 }
 
 /// Checks a password and begins a session. An unknown e-mail, a wrong password and a disabled user take the same time.
 fn begin_session(
-    cx: &Context,
+    call: &Call<'_>,
     login: &Login,
     mut known: Option<Credentials>,
-    client: &Client,
 ) -> Result<Option<(Credentials, Session)>, Error> {
-    let address = client.address.map(|ip| ip.to_string());
+    let (agent, address) = (call.user_agent(), call.client_address().to_string());
     let typed = login.password.reveal();
-    // Once more where the hash changed while the password was checked: if another login renewed it, it is right still.
+    // A second time where the hash changed while the password was checked: after a rehash by another login it is still right.
     for _ in 0..2 {
-        let right = match &known {
+        let is_right = match &known {
             Some(known) => password::verify(&known.password_hash, typed),
             None => password::verify_unknown(typed),
         };
-        let Some(credentials) = known.filter(|known| right && !known.disabled) else {
+        let Some(credentials) = known.filter(|known| is_right && !known.disabled) else {
             break;
         };
-        let agent = client.user_agent.as_deref();
-        match cx.store.begin_session(&credentials, agent, address.as_deref()) {
-            Err(store::Error::NotFound) => known = cx.store.credentials_by_email(&login.email)?,
+        match call.store.begin_session(&credentials, agent.as_deref(), Some(&address)) {
+            Err(store::Error::NotFound) => known = call.store.credentials_by_email(&login.email)?,
             session => return Ok(Some((credentials, session?))),
         }
     }
     Ok(None)
 }
 
-fn pair(cx: &Context, user: i64, session: Session) -> Answer<200, TokenPair> {
-    let now = cx.now();
+fn pair(call: &Call<'_>, user: i64, session: Session) -> Answer<200, TokenPair> {
+    let now = call.now();
     let ends = session.created_at + sessions::LIFETIME;
-    let answer = Answer::json(&json!({
-        "access_token": cx.keys.issue_access(user, session.id, now),
-        "refresh_token": cx.keys.issue_refresh(user, session.id, session.generation, now, ends),
-        "token_type": "bearer",
-        "expires_in": crate::security::token::ACCESS_LIFETIME.num_seconds(),
-    }));
+    let answer = Answer::json(&TokenPair {
+        access_token: call.keys.issue_access(user, session.id, now),
+        refresh_token: call.keys.issue_refresh(user, session.id, session.generation, now, ends),
+        token_type: "bearer",
+        expires_in: ACCESS_LIFETIME.num_seconds(),
+    });
     answer.header("Cache-Control", "no-store") // RFC 6749 §5.1
 }
 
 /// `GET /api/auth/refresh_token`
-pub fn refresh(
-    cx: &Context,
-    (BearerToken(token), client): (BearerToken, Client),
-) -> Result<Answer<200, TokenPair>, Error> {
+pub fn refresh(call: &Call<'_>, BearerToken(token): BearerToken) -> Result<Answer<200, TokenPair>, Error> {
     let token = token.ok_or(Error::Unauthorized("Send the refresh token: Authorization: Bearer …"))?;
-    let refresh = cx.keys.verify_refresh(&token, cx.now()).map_err(|error| {
-        log::debug!("{} refresh token refused: {error:?}", client.request_id);
-        audit("refresh-failed", None, &client);
-        DEAD_REFRESH
+    let refresh = call.keys.verify_refresh(&token, call.now()).map_err(|error| {
+        log::debug!("{} refresh token refused: {error:?}", call.id);
+        call.audit("refresh-failed", None);
+        DEAD_REFRESH_TOKEN
     })?;
-    match cx.store.rotate_session(refresh.user, refresh.session, refresh.generation) {
+    match call.store.rotate_session(refresh.user, refresh.session, refresh.generation) {
         Ok(session) => {
-            audit("refreshed", Some(refresh.user), &client);
-            Ok(pair(cx, refresh.user, session))
+            call.audit("refreshed", Some(refresh.user));
+            Ok(pair(call, refresh.user, session))
         }
-        // A genuine token that counts no more was used by two: one of them stole it. Which one cannot be told, so the
-        // session ends for both. Where the session had ended already, this finds nothing to end.
+        // Two clients used a genuine token that is no longer valid: one of them stole it. Nothing tells which, so the session
+        // ends for both. Where the session had ended already, this finds nothing to end.
         Err(store::Error::NotFound) => {
-            let ended = end_sessions(cx, refresh.user, Sessions::One(refresh.session))?;
+            let ended = end_sessions(call, refresh.user, Sessions::One(refresh.session))?;
             let event = if ended.is_empty() { "refresh-failed" } else { "refresh-token-reused" };
-            audit(event, Some(refresh.user), &client);
-            Err(DEAD_REFRESH)
+            call.audit(event, Some(refresh.user));
+            Err(DEAD_REFRESH_TOKEN)
         }
         Err(error) => Err(error.into()),
     }
@@ -223,47 +148,34 @@ pub fn refresh(
 
 /// `POST /api/auth/refresh_token`
 pub fn refresh_by_post(
-    cx: &Context,
-    (bearer, OptionalJson(body), client): (BearerToken, OptionalJson<RefreshBody>, Client),
+    call: &Call<'_>,
+    (BearerToken(bearer), body): (BearerToken, Option<Payload<RefreshBody>>),
 ) -> Result<Answer<200, TokenPair>, Error> {
-    let token = body.and_then(|RefreshBody(token)| token).or(bearer.0);
-    refresh(cx, (BearerToken(token), client))
+    let token = body.and_then(|Payload(RefreshBody(token))| token);
+    refresh(call, BearerToken(token.or(bearer)))
 }
 
 /// `POST /api/auth/logout`
-pub fn logout(
-    cx: &Context,
-    caller: &Caller,
-    (Query(query), client): (Query<LogoutQuery>, Client),
-) -> Result<NoContent, Error> {
-    let which = if query.everywhere { Sessions::All } else { Sessions::One(caller.session) };
-    end_sessions(cx, caller.user, which)?;
-    audit(if query.everywhere { "logout-everywhere" } else { "logout" }, Some(caller.user), &client);
+pub fn logout(call: &Call<'_>, caller: &Caller, Query(query): Query<LogoutQuery>) -> Result<NoContent, Error> {
+    let (event, sessions) = match query.everywhere {
+        true => ("logout-everywhere", Sessions::All),
+        false => ("logout", Sessions::One(caller.session)),
+    };
+    end_sessions(call, caller.user, sessions)?;
+    call.audit(event, Some(caller.user));
     Ok(NoContent)
 }
 
 /// `GET /api/auth/sessions`
-pub fn sessions(cx: &Context, caller: &Caller, (): ()) -> Result<Answer<200, ListOf<SessionShape>>, Error> {
-    let sessions = cx.store.sessions(caller.user)?;
-    Ok(Answer::array(sessions.iter().map(|s| SessionView {
-        id: s.id,
-        created_at: s.created_at,
-        last_used_at: s.last_used_at,
-        user_agent: s.user_agent.as_deref(),
-        ip: s.ip.as_deref(),
-        current: s.id == caller.session,
-    })))
+pub fn sessions(call: &Call<'_>, caller: &Caller, (): ()) -> Result<Answer<200, [ListedSession]>, Error> {
+    Ok(Answer::array(call.store.sessions(caller.user, caller.session)?.into_iter()))
 }
 
 /// `DELETE /api/auth/sessions/{id}`
-pub fn end_session(
-    cx: &Context,
-    caller: &Caller,
-    (Path(Id(id)), client): (Path<Id>, Client),
-) -> Result<NoContent, Error> {
-    if end_sessions(cx, caller.user, Sessions::One(id))?.is_empty() {
+pub fn end_session(call: &Call<'_>, caller: &Caller, Path(Id(id)): Path<Id>) -> Result<NoContent, Error> {
+    if end_sessions(call, caller.user, Sessions::One(id))?.is_empty() {
         return Err(Error::NotFound("There is no such session."));
     }
-    audit("session-ended", Some(caller.user), &client);
+    call.audit("session-ended", Some(caller.user));
     Ok(NoContent)
 }

@@ -1,54 +1,38 @@
 //! The birthday calendar: a secret address that any calendar program can subscribe to.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::export::{Document, Export, Page};
-use super::guard::audit;
-use crate::api::context::Context;
-use crate::api::endpoint::{
-    Answer, Caller, Client, Documented, FieldContext, FromFields, IfNoneMatch, NoContent, Operation, Origin, Path,
-    Reply, Shape, always,
-};
+use super::export::{Document, Export};
+use crate::api::endpoint::{Answer, Call, Caller, IfNoneMatch, NoContent, Operation, Path, Reply};
 use crate::api::problem::Error;
-use crate::domain::contact::Contact;
-use crate::domain::fields::Fields;
-use crate::domain::rules::{Doc, Opaque};
+use crate::domain::fields::{Fields, FromFields};
+use crate::domain::rules::{Doc, Verbatim};
+use crate::domain::shape::shape;
 use crate::formats::ics;
 use crate::http::{Body, Response};
 use crate::security::secret;
-use crate::store::{self, Store};
+use crate::store;
 
-/// `{"url": …}`
-pub struct Address;
-
-impl Shape for Address {
-    const NAME: &'static str = "CalendarAddress";
-    fn schema() -> Value {
-        always(json!({ "url": {
-            "type": "string",
-            "format": "uri-reference",
-            "description": "what a calendar program subscribes to; whoever has it sees the birthdays, and it is not shown again",
-        } }))
+shape! {
+    /// Where a calendar is.
+    pub struct Address as "CalendarAddress" {
+        /// What a calendar program subscribes to. Anyone who has it sees the birthdays, and it is not shown again.
+        pub url: String = { "format": "uri-reference" },
     }
 }
 
 /// `POST /api/contacts/calendar`
-pub fn open(
-    cx: &Context,
-    caller: &Caller,
-    (Origin(origin), client): (Origin, Client),
-) -> Result<Answer<201, Address>, Error> {
+pub fn open(call: &Call<'_>, caller: &Caller, (): ()) -> Result<Answer<201, Address>, Error> {
     let secret = secret::new().map_err(|e| Error::Internal(format!("no random bytes: {e}")))?;
-    cx.store.set_calendar(caller.user, &secret::digest(&secret))?;
-    audit("calendar-opened", Some(caller.user), &client);
-    let url = format!("{origin}/api/calendar/{secret}.ics");
-    Ok(Answer::json(&json!({ "url": url })))
+    call.store.set_calendar(caller.user, &secret::digest(&secret))?;
+    call.audit("calendar-opened", Some(caller.user));
+    Ok(Answer::json(&Address { url: format!("{}/api/calendar/{secret}.ics", call.origin()) }))
 }
 
 /// `DELETE /api/contacts/calendar`
-pub fn close(cx: &Context, caller: &Caller, client: Client) -> Result<NoContent, Error> {
-    cx.store.delete_calendar(caller.user)?;
-    audit("calendar-closed", Some(caller.user), &client);
+pub fn close(call: &Call<'_>, caller: &Caller, (): ()) -> Result<NoContent, Error> {
+    call.store.delete_calendar(caller.user)?;
+    call.audit("calendar-closed", Some(caller.user));
     Ok(NoContent)
 }
 
@@ -56,8 +40,8 @@ pub fn close(cx: &Context, caller: &Caller, client: Client) -> Result<NoContent,
 pub struct Secret(String);
 
 impl FromFields for Secret {
-    fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<Secret> {
-        let secret = Doc(Opaque { max: 1024 }, "The one in the address that the calendar was given.");
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Secret> {
+        let secret = Doc(Verbatim { max: 1024 }, "The secret in the address of the calendar.");
         fields.required("secret", &secret).map(Secret)
     }
 }
@@ -69,32 +53,9 @@ impl Reply for Feed {
     fn into_response(self) -> Response {
         self.0
     }
-
     fn describe(operation: &mut Operation) {
         let calendar = json!({ "type": "string", "description": "a yearly event for each birthday" });
-        operation.replies.push(Documented {
-            status: 200,
-            description: "The calendar.",
-            content: vec![("text/calendar", calendar)],
-        });
-    }
-}
-
-/// A yearly event for each birthday.
-struct Birthdays;
-
-impl Document for Birthdays {
-    fn page(&self, store: &Store, user: i64, after: i64, limit: i64) -> Page {
-        store.birthdays_after(user, after, limit)
-    }
-    fn begin(&self, out: &mut Vec<u8>) {
-        ics::begin(out);
-    }
-    fn contact(&self, contact: &Contact<'_>, _: bool, out: &mut Vec<u8>) {
-        ics::event(contact, out);
-    }
-    fn end(&self, out: &mut Vec<u8>) {
-        ics::end(out);
+        operation.replies.push((200, "The calendar", vec![("text/calendar", calendar)]));
     }
 }
 
@@ -102,29 +63,18 @@ impl Document for Birthdays {
 ///
 /// The ETag is a digest of the contacts' versions, found before the file is made, so a program that asks in vain costs little.
 /// A change between the two is sent under the old ETag, and once more under the new one.
-pub fn feed(
-    cx: &Context,
-    (Path(Secret(secret)), IfNoneMatch(known)): (Path<Secret>, IfNoneMatch),
-) -> Result<Feed, Error> {
-    let owner = cx.store.calendar_owner(&secret::digest(&secret));
+pub fn feed(call: &Call<'_>, (Path(Secret(secret)), known): (Path<Secret>, IfNoneMatch)) -> Result<Feed, Error> {
+    let owner = call.store.calendar_owner(&secret::digest(&secret));
     let user = owner.map_err(|error| match error {
         store::Error::NotFound => Error::NotFound("There is no calendar at this address."),
         error => error.into(),
     })?;
-    let etag = format!("\"{}-{}\"", ics::REVISION, cx.store.calendar_digest(user)?);
-    let response = if is_known(known.as_deref(), &etag) {
+    let etag = format!("\"{}-{}\"", ics::REVISION, call.store.calendar_digest(user)?);
+    let response = if known.names(&etag) {
         Response::new(304)
     } else {
-        let file = Export::begin(&cx.store, user, Birthdays)?;
+        let file = Export::begin(&call.store, user, Document::Birthdays)?;
         Response::with_body(200, "text/calendar; charset=utf-8", Body::Stream(Box::new(file)))
     };
-    let response = response.header("ETag", etag).header("Cache-Control", "private, no-cache");
-    Ok(Feed(response))
-}
-
-/// Whether the client has this version (RFC 9110 §13.1.2); tags are compared weakly.
-fn is_known(if_none_match: Option<&str>, etag: &str) -> bool {
-    if_none_match.is_some_and(|header| {
-        header.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
-    })
+    Ok(Feed(response.header("ETag", etag).header("Cache-Control", "private, no-cache")))
 }

@@ -2,85 +2,47 @@
 
 use std::sync::LazyLock;
 
-use chrono::NaiveDate;
-use serde_json::{Value, json};
+use chrono::{DateTime, NaiveDate, Utc};
+use serde_json::Value;
 
-use super::path::Id;
-use crate::api::context::Context;
-use crate::api::endpoint::{
-    Answer, Caller, FieldContext, FromFields, IfMatch, IfNoneMatch, Json, ListOf, MergePatch, NoContent, Path, Query,
-    RawQuery, Shape, always,
-};
+use super::Id;
+use crate::api::endpoint::{Answer, Call, Caller, IfNoneMatch, Input, NoContent, Operation, Path, Payload, Query};
 use crate::api::problem::Error;
 use crate::domain::birthday;
-use crate::domain::contact::{Changes, Contact, Draft, Upcoming};
-use crate::domain::fields::Fields;
+use crate::domain::contact::{Contact, Draft, Upcoming};
+use crate::domain::fields::{Fields, Patch, object_schema};
 use crate::domain::page::{Cursor, List, UpcomingQuery};
+use crate::domain::shape::{Shape, member, object};
 use crate::http::{parse_pairs, percent_encode};
 use crate::store;
 use crate::store::contacts::{ChangeError, ContactRow};
 
-impl FromFields for Draft {
-    fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<Draft> {
-        Draft::read(fields)
-    }
+/// What a client may write of a contact, and what the server adds.
+fn members() -> impl Iterator<Item = (String, Value)> {
+    let Value::Object(written) = object_schema(&Fields::describing().describe::<Draft>())["properties"].take() else {
+        panic!("an object has properties");
+    };
+    let id = member::<i64>("id", "Unique over all users.", Value::Null);
+    let created_at = member::<DateTime<Utc>>("created_at", "When it was created.", Value::Null);
+    let updated_at = member::<DateTime<Utc>>("updated_at", "When it was last changed.", Value::Null);
+    std::iter::once(id).chain(written).chain([created_at, updated_at])
 }
 
-impl FromFields for Changes {
-    fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<Changes> {
-        Changes::read(fields)
-    }
-}
-
-impl FromFields for List {
-    fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<List> {
-        List::read(fields)
-    }
-}
-
-impl FromFields for UpcomingQuery {
-    fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<UpcomingQuery> {
-        UpcomingQuery::read(fields)
-    }
-}
-
-/// A contact in an answer.
-pub struct ContactShape;
-
-fn contact_properties() -> Value {
-    let text = json!({ "type": ["string", "null"] });
-    let instant = json!({ "type": "string", "format": "date-time" });
-    json!({
-        "id": { "type": "integer", "format": "int64" },
-        "first_name": { "type": "string" },
-        "last_name": text,
-        "email": text,
-        "phone_number": text,
-        "birthday": { "type": ["string", "null"], "format": "date" },
-        "additional_info": text,
-        "created_at": instant,
-        "updated_at": instant,
-    })
-}
-
-impl Shape for ContactShape {
+impl Shape for Contact<'_> {
     const NAME: &'static str = "Contact";
     fn schema() -> Value {
-        always(contact_properties())
+        object(members())
     }
 }
 
-/// A contact with its next birthday.
-pub struct UpcomingShape;
-
-impl Shape for UpcomingShape {
+impl Shape for Upcoming<'_> {
     const NAME: &'static str = "UpcomingBirthday";
     fn schema() -> Value {
-        let mut properties = contact_properties();
-        properties["next_birthday"] = json!({ "type": "string", "format": "date" });
-        properties["days_until"] = json!({ "type": "integer", "minimum": 0 });
-        properties["turns"] = json!({ "type": "integer" });
-        always(properties)
+        object(members().chain([
+            member::<NaiveDate>("next_birthday", "The day it is celebrated next, today included.", Value::Null),
+            member::<usize>("days_until", "Days from today to it.", Value::Null),
+            member::<i32>("turns", "The age in years reached on it.", Value::Null),
+        ]))
     }
 }
 
@@ -91,13 +53,19 @@ fn etag(contact: &Contact<'_>) -> String {
 }
 
 /// The versions that an `If-Match` (RFC 9110 §13.1.1) names; `None` for any. A weak tag never matches strongly, nor does
-/// one that is not of ours, so a header of such tags alone fits no version.
-fn versions(if_match: Option<&str>) -> Option<Vec<i32>> {
-    let header = if_match?.trim();
-    if header == "*" {
-        return None;
+/// one that is not of ours, so a header of such tags alone fits no version. An endpoint that takes it may answer 412.
+pub struct IfMatch(Option<Vec<i32>>);
+
+impl Input for IfMatch {
+    fn read(call: &Call<'_>) -> Result<IfMatch, Error> {
+        let tags: Vec<_> = call.request.list("If-Match").collect();
+        let is_any = tags.is_empty() || tags == ["*"];
+        Ok(IfMatch((!is_any).then(|| tags.into_iter().filter_map(version).collect())))
     }
-    Some(header.split(',').filter_map(|tag| version(tag.trim())).collect())
+    fn describe(operation: &mut Operation) {
+        operation.add_header("If-Match", "Proceed only if the ETag of the contact is one of these.");
+        operation.errors.push(412);
+    }
 }
 
 fn version(tag: &str) -> Option<i32> {
@@ -110,19 +78,19 @@ impl From<ChangeError> for Error {
     fn from(error: ChangeError) -> Error {
         match error {
             ChangeError::OtherVersion => Error::PreconditionFailed,
-            ChangeError::Store(error) => missing(error),
+            ChangeError::Store(error) => no_such_contact(error),
         }
     }
 }
 
-fn missing(error: store::Error) -> Error {
+fn no_such_contact(error: store::Error) -> Error {
     match error {
         store::Error::NotFound => Error::NotFound("There is no such contact."),
         error => error.into(),
     }
 }
 
-fn shown<const STATUS: u16>(row: &ContactRow) -> Answer<STATUS, ContactShape> {
+fn answer<const STATUS: u16>(row: &ContactRow) -> Answer<STATUS, Contact<'static>> {
     let contact = row.contact();
     Answer::json(&contact).header("ETag", etag(&contact))
 }
@@ -130,64 +98,63 @@ fn shown<const STATUS: u16>(row: &ContactRow) -> Answer<STATUS, ContactShape> {
 // --------------------------------------------------------------------------------------------------------------- handlers
 
 /// `POST /api/contacts`
-pub fn create(cx: &Context, caller: &Caller, Json(draft): Json<Draft>) -> Result<Answer<201, ContactShape>, Error> {
-    let row = cx.store.insert_contact(caller.user, &draft)?;
+pub fn create(
+    call: &Call<'_>,
+    caller: &Caller,
+    Payload(draft): Payload<Draft>,
+) -> Result<Answer<201, Contact<'static>>, Error> {
+    let row = call.store.insert_contact(caller.user, &draft)?;
     let location = format!("/api/contacts/{}", row.contact().id);
-    Ok(shown(&row).header("Location", location))
+    Ok(answer(&row).header("Location", location))
 }
 
 /// `GET /api/contacts/{id}`
 pub fn one(
-    cx: &Context,
+    call: &Call<'_>,
     caller: &Caller,
     (Path(Id(id)), known): (Path<Id>, IfNoneMatch),
-) -> Result<Answer<200, ContactShape>, Error> {
-    let row = cx.store.contact(caller.user, id).map_err(missing)?;
-    let answer = shown(&row);
+) -> Result<Answer<200, Contact<'static>>, Error> {
+    let row = call.store.contact(caller.user, id).map_err(no_such_contact)?;
+    let answer = answer(&row);
     let known = known.names(&etag(&row.contact()));
     Ok(if known { answer.not_modified() } else { answer })
 }
 
 /// `PUT /api/contacts/{id}`
 pub fn replace(
-    cx: &Context,
+    call: &Call<'_>,
     caller: &Caller,
-    (Path(Id(id)), Json(draft), IfMatch(tags)): (Path<Id>, Json<Draft>, IfMatch),
-) -> Result<Answer<200, ContactShape>, Error> {
-    let versions = versions(tags.as_deref());
-    let row = cx.store.replace_contact(caller.user, id, &draft, versions.as_deref())?;
-    Ok(shown(&row))
+    (Path(Id(id)), Payload(draft), IfMatch(versions)): (Path<Id>, Payload<Draft>, IfMatch),
+) -> Result<Answer<200, Contact<'static>>, Error> {
+    Ok(answer(&call.store.replace_contact(caller.user, id, &draft, versions.as_deref())?))
 }
 
 /// `PATCH /api/contacts/{id}`
 pub fn patch(
-    cx: &Context,
+    call: &Call<'_>,
     caller: &Caller,
-    (Path(Id(id)), MergePatch(changes), IfMatch(tags)): (Path<Id>, MergePatch<Changes>, IfMatch),
-) -> Result<Answer<200, ContactShape>, Error> {
-    let versions = versions(tags.as_deref());
-    let row = cx.store.patch_contact(caller.user, id, &changes, versions.as_deref())?;
-    Ok(shown(&row))
+    (Path(Id(id)), Payload(patch), IfMatch(versions)): (Path<Id>, Payload<Patch<Draft>>, IfMatch),
+) -> Result<Answer<200, Contact<'static>>, Error> {
+    Ok(answer(&call.store.patch_contact(caller.user, id, &patch, versions.as_deref())?))
 }
 
 /// `DELETE /api/contacts/{id}`
 pub fn delete(
-    cx: &Context,
+    call: &Call<'_>,
     caller: &Caller,
-    (Path(Id(id)), IfMatch(tags)): (Path<Id>, IfMatch),
+    (Path(Id(id)), IfMatch(versions)): (Path<Id>, IfMatch),
 ) -> Result<NoContent, Error> {
-    let versions = versions(tags.as_deref());
-    cx.store.delete_contact(caller.user, id, versions.as_deref())?;
+    call.store.delete_contact(caller.user, id, versions.as_deref())?;
     Ok(NoContent)
 }
 
 /// `GET /api/contacts`
 pub fn list(
-    cx: &Context,
+    call: &Call<'_>,
     caller: &Caller,
-    (Query(list), RawQuery(query)): (Query<List>, RawQuery),
-) -> Result<Answer<200, ListOf<ContactShape>>, Error> {
-    let rows = cx.store.contacts(caller.user, &list)?;
+    Query(list): Query<List>,
+) -> Result<Answer<200, [Contact<'static>]>, Error> {
+    let rows = call.store.contacts(caller.user, &list)?;
     // The store looks one further than the page, which tells whether there is more without counting.
     let page = &rows[..rows.len().min(usize::try_from(list.limit).unwrap_or(usize::MAX))];
     let mut answer = Answer::array(page.iter().map(ContactRow::contact));
@@ -195,23 +162,23 @@ pub fn list(
         && let Some(last) = page.last()
     {
         let cursor = Cursor { sort: list.sort, key: last.sort_key().to_owned(), id: last.contact().id };
-        answer = answer.header("Link", next_link(&query, &cursor));
+        answer = answer.header("Link", next_link(call.request.query(), &cursor));
     }
     if list.count {
-        let count = cx.store.count_contacts(caller.user, &list.filter)?;
+        let count = call.store.count_contacts(caller.user, &list.filter)?;
         answer = answer.header("X-Total-Count", count.to_string());
     }
     Ok(answer)
 }
 
-/// What a link to the next page repeats: all that a list reads but the place where it begins.
+/// The parameters that a link to the next page repeats: all that a list reads, except where it begins.
 static REPEATED: LazyLock<Vec<&str>> = LazyLock::new(|| {
-    let names = Fields::describe(List::read).into_iter().map(|f| f.name);
+    let names = Fields::describing().describe::<List>().into_iter().map(|f| f.name);
     names.filter(|n| !matches!(*n, "cursor" | "skip")).collect()
 });
 
-/// The link to the next page (RFC 8288): the same query, begun behind the cursor. It is written anew from the values that
-/// count, for nothing that a client sent may reach a header as it is, and what is unknown or given twice could make the link
+/// The link to the next page (RFC 8288): the same query, begun behind the cursor. It is written again from the values that
+/// were read: nothing that a client sent may reach a header as it is, and unknown or repeated parameters could make the link
 /// longer than a request may be.
 fn next_link(query: &str, cursor: &Cursor) -> String {
     let given = parse_pairs(query).unwrap_or_default();
@@ -226,15 +193,15 @@ fn next_link(query: &str, cursor: &Cursor) -> String {
 
 /// `GET /api/contacts/upcoming_birthdays`
 pub fn upcoming(
-    cx: &Context,
+    call: &Call<'_>,
     caller: &Caller,
     Query(query): Query<UpcomingQuery>,
-) -> Result<Answer<200, ListOf<UpcomingShape>>, Error> {
+) -> Result<Answer<200, [Upcoming<'static>]>, Error> {
     let today = match query.today {
         Some(today) => today,
-        None => cx.today.get(&cx.store)?,
+        None => call.today.get(&call.store)?,
     };
-    let rows = cx.store.upcoming(caller.user, &birthday::windows(today, query.days), query.limit, query.skip)?;
+    let rows = call.store.upcoming(caller.user, &birthday::windows(today, query.days), query.limit, query.skip)?;
     Ok(Answer::array(rows.iter().map(|row| celebrated(row, today))))
 }
 

@@ -5,57 +5,77 @@ use std::sync::Arc;
 use std::vec;
 
 use crate::domain::contact::Contact;
+use crate::formats::{Format, ics};
 use crate::store::contacts::ContactRow;
 use crate::store::{self, Store};
 
 /// Contacts that are in memory at once. With the longest texts they take about 4 MiB.
 const PAGE: i64 = 200;
 
-/// A page of contacts.
-pub type Page = Result<Vec<ContactRow>, store::Error>;
+/// What a file is made of.
+#[derive(Clone, Copy)]
+pub enum Document {
+    /// All contacts, in a format.
+    Contacts(Format),
+    /// A yearly event for each birthday.
+    Birthdays,
+}
 
-/// A file made of contacts.
-pub trait Document {
+impl Document {
     /// The contacts behind this id, in the order of their ids.
-    fn page(&self, store: &Store, user: i64, after: i64, limit: i64) -> Page;
-    /// Appends what it begins with.
-    fn begin(&self, out: &mut Vec<u8>);
-    /// Appends a contact.
-    fn contact(&self, contact: &Contact<'_>, is_first: bool, out: &mut Vec<u8>);
-    /// Appends what it ends with.
-    fn end(&self, out: &mut Vec<u8>);
+    fn page(self, store: &Store, user: i64, after: i64) -> Result<Vec<ContactRow>, store::Error> {
+        match self {
+            Document::Contacts(_) => store.contacts_after(user, after, PAGE),
+            Document::Birthdays => store.birthdays_after(user, after, PAGE),
+        }
+    }
+
+    fn begin(self, out: &mut Vec<u8>) {
+        match self {
+            Document::Contacts(format) => format.begin(out),
+            Document::Birthdays => ics::begin(out),
+        }
+    }
+
+    fn contact(self, contact: &Contact<'_>, is_first: bool, out: &mut Vec<u8>) {
+        match self {
+            Document::Contacts(format) => format.contact(contact, is_first, out),
+            Document::Birthdays => ics::event(contact, out),
+        }
+    }
+
+    fn end(self, out: &mut Vec<u8>) {
+        match self {
+            Document::Contacts(format) => format.end(out),
+            Document::Birthdays => ics::end(out),
+        }
+    }
 }
 
 /// A file while it is sent: pages of contacts by id, each written into a small buffer as that empties. Between pages no
-/// connection to the database is held, however slowly the client takes them. So it is no snapshot: what changes meanwhile is
-/// in it as it was or as it is, and what does not is in it once.
-pub struct Export<D> {
+/// connection to the database is held, however slowly the client takes them. So it is no snapshot: a contact that changes
+/// meanwhile is in it as it was or as it is, and every other contact is in it once.
+pub struct Export {
     store: Arc<Store>,
     user: i64,
-    document: D,
+    document: Document,
     page: vec::IntoIter<ContactRow>,
     /// The last id that was read; 0 before the first.
     after: i64,
     /// Whether that was the last page.
     is_last: bool,
-    stage: Stage,
+    /// Whether no contact has been written yet.
+    is_first: bool,
+    is_done: bool,
     buffer: Vec<u8>,
     /// The bytes of the buffer that were given away.
     given: usize,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Begin,
-    First,
-    Further,
-    Done,
-}
-
-impl<D: Document> Export<D> {
+impl Export {
     /// Reads the first page, so that a database that is away is a 503 and no broken download. The rest is read by the thread
     /// that sends it, and only as far as the client takes it: for a HEAD, not at all.
-    pub fn begin(store: &Arc<Store>, user: i64, document: D) -> Result<Export<D>, store::Error> {
+    pub fn begin(store: &Arc<Store>, user: i64, document: Document) -> Result<Export, store::Error> {
         let mut export = Export {
             store: Arc::clone(store),
             user,
@@ -63,16 +83,18 @@ impl<D: Document> Export<D> {
             page: Vec::new().into_iter(),
             after: 0,
             is_last: false,
-            stage: Stage::Begin,
+            is_first: true,
+            is_done: false,
             buffer: Vec::new(),
             given: 0,
         };
         export.next_page()?;
+        document.begin(&mut export.buffer);
         Ok(export)
     }
 
     fn next_page(&mut self) -> Result<(), store::Error> {
-        let page = self.document.page(&self.store, self.user, self.after, PAGE)?;
+        let page = self.document.page(&self.store, self.user, self.after)?;
         if let Some(last) = page.last() {
             self.after = last.contact().id;
         }
@@ -81,40 +103,34 @@ impl<D: Document> Export<D> {
         Ok(())
     }
 
-    /// Puts the next contact into the buffer, or what the file begins or ends with.
+    /// Puts the next contact into the buffer, or the end of the file.
     fn step(&mut self) -> Result<(), store::Error> {
-        if self.stage == Stage::Begin {
-            self.document.begin(&mut self.buffer);
-            self.stage = Stage::First;
-            return Ok(());
-        }
         if self.page.len() == 0 && !self.is_last {
             self.next_page()?;
         }
         match self.page.next() {
             Some(row) => {
-                let is_first = self.stage == Stage::First;
+                let is_first = std::mem::take(&mut self.is_first);
                 self.document.contact(&row.contact(), is_first, &mut self.buffer);
-                self.stage = Stage::Further;
             }
             None => {
                 self.document.end(&mut self.buffer);
-                self.stage = Stage::Done;
+                self.is_done = true;
             }
         }
         Ok(())
     }
 }
 
-impl<D: Document> Read for Export<D> {
+impl Read for Export {
     /// An error ends the download without its last chunk, which tells the client that it is not whole.
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if self.given == self.buffer.len() {
             self.buffer.clear();
             self.given = 0;
-            while self.buffer.len() < out.len() && self.stage != Stage::Done {
-                self.step().map_err(io::Error::other)?;
-            }
+        }
+        while self.buffer.len() < out.len() && !self.is_done {
+            self.step().map_err(io::Error::other)?;
         }
         let count = out.len().min(self.buffer.len() - self.given);
         out[..count].copy_from_slice(&self.buffer[self.given..self.given + count]);

@@ -2,66 +2,67 @@
 
 use serde_json::{Value, json};
 
-use crate::api::context::Context;
 use crate::api::docs;
-use crate::api::endpoint::{
-    Answer, Documented, FieldContext, FileHeaders, FromFields, Operation, Path, Reply, Shape, always,
-};
+use crate::api::endpoint::{Answer, Call, IfNoneMatch, Operation, Path, Reply};
 use crate::api::problem::Error;
-use crate::domain::fields::Fields;
-use crate::domain::rules::{Doc, Opaque};
+use crate::domain::fields::{Fields, FromFields};
+use crate::domain::rules::{Doc, Verbatim};
+use crate::domain::shape::{Shape, shape};
 use crate::http::{Body, Response};
 
-/// `{"message": …}`
-pub struct Message;
-
-impl Shape for Message {
-    const NAME: &'static str = "Message";
-    fn schema() -> Value {
-        always(json!({ "message": { "type": "string" } }))
+shape! {
+    /// A sentence about the service.
+    pub struct Message as "Message" {
+        /// The sentence.
+        pub message: &'static str,
     }
 }
 
-/// The index.
-pub struct Index;
-
-impl Shape for Index {
-    const NAME: &'static str = "Index";
-    fn schema() -> Value {
-        let text = json!({ "type": "string" });
-        always(json!({ "name": text, "version": text, "docs": text, "openapi": text, "health": text }))
+shape! {
+    /// The index.
+    pub struct Index as "Index" {
+        /// The program.
+        pub name: &'static str,
+        /// Its version.
+        pub version: &'static str,
+        /// Where its documentation is.
+        pub docs: &'static str,
+        /// Where its OpenAPI document is.
+        pub openapi: &'static str,
+        /// Where its health is told.
+        pub health: &'static str,
     }
 }
 
 /// `GET /`
-pub fn index(_: &Context, (): ()) -> Result<Answer<200, Index>, Error> {
-    Ok(Answer::json(&json!({
-        "name": env!("CARGO_PKG_NAME"),
-        "version": env!("CARGO_PKG_VERSION"),
-        "docs": "/docs",
-        "openapi": "/openapi.json",
-        "health": "/api/healthchecker",
-    })))
+pub fn index(_: &Call<'_>, (): ()) -> Result<Answer<200, Index>, Error> {
+    Ok(Answer::json(&Index {
+        name: env!("CARGO_PKG_NAME"),
+        version: env!("CARGO_PKG_VERSION"),
+        docs: "/docs",
+        openapi: "/openapi.json",
+        health: "/api/healthchecker",
+    }))
 }
 
 /// `GET /healthchecker`, `GET /api/healthchecker`
-pub fn health(cx: &Context, (): ()) -> Result<Answer<200, Message>, Error> {
-    cx.store.ping()?;
-    Ok(Answer::json(&json!({ "message": "The address book is up, and so is its database." })))
+pub fn health(call: &Call<'_>, (): ()) -> Result<Answer<200, Message>, Error> {
+    call.store.ping()?;
+    Ok(Answer::json(&Message { message: "The address book is up, and so is its database." }))
 }
 
 /// `GET /livez`
-pub fn livez(_: &Context, (): ()) -> Result<Answer<200, Message>, Error> {
-    Ok(Answer::json(&json!({ "message": "alive" })))
+pub fn livez(_: &Call<'_>, (): ()) -> Result<Answer<200, Message>, Error> {
+    Ok(Answer::json(&Message { message: "alive" }))
 }
 
 /// `GET /readyz`
-pub fn readyz(cx: &Context, (): ()) -> Result<Answer<200, Message>, Error> {
-    if cx.is_draining() {
+pub fn readyz(call: &Call<'_>, (): ()) -> Result<Answer<200, Message>, Error> {
+    if call.is_draining() {
         return Err(Error::Unavailable("draining".to_owned()));
     }
-    cx.store.is_usable()?;
-    Ok(Answer::json(&json!({ "message": "ready" })))
+    call.store.is_usable()?;
+    Ok(Answer::json(&Message { message: "ready" }))
 }
 
 /// The OpenAPI document.
@@ -75,22 +76,20 @@ impl Shape for OpenApi {
 }
 
 /// `GET /openapi.json`
-pub fn openapi(cx: &Context, (): ()) -> Result<Answer<200, OpenApi>, Error> {
-    Ok(Answer::fixed(cx.openapi.as_bytes()))
+pub fn openapi(call: &Call<'_>, (): ()) -> Result<Answer<200, OpenApi>, Error> {
+    Ok(Answer::fixed(call.openapi))
 }
 
 /// A file of the documentation page.
-pub struct File(Response);
+pub struct AssetFile(Response);
 
-impl Reply for File {
+impl Reply for AssetFile {
     fn into_response(self) -> Response {
         self.0
     }
-
     fn describe(operation: &mut Operation) {
-        // The page is HTML, its files are what they are.
-        let content = vec![("*/*", json!({ "type": "string" }))];
-        operation.replies.push(Documented { status: 200, description: "The file.", content });
+        // The page is HTML; each of its files has a type of its own.
+        operation.replies.push((200, "The file", vec![("*/*", json!({ "type": "string" }))]));
     }
 }
 
@@ -98,34 +97,35 @@ impl Reply for File {
 pub struct FileName(String);
 
 impl FromFields for FileName {
-    fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<FileName> {
-        let file = Doc(Opaque { max: 100 }, "Its name, as the page has it.");
+    fn from_fields(fields: &mut Fields<'_>) -> Option<FileName> {
+        let file = Doc(Verbatim { max: 100 }, "The name of the file, as the page refers to it.");
         fields.required("file", &file).map(FileName)
     }
 }
 
-fn file(asset: &'static docs::Asset, headers: &FileHeaders) -> File {
-    let (bytes, encoding) = asset.body(headers.accept_encoding.as_deref());
+/// `GET /docs`
+pub fn docs_page(call: &Call<'_>, known: IfNoneMatch) -> Result<AssetFile, Error> {
+    Ok(file(call, docs::page(), &known))
+}
+
+/// `GET /docs/{file}`
+pub fn docs_file(
+    call: &Call<'_>,
+    (Path(FileName(name)), known): (Path<FileName>, IfNoneMatch),
+) -> Result<AssetFile, Error> {
+    let asset = docs::asset(&name).ok_or(Error::NotFound("The documentation has no such file."))?;
+    Ok(file(call, asset, &known))
+}
+
+fn file(call: &Call<'_>, asset: &'static docs::Asset, known: &IfNoneMatch) -> AssetFile {
+    let (bytes, encoding) = asset.body(call.request.list("Accept-Encoding"));
     let mut response = Response::with_body(200, asset.content_type, Body::Static(bytes));
-    if headers.known.names(&asset.etag()) {
+    if known.names(&asset.etag()) {
         response = Response::new(304);
     } else if let Some(encoding) = encoding {
         response = response.header("Content-Encoding", encoding);
     }
     let response =
         response.header("ETag", asset.etag()).header("Vary", "Accept-Encoding").header("Cache-Control", "no-cache");
-    File(response.header("Content-Security-Policy", docs::CONTENT_SECURITY_POLICY))
-}
-
-/// `GET /docs`
-pub fn docs_page(_: &Context, headers: FileHeaders) -> Result<File, Error> {
-    Ok(file(docs::page(), &headers))
-}
-
-/// `GET /docs/{file}`
-pub fn docs_file(_: &Context, (Path(FileName(name)), headers): (Path<FileName>, FileHeaders)) -> Result<File, Error> {
-    match docs::asset(&name) {
-        Some(asset) => Ok(file(asset, &headers)),
-        None => Err(Error::NotFound("The documentation has no such file.")),
-    }
+    AssetFile(response.header("Content-Security-Policy", docs::CONTENT_SECURITY_POLICY))
 }

@@ -1,92 +1,48 @@
 //! The caller's own account.
 
-use serde_json::{Value, json};
-
-use super::guard::{audit, confirm_password, gone};
-use crate::api::context::Context;
-use crate::api::endpoint::{
-    Answer, Caller, Client, FieldContext, FromFields, Json, MergePatch, NoContent, Shape, always,
-};
+use super::guard::{account_deleted, confirm_password};
+use crate::api::endpoint::{Answer, Call, Caller, NoContent, Payload};
 use crate::api::problem::Error;
-use crate::domain::fields::Fields;
-use crate::domain::user::{ChangePassword, DeleteAccount, Rename};
+use crate::domain::fields::Patch;
+use crate::domain::user::{ChangePassword, DeleteAccount, Rename, User};
 use crate::security::password;
 use crate::store::sessions::Sessions;
 
-impl FromFields for Rename {
-    fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<Rename> {
-        Rename::read(fields)
-    }
-}
-
-impl FromFields for ChangePassword {
-    fn from_fields(fields: &mut Fields<'_>, cx: &FieldContext<'_>) -> Option<ChangePassword> {
-        ChangePassword::read(fields, &cx.new_password)
-    }
-}
-
-impl FromFields for DeleteAccount {
-    fn from_fields(fields: &mut Fields<'_>, _: &FieldContext<'_>) -> Option<DeleteAccount> {
-        DeleteAccount::read(fields)
-    }
-}
-
-/// A user in an answer.
-pub struct UserShape;
-
-impl Shape for UserShape {
-    const NAME: &'static str = "User";
-    fn schema() -> Value {
-        always(json!({
-            "id": { "type": "integer", "format": "int64" },
-            "username": { "type": "string" },
-            "email": { "type": "string", "format": "email" },
-            "created_at": { "type": "string", "format": "date-time" },
-        }))
-    }
-}
-
 /// `GET /api/users/me`
-pub fn me(cx: &Context, caller: &Caller, (): ()) -> Result<Answer<200, UserShape>, Error> {
-    Ok(Answer::json(&cx.store.user(caller.user).map_err(gone)?))
+pub fn me(call: &Call<'_>, caller: &Caller, (): ()) -> Result<Answer<200, User>, Error> {
+    Ok(Answer::json(&call.store.user(caller.user).map_err(account_deleted)?))
 }
 
 /// `PATCH /api/users/me`
 pub fn rename(
-    cx: &Context,
+    call: &Call<'_>,
     caller: &Caller,
-    MergePatch(rename): MergePatch<Rename>,
-) -> Result<Answer<200, UserShape>, Error> {
-    Ok(Answer::json(&cx.store.rename_user(caller.user, rename.username.as_deref()).map_err(gone)?))
+    Payload(patch): Payload<Patch<Rename>>,
+) -> Result<Answer<200, User>, Error> {
+    let username = patch.sets("username").then_some(patch.values.username.as_str());
+    Ok(Answer::json(&call.store.rename_user(caller.user, username).map_err(account_deleted)?))
 }
 
 /// `PUT /api/users/me/password`
 pub fn change_password(
-    cx: &Context,
+    call: &Call<'_>,
     caller: &Caller,
-    (Json(change), client): (Json<ChangePassword>, Client),
+    Payload(change): Payload<ChangePassword>,
 ) -> Result<NoContent, Error> {
-    let old = confirm_password(cx, caller, &change.current, &client)?;
+    let old = confirm_password(call, caller, &change.current)?;
     let new = password::hash(change.new.reveal());
-    let others = Sessions::Others(caller.session);
-    let changed = cx.store.change_password(caller.user, &new, Some(&old), others)?;
-    cx.revocations.add(
-        changed
-            .ok_or(Error::Conflict("The password was changed at the same moment by somebody else: log in again."))?,
-    );
-    audit("password-changed", Some(caller.user), &client);
+    let ended = call.store.change_password(caller.user, &new, Some(&old), Sessions::Others(caller.session))?;
+    let ended = ended.ok_or(Error::Conflict("The password was changed by another request meanwhile: log in again."))?;
+    call.revocations.add(ended);
+    call.audit("password-changed", Some(caller.user));
     Ok(NoContent)
 }
 
 /// `DELETE /api/users/me`
-pub fn delete(
-    cx: &Context,
-    caller: &Caller,
-    (Json(body), client): (Json<DeleteAccount>, Client),
-) -> Result<NoContent, Error> {
-    confirm_password(cx, caller, &body.password, &client)?;
-    let ended = cx.store.delete_user(caller.user).map_err(gone)?;
-    cx.revocations.add(ended);
-    audit("account-deleted", Some(caller.user), &client);
+pub fn delete(call: &Call<'_>, caller: &Caller, Payload(body): Payload<DeleteAccount>) -> Result<NoContent, Error> {
+    confirm_password(call, caller, &body.password)?;
+    let ended = call.store.delete_user(caller.user).map_err(account_deleted)?;
+    call.revocations.add(ended);
+    call.audit("account-deleted", Some(caller.user));
     Ok(NoContent)
 }

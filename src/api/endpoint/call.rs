@@ -1,0 +1,67 @@
+//! A request on its way to a handler, with all that a handler may ask of it besides its input.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::ops::Deref;
+use std::time::Instant;
+
+use super::Route;
+use crate::api::context::Context;
+use crate::http::Request;
+
+/// Whoever sent a valid access token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    /// The user's id.
+    pub user: i64,
+    /// The session that the token belongs to.
+    pub session: i64,
+}
+
+/// A request, what the router found for it, and what handlers share.
+pub struct Call<'a> {
+    /// What handlers share.
+    pub context: &'a Context,
+    /// The request.
+    pub request: &'a Request,
+    /// The row of the table, if there is one for this method and path.
+    pub route: Option<&'a Route>,
+    /// Name and decoded value of each path parameter.
+    pub params: Vec<(&'a str, Cow<'a, str>)>,
+    /// The id in `X-Request-Id`.
+    pub id: Cow<'a, str>,
+    /// When the handling began.
+    pub started: Instant,
+}
+
+impl Deref for Call<'_> {
+    type Target = Context;
+
+    fn deref(&self) -> &Context {
+        self.context
+    }
+}
+
+impl Call<'_> {
+    /// The client's address: the connection's, or the one that a trusted proxy names.
+    pub fn client_address(&self) -> IpAddr {
+        self.request.client_address(&self.trusted_proxies)
+    }
+
+    /// `User-Agent`, at most 200 characters of it.
+    pub fn user_agent(&self) -> Option<String> {
+        self.request.header("User-Agent").map(|text| text.chars().take(200).collect())
+    }
+
+    /// The scheme and host by which the client reached this server; empty where it named none, which leaves addresses
+    /// relative.
+    pub fn origin(&self) -> String {
+        self.request.origin(&self.trusted_proxies).unwrap_or_default()
+    }
+
+    /// Logs one line for a thing that happened to an account; the logger adds the time.
+    pub fn audit(&self, event: &str, user: Option<i64>) {
+        let user = user.map_or_else(|| "unknown".to_owned(), |id| id.to_string());
+        log::info!("auth {event} user={user} address={} request={}", self.client_address(), self.id);
+    }
+}

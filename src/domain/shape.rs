@@ -1,0 +1,128 @@
+//! The shapes of the JSON that is sent. `shape!` makes a struct that serializes itself and describes itself
+//! for the OpenAPI document, so its members and their descriptions are written once.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::Serializer;
+use serde_json::{Map, Value, json};
+
+/// What is sent as JSON, and its JSON Schema.
+pub trait Shape {
+    /// Its name under `components/schemas`.
+    const NAME: &'static str;
+    /// Its JSON Schema.
+    fn schema() -> Value;
+    /// The schema of an answer that holds it.
+    fn reference() -> Value {
+        json!({ "$ref": format!("#/components/schemas/{}", Self::NAME) })
+    }
+}
+
+impl<S: Shape> Shape for [S] {
+    const NAME: &'static str = S::NAME;
+    fn schema() -> Value {
+        S::schema()
+    }
+    fn reference() -> Value {
+        json!({ "type": "array", "items": S::reference() })
+    }
+}
+
+/// The type of a member of a shape.
+pub trait Member {
+    /// Its JSON Schema.
+    fn schema() -> Value;
+}
+
+/// Declares a struct that is sent as JSON. A doc comment is also the member's description; `= { … }` adds to its schema.
+macro_rules! shape {
+    (
+        $(#[$about:meta])*
+        $vis:vis struct $name:ident $(<$life:lifetime>)? as $title:literal {
+            $($(#[doc = $doc:literal])+ $(#[serde($($serde:tt)+)])? pub $member:ident: $type:ty $(= $more:tt)?,)+
+        }
+    ) => {
+        $(#[$about])*
+        #[derive(serde::Serialize)]
+        $vis struct $name $(<$life>)? {
+            $($(#[doc = $doc])+ $(#[serde($($serde)+)])? pub $member: $type,)+
+        }
+
+        impl $(<$life>)? $crate::domain::shape::Shape for $name $(<$life>)? {
+            const NAME: &'static str = $title;
+            fn schema() -> serde_json::Value {
+                use $crate::domain::shape::{member, object};
+                object([$(member::<$type>(stringify!($member), concat!($($doc),+), serde_json::json!([$($more)?]))),+])
+            }
+        }
+    };
+}
+
+pub(crate) use shape;
+
+/// The name and the schema of a member, for `shape!`.
+pub fn member<M: Member>(name: &str, description: &str, more: Value) -> (String, Value) {
+    let mut schema = M::schema();
+    schema["description"] = json!(description.trim().trim_end_matches('.'));
+    for (key, value) in more.as_array().into_iter().flatten().flat_map(Value::as_object).flatten() {
+        schema[key] = value.clone();
+    }
+    (name.to_owned(), schema)
+}
+
+/// The schema of an object that always has all of these members.
+pub fn object(members: impl IntoIterator<Item = (String, Value)>) -> Value {
+    let properties: Map<_, _> = members.into_iter().collect();
+    let required: Vec<_> = properties.keys().cloned().collect();
+    json!({ "type": "object", "properties": properties, "required": required })
+}
+
+macro_rules! members {
+    ($($type:ty: $schema:tt;)+) => {
+        $(impl Member for $type {
+            fn schema() -> Value {
+                json!($schema)
+            }
+        })+
+    };
+}
+
+members! {
+    bool: { "type": "boolean" };
+    i32: { "type": "integer" };
+    i64: { "type": "integer", "format": "int64" };
+    usize: { "type": "integer", "minimum": 0 };
+    &str: { "type": "string" };
+    String: { "type": "string" };
+    NaiveDate: { "type": "string", "format": "date" };
+    DateTime<Utc>: { "type": "string", "format": "date-time" };
+}
+
+impl<M: Member> Member for Option<M> {
+    fn schema() -> Value {
+        let mut schema = M::schema();
+        schema["type"] = json!([schema["type"], "null"]);
+        schema
+    }
+}
+
+impl<S: Shape> Member for Vec<S> {
+    fn schema() -> Value {
+        json!({ "type": "array", "items": S::schema() })
+    }
+}
+
+/// Serializes as RFC 3339 in UTC with whole seconds. chrono's own formatting goes through a parsed format string, and this
+/// is on the path of every listed contact.
+pub fn rfc3339<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    use chrono::{Datelike, Timelike};
+    let t = at.naive_utc();
+    serializer.collect_str(&format_args!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
+        t.year(),
+        t.month(),
+        t.day(),
+        t.hour(),
+        t.minute(),
+        t.second()
+    ))
+}
