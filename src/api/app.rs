@@ -4,12 +4,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
 
 use chrono::Utc;
 
 use crate::api::context::Context;
-use crate::api::endpoint::{BODY_LIMIT, Call, Handler, Route};
+use crate::api::endpoint::{BODY_LIMIT, Call, Handler, Lane, Route};
 use crate::api::problem::{self, Error};
 use crate::api::router::{Lookup, Miss, Router};
 use crate::api::{middleware, openapi, routes};
@@ -65,6 +64,16 @@ impl App {
         self.router.find(request.method(), request.path())
     }
 
+    /// Whether it takes the database to answer a request: not where the path has no row, nor where the token is refused.
+    pub fn needs_database(&self, request: &Request) -> bool {
+        let verify = |token| self.context.keys.verify_access(token, self.context.now());
+        match self.find(request).route {
+            Ok(route) if route.is_guarded() => request.bearer().is_some_and(|token| verify(token).is_ok()),
+            Ok(route) => route.lane != Lane::Free,
+            Err(_) => false,
+        }
+    }
+
     /// Answers a request for which the router found this.
     pub fn answer(&self, request: &Request, lookup: Lookup<'_>) -> Response {
         let mut call = self.call(request, &lookup);
@@ -86,7 +95,7 @@ impl App {
 
     fn call<'a>(&'a self, request: &'a Request, lookup: &Lookup<'a>) -> Call<'a> {
         let (context, route, id) = (&self.context, lookup.route.ok(), middleware::request_id(request));
-        Call { context, request, route, params: Vec::new(), id, started: Instant::now() }
+        Call { context, request, route, params: Vec::new(), id }
     }
 }
 
@@ -104,10 +113,8 @@ impl http::Program for App {
     /// More than the usual only for a client with a valid access token. The database is not asked whether its session has
     /// ended: the handler does that.
     fn body_limit(&self, request: &Request) -> usize {
-        let verify = |token| self.context.keys.verify_access(token, self.context.now());
-        let is_known = || request.bearer().is_some_and(|token| verify(token).is_ok());
         match self.find(request).route {
-            Ok(route) if route.body_limit <= BODY_LIMIT || is_known() => route.body_limit,
+            Ok(route) if route.body_limit <= BODY_LIMIT || self.needs_database(request) => route.body_limit,
             _ => BODY_LIMIT,
         }
     }

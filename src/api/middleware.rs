@@ -88,7 +88,7 @@ fn cors(call: &Call<'_>, response: Response) -> Response {
 /// holds people's names, and so is the secret of a calendar's address.
 fn access_log(call: &Call<'_>, response: &Response) {
     let (method, path) = (call.request.method().as_str(), masked(call.request.path()));
-    log::debug!("{} {method} {path} {} {}us", call.id, response.status.0, call.started.elapsed().as_micros());
+    log::debug!("{} {method} {path} {} {}us", call.id, response.status.0, call.request.arrived().elapsed().as_micros());
 }
 
 fn masked(path: &str) -> &str {

@@ -28,7 +28,12 @@ pub struct Lookup<'a> {
 impl Lookup<'_> {
     /// The workers that the request is for.
     pub fn lane(&self) -> Lane {
-        self.route.map_or(Lane::Fast, |route| route.lane)
+        self.route.map_or(Lane::Free, |route| route.lane)
+    }
+
+    /// Whether it may take longer than others.
+    pub fn is_patient(&self) -> bool {
+        self.route.is_ok_and(|route| route.is_patient)
     }
 }
 

@@ -28,7 +28,7 @@ fn accounts() -> Vec<Route> {
         guarded(Get, "/api/users/me", users::me, users, "Get your account"),
         guarded(Patch, "/api/users/me", users::rename, users, "Change your name"),
         guarded(Put, "/api/users/me/password", users::change_password, users, "Change your password and end every other session").slow().errors(&[409, 429]),
-        guarded(Delete, "/api/users/me", users::delete, users, "Delete your account and everything in it").slow().errors(&[429]),
+        guarded(Delete, "/api/users/me", users::delete, users, "Delete your account and everything in it").slow().patient().errors(&[429]),
     ]
 }
 
@@ -39,8 +39,8 @@ fn address_book() -> Vec<Route> {
         guarded(Get, "/api/contacts", contacts::list, tag, "List your contacts: search, sort, page"),
         guarded(Post, "/api/contacts", contacts::create, tag, "Add a contact"),
         guarded(Get, "/api/contacts/upcoming_birthdays", contacts::upcoming, tag, "List the contacts whose birthday is next"),
-        guarded(Get, "/api/contacts/export", transfer::export, tag, "Export all your contacts as a file").slow(),
-        guarded(Post, "/api/contacts/import", transfer::import, tag, "Import the contacts of a file").slow().body_limit(16 << 20),
+        guarded(Get, "/api/contacts/export", transfer::export, tag, "Export all your contacts as a file").slow().patient(),
+        guarded(Post, "/api/contacts/import", transfer::import, tag, "Import the contacts of a file").slow().patient().body_limit(16 << 20),
         guarded(Post, "/api/contacts/calendar", calendar::open, tag, "Create a new secret address for your birthday calendar"),
         guarded(Delete, "/api/contacts/calendar", calendar::close, tag, "Remove the secret address of your birthday calendar"),
         public(Get, "/api/calendar/{secret}.ics", calendar::feed, tag, "Get a birthday calendar, for calendar programs").errors(&[404]),
@@ -55,13 +55,13 @@ fn address_book() -> Vec<Route> {
 fn about() -> Vec<Route> {
     let tag = "service";
     vec![
-        public(Get, "/", service::index, tag, "Get the name, the version and the main addresses"),
+        public(Get, "/", service::index, tag, "Get the name, the version and the main addresses").free(),
         public(Get, "/healthchecker", service::health, tag, "Check that the service and its database answer"),
         public(Get, "/api/healthchecker", service::health, tag, "Check that the service and its database answer"),
-        public(Get, "/livez", service::livez, tag, "Check that the service runs"),
-        public(Get, "/readyz", service::readyz, tag, "Check that the service is ready for requests"),
-        public(Get, "/openapi.json", service::openapi, tag, "Get this document"),
-        public(Get, "/docs", service::docs_page, tag, "Get the documentation page"),
-        public(Get, "/docs/{file}", service::docs_file, tag, "Get a file of the documentation page").errors(&[404]),
+        public(Get, "/livez", service::livez, tag, "Check that the service runs").free(),
+        public(Get, "/readyz", service::readyz, tag, "Check that the service is ready for requests").free(),
+        public(Get, "/openapi.json", service::openapi, tag, "Get this document").free(),
+        public(Get, "/docs", service::docs_page, tag, "Get the documentation page").free(),
+        public(Get, "/docs/{file}", service::docs_file, tag, "Get a file of the documentation page").free().errors(&[404]),
     ]
 }

@@ -42,6 +42,12 @@ impl Server {
         self.shared.next_request().ok_or_else(|| io::Error::other("the server was drained"))
     }
 
+    /// Puts a request back that was received.
+    pub fn give_back(&self, request: Arc<Request>) {
+        // After the drain it is dropped, which answers it.
+        drop(self.shared.queue.push(request));
+    }
+
     /// The threads on demand, for what the program does besides.
     pub fn pool(&self) -> &Pool {
         &self.shared.pool

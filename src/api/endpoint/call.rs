@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::ops::Deref;
-use std::time::Instant;
 
 use super::Route;
 use crate::api::context::Context;
@@ -30,8 +29,6 @@ pub struct Call<'a> {
     pub params: Vec<(&'a str, Cow<'a, str>)>,
     /// The id in `X-Request-Id`.
     pub id: Cow<'a, str>,
-    /// When the handling began.
-    pub started: Instant,
 }
 
 impl Deref for Call<'_> {

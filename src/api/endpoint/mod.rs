@@ -20,8 +20,10 @@ use crate::http::{Method, Response};
 /// Which workers run a handler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
-    /// Reads: what is done in a query or two.
-    Fast,
+    /// What needs no database, and so never waits for one.
+    Free,
+    /// Reads: a query or two.
+    Read,
     /// Writes: a query or two that wait for the disk.
     Write,
     /// What burns CPU or takes long: hashing, import, export.
@@ -47,6 +49,8 @@ pub struct Route {
     pub path: &'static str,
     /// Which workers run it.
     pub lane: Lane,
+    /// Whether it may take longer than other requests: a file, or an account with all that is in it.
+    pub is_patient: bool,
     /// The most bytes its body may have.
     pub body_limit: usize,
     /// The OpenAPI tag that it is listed under.
@@ -67,6 +71,18 @@ impl Route {
     /// Runs on the slow lane.
     pub fn slow(mut self) -> Route {
         self.lane = Lane::Slow;
+        self
+    }
+
+    /// Needs no database.
+    pub fn free(mut self) -> Route {
+        self.lane = Lane::Free;
+        self
+    }
+
+    /// May take long.
+    pub fn patient(mut self) -> Route {
+        self.is_patient = true;
         self
     }
 
@@ -128,9 +144,10 @@ fn row<I: Input, O: Reply>(
     summary: &'static str,
 ) -> Route {
     Route {
-        lane: if method == Method::Get { Lane::Fast } else { Lane::Write },
+        lane: if method == Method::Get { Lane::Read } else { Lane::Write },
         method,
         path,
+        is_patient: false,
         body_limit: BODY_LIMIT,
         tag,
         summary,
