@@ -47,7 +47,7 @@ impl App {
             address_attempts: config.address_attempts,
             trusted_proxies: config.trusted_proxies.clone(),
             cors_origins: config.cors_origins.clone(),
-            // Made once and sent as it is, for as long as the program runs.
+            // It is made once, and needed as long as the program runs.
             openapi: openapi::render(&routes, config.password_min).leak(),
             draining: AtomicBool::new(false),
         };
@@ -64,7 +64,7 @@ impl App {
         self.router.find(request.method(), request.path())
     }
 
-    /// Whether it takes the database to answer a request: not where the path has no row, nor where the token is refused.
+    /// Whether the answer to a request needs the database. It does not if the path has no row, or the token is refused.
     pub fn needs_database(&self, request: &Request) -> bool {
         let verify = |token| self.context.keys.verify_access(token, self.context.now());
         match self.find(request).route {
@@ -74,7 +74,7 @@ impl App {
         }
     }
 
-    /// Answers a request for which the router found this.
+    /// Answers a request by what the router found for it.
     pub fn answer(&self, request: &Request, lookup: Lookup<'_>) -> Response {
         let mut call = self.call(request, &lookup);
         call.params = lookup.params;

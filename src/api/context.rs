@@ -12,19 +12,19 @@ use crate::store::Store;
 use crate::store::revocations::Revocations;
 use crate::store::zone::Today;
 
-/// Everything a handler may use besides its input.
+/// What handlers use besides their input.
 pub struct Context {
     /// The database.
     pub store: Arc<Store>,
-    /// What tokens are signed and verified with.
+    /// The keys that sign and verify tokens.
     pub keys: Keys,
-    /// The sessions that ended lately, whose access tokens are dead before they expire.
+    /// The sessions that ended lately, whose access tokens are invalid before they expire.
     pub revocations: Arc<Revocations>,
     /// The passwords that are being checked.
     pub in_flight: InFlight,
     /// The date in the set time zone.
     pub today: Today,
-    /// The present; a function so that tests can set it.
+    /// The present time; a function, so that tests can set it.
     pub clock: fn() -> DateTime<Utc>,
     /// The fewest characters of a new password.
     pub password_min: usize,
@@ -40,17 +40,17 @@ pub struct Context {
     pub cors_origins: Vec<String>,
     /// The OpenAPI document.
     pub openapi: &'static str,
-    /// Set once the server drains; `/readyz` tells.
+    /// Set once the server drains, so that `/readyz` says so.
     pub draining: AtomicBool,
 }
 
 impl Context {
-    /// The present.
+    /// The present time.
     pub fn now(&self) -> DateTime<Utc> {
         (self.clock)()
     }
 
-    /// Whether the server is on its way out.
+    /// Whether the server is about to stop.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }

@@ -19,7 +19,7 @@ fn is_request_id(id: &str) -> bool {
     (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 
-/// Unique within a process by a counter, over restarts by where the counter starts.
+/// A counter makes it unique within a process; its random start, over restarts.
 pub fn new_request_id() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let mut next = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -31,7 +31,8 @@ pub fn new_request_id() -> String {
     format!("{next:016x}")
 }
 
-/// Who calls, by the access token. One check without I/O: signature, claims, and the list of sessions that ended lately.
+/// Finds out who calls, by the access token. The check needs no I/O: signature, claims, and the list of sessions that ended
+/// lately.
 pub fn authenticate(call: &Call<'_>) -> Result<Caller, Error> {
     let Some(token) = call.request.bearer() else {
         return Err(Error::Unauthorized("Send an access token: Authorization: Bearer …"));
@@ -59,7 +60,7 @@ pub fn finish(call: &Call<'_>, response: Response) -> Response {
     response
 }
 
-/// CORS (the Fetch standard), for the origins of the setting alone; without it, browsers of other origins are kept out.
+/// CORS (the Fetch standard), only for the origins of the setting; without it, browsers keep other origins out.
 fn cors(call: &Call<'_>, response: Response) -> Response {
     if call.cors_origins.is_empty() {
         return response;
@@ -84,8 +85,8 @@ fn cors(call: &Call<'_>, response: Response) -> Response {
         .header("Access-Control-Max-Age", "600")
 }
 
-/// One line per request, at level debug: at info it would be the costliest part of a read. The query is left out, for it
-/// holds people's names, and so is the secret of a calendar's address.
+/// One line per request, at level debug: at info it would be the costliest part of a read. The query is left out,
+/// since it contains people's names, and so is the secret of a calendar's address.
 fn access_log(call: &Call<'_>, response: &Response) {
     let (method, path) = (call.request.method().as_str(), masked(call.request.path()));
     log::debug!("{} {method} {path} {} {}us", call.id, response.status.0, call.request.arrived().elapsed().as_micros());

@@ -6,7 +6,7 @@ use crate::api::endpoint::{Operation, Route};
 use crate::domain::fields::Fault;
 use crate::http::reason;
 
-/// Renders the document. Its tests hold it against the routes and against real answers.
+/// Renders the document. Tests compare it with the routes and with real answers.
 pub fn render(routes: &[Route], password_min: usize) -> String {
     let mut paths = Map::new();
     let mut schemas = Map::new();
@@ -61,7 +61,8 @@ fn operation(route: &Route, described: &Operation) -> Value {
     if route.is_guarded() {
         operation["security"] = json!([{ "password": [] }, { "bearer": [] }]);
     } else if described.takes_token {
-        // Not what Authorize gets by a password, which is an access token; and none where the body holds it.
+        // Authorize gets an access token by a password, so that scheme does not fit a refresh token. None is needed where the
+        // body contains the token.
         operation["security"] =
             if described.bodies.is_empty() { json!([{ "bearer": [] }]) } else { json!([{ "bearer": [] }, {}]) };
     }
@@ -101,7 +102,7 @@ fn responses(route: &Route, described: &Operation) -> Value {
     if route.is_guarded() {
         errors.push(401);
     }
-    // A header that does not fit counts as absent.
+    // An invalid header counts as absent, so it causes no 422.
     let mut parameters = described.parameters.iter();
     if parameters.any(|parameter| parameter["in"] != "header") || !described.bodies.is_empty() {
         errors.push(422);

@@ -7,7 +7,7 @@ use crate::domain::rules::one_of;
 use crate::http::{Body, Response, reason};
 use crate::store;
 
-/// Why a request was not done.
+/// Why a request failed.
 #[derive(Debug)]
 pub enum Error {
     /// 400: the request cannot be read.
@@ -25,11 +25,11 @@ pub enum Error {
     NotAcceptable(String),
     /// 409: it conflicts with what is there.
     Conflict(&'static str),
-    /// 412: the contact was changed meanwhile.
+    /// 412: the contact has another version than the request names.
     PreconditionFailed,
     /// 413, with the limit in bytes.
     PayloadTooLarge(usize),
-    /// 415, with the media types that are taken.
+    /// 415, with the media types that are accepted.
     UnsupportedMediaType(Vec<&'static str>),
     /// 422, with every fault.
     Invalid(Vec<Fault>),
@@ -59,7 +59,7 @@ impl From<store::Error> for Error {
     }
 }
 
-/// A problem document with this status and this sentence, and with more members than every one has.
+/// A problem document with this status, this sentence, and these members besides those that every problem has.
 pub fn document<const N: usize>(status: u16, detail: &str, request_id: &str, more: [(&str, Value); N]) -> Response {
     let mut problem = json!({
         "type": "about:blank",
@@ -78,7 +78,7 @@ pub fn document<const N: usize>(status: u16, detail: &str, request_id: &str, mor
 pub const RETRY_AFTER: &str = "1";
 
 impl Error {
-    /// The answer. What must not be told goes to the log, under the same request id.
+    /// The answer. A cause that clients must not see goes to the log, under the same request id.
     pub fn into_response(self, request_id: &str) -> Response {
         let plain = |status, detail: &str| document(status, detail, request_id, []);
         match self {

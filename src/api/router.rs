@@ -11,7 +11,7 @@ struct Methods {
     allow: String,
 }
 
-/// The table, ready to be matched against.
+/// The table, ready for look-ups.
 pub struct Router {
     routes: Vec<Route>,
     paths: matchit::Router<Methods>,
@@ -21,7 +21,7 @@ pub struct Router {
 pub struct Lookup<'a> {
     /// The route.
     pub route: Result<&'a Route, Miss<'a>>,
-    /// Its path's parameters, decoded.
+    /// The parameters of the path, decoded.
     pub params: Vec<(&'a str, Cow<'a, str>)>,
 }
 
@@ -52,7 +52,7 @@ impl Router {
     /// Builds the router from the table.
     ///
     /// # Panics
-    /// When two rows are in each other's way: the table is part of the program, so this is a fault of the program.
+    /// If two rows collide. The table is part of the program, so this is a fault of the program.
     pub fn new(routes: Vec<Route>) -> Router {
         let mut order: Vec<(&'static str, Vec<(Method, usize)>)> = Vec::new();
         for (index, route) in routes.iter().enumerate() {
@@ -79,7 +79,7 @@ impl Router {
         &self.routes
     }
 
-    /// Finds what a request asks for. One slash at the end makes no difference.
+    /// Finds the route. One slash at the end of the path makes no difference.
     pub fn find<'a>(&'a self, method: &Method, path: &'a str) -> Lookup<'a> {
         let path = path.strip_suffix('/').filter(|p| !p.is_empty()).unwrap_or(path);
         let Ok(found) = self.paths.at(path) else {
@@ -92,7 +92,7 @@ impl Router {
             None if *method == Method::Options => Err(Miss::Options(allow)),
             None => Err(Miss::Method(allow)),
         };
-        // A value that cannot be decoded is passed on as it came: no id and no name looks like it.
+        // A value that cannot be decoded is passed on as it came. No id and no name looks like it.
         let decoded = |value| percent_decode(value, false).unwrap_or(Cow::Borrowed(value));
         Lookup { route, params: found.params.iter().map(|(name, value)| (name, decoded(value))).collect() }
     }

@@ -10,12 +10,12 @@ use chrono::NaiveDate;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-/// What is wrong with one field; the text completes "`field` …" for a person.
+/// What is wrong with one field. The text completes a sentence that begins with the field's name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {
     /// The field's name as the client wrote it; empty for the body as a whole.
     pub field: String,
-    /// A sentence that says what would be right.
+    /// What would be right, such as "must be a string".
     pub detail: String,
 }
 
@@ -26,9 +26,9 @@ impl Fault {
     }
 }
 
-/// What keeps a text from being JSON, and where, in the middle of a sentence.
+/// Why a text is not JSON, and where, as a part of a sentence.
 pub fn no_json(error: &serde_json::Error) -> String {
-    // serde_json's own text ends with the place, in other words, and leaves it out where there is none.
+    // serde_json's own text ends with the place in other words, or has none.
     let text = error.to_string();
     let what = text.split(" at line ").next().unwrap_or(&text);
     let (line, column) = (error.line(), error.column());
@@ -40,13 +40,13 @@ pub fn no_json(error: &serde_json::Error) -> String {
 pub enum Source<'a> {
     /// The members of a JSON object.
     Json(&'a Map<String, Value>),
-    /// Decoded pairs of a query string or a form; of several with one name the first counts.
+    /// Decoded pairs of a query string or a form; of several with the same name, the first counts.
     Pairs(&'a [(Cow<'a, str>, Cow<'a, str>)]),
-    /// Nothing to read: the fields asked for are only recorded.
+    /// Nothing: the fields that are asked for are only recorded.
     Describe,
 }
 
-/// One value as it was given.
+/// A value as it was given.
 #[derive(Clone, Copy)]
 pub enum Given<'a> {
     /// A member of a JSON object, never `null`.
@@ -67,9 +67,9 @@ impl<'a> Given<'a> {
 
 /// What a value must be, in code and as JSON Schema.
 pub trait Rule {
-    /// What is held once the rule is kept.
+    /// The type of a value that keeps the rule.
     type Out;
-    /// The value, or what would be right instead. `Ok(None)` is an empty value, which counts as absent.
+    /// The value, or what would be right instead. `Ok(None)` means an empty value, which counts as absent.
     fn read(&self, given: Given<'_>) -> Result<Option<Self::Out>, String>;
     /// The rule as JSON Schema (2020-12), for the OpenAPI document.
     fn schema(&self) -> Value;
@@ -82,7 +82,7 @@ pub struct Described {
     pub name: &'static str,
     /// Whether a value must be given.
     pub required: bool,
-    /// Whether `null` is taken, for "none" or "clear it".
+    /// Whether `null` is accepted, for no value.
     pub nullable: bool,
     /// JSON Schema of the value.
     pub schema: Value,
@@ -95,18 +95,18 @@ pub const MERGE_PATCH: &str = "application/merge-patch+json";
 /// Pairs of names and values, percent-encoded.
 pub const FORM: &str = "application/x-www-form-urlencoded";
 
-/// Something read field by field.
+/// Something that is read field by field.
 pub trait FromFields: Sized {
-    /// The media types of a body that it is read from.
+    /// The media types of the bodies that it can be read from.
     const MEDIA_TYPES: &'static [&'static str] = &[JSON];
-    /// Asks for each of its fields; `None` after a fault. All are asked for before the first fault counts, so that all are told.
+    /// Asks for each of its fields; `None` after a fault. It asks for all of them even after a fault, so that all faults are told.
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self>;
 }
 
-/// An RFC 7396 merge patch: the values that were given, and which those are.
+/// An RFC 7396 merge patch: a `T`, and the list of the fields that were given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Patch<T> {
-    /// As for a whole `T`; what was not given is empty, even where a `T` must have a value.
+    /// The values. A field that was not given is empty here, even one that a `T` must have.
     pub values: T,
     /// The names of the fields that were given, `null` included.
     pub given: Vec<&'static str>,
@@ -138,9 +138,9 @@ pub struct Fields<'a> {
     pub password_min: usize,
     /// Passwords that are refused, from [`PasswordRule::refusals`](super::rules::PasswordRule::refusals).
     pub refused_passwords: &'a [String],
-    /// Whether it reads a [`FORM`].
+    /// Whether it reads a [`FORM`], which may name its fields otherwise than JSON does.
     pub is_form: bool,
-    /// Whether it reads a [`Patch`]: nothing has to be given, but what is required otherwise cannot be cleared.
+    /// Whether it reads a [`Patch`]: no field must be given, and one that a whole `T` must have cannot be cleared.
     is_patch: bool,
     given: Vec<&'static str>,
     faults: Vec<Fault>,
@@ -155,7 +155,7 @@ enum Field<T> {
 }
 
 impl<'a> Fields<'a> {
-    /// A reader over `source`, for what has no new password.
+    /// A reader over `source`. For a new password, set `password_min` and `refused_passwords`.
     pub fn new(source: Source<'a>, today: NaiveDate) -> Fields<'a> {
         Fields {
             source,
@@ -170,7 +170,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Reads a `T`, or tells everything that is wrong with it.
+    /// Reads a `T`, or returns everything that is wrong with it.
     pub fn read<T: FromFields>(mut self) -> Result<T, Vec<Fault>> {
         match T::from_fields(&mut self) {
             Some(value) if self.faults.is_empty() => Ok(value),
@@ -189,8 +189,8 @@ impl<'a> Fields<'a> {
         self.described
     }
 
-    /// A value that must be there; in a patch, one that may not be cleared, and the default where it is absent. `None`
-    /// exactly when a fault was noted.
+    /// A value that must be given. In a patch it may be absent, which gives its type's default, but it cannot be cleared.
+    /// `None` exactly when a fault was noted.
     pub fn required<R: Rule<Out: Default>>(&mut self, name: &'static str, rule: &R) -> Option<R::Out> {
         let wrong = match self.find(name, rule, !self.is_patch, false) {
             Field::Value(value) => return Some(value),
@@ -211,7 +211,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A value with a default for where it is absent, `null` or empty. The default is also part of what is described.
+    /// A value that may be absent, `null` or empty, which gives the default. The documentation tells the default, too.
     pub fn or_default<R: Rule<Out: Copy + Serialize>>(
         &mut self,
         name: &'static str,
@@ -227,7 +227,7 @@ impl<'a> Fields<'a> {
         value.unwrap_or(default)
     }
 
-    /// Notes a fault that concerns several fields, or one beyond its rule.
+    /// Notes a fault that no rule of a single field finds.
     pub fn fault(&mut self, field: &str, detail: impl Into<String>) {
         if !matches!(self.source, Source::Describe) {
             self.faults.push(Fault::new(field, detail));

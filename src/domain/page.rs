@@ -1,4 +1,4 @@
-//! Which part of a list is asked for: filters, order, and where to begin, by number (`skip`) or by cursor.
+//! The part of a list that is asked for: filters, order, and where to begin, by number (`skip`) or by cursor.
 
 use chrono::NaiveDate;
 use serde_json::{Value, json};
@@ -60,7 +60,7 @@ impl Rule for SortRule {
     }
 }
 
-/// Text to search for. It is not trimmed, for a space may be meant.
+/// Text to search for. It is not trimmed, since a space may be meant.
 const NEEDLE: Verbatim = Verbatim { max: 254 };
 const PART: Doc<Verbatim> =
     Doc(NEEDLE, "A substring of it, ignoring case and accents. A contact must match all filters.");
@@ -71,7 +71,7 @@ const CURSOR: Doc<Verbatim> =
     Doc(Verbatim { max: 8192 }, "Where the page begins, from the Link header of the previous page; instead of skip.");
 
 const SORT: Doc<SortRule> = Doc(SortRule, "The order, by default by id; prefix with - to reverse it.");
-// More than anybody has; without a bound, the sum with a limit would not fit into a bigint.
+// More contacts than any user has. Without a bound, the sum with the limit might not fit into a bigint.
 const SKIP: Doc<Integer> = Doc(Integer { range: 0..=1_000_000_000 }, "How many to skip.");
 const LIMIT: Doc<Integer> = Doc(Integer { range: 1..=1000 }, "How many at most.");
 const DAYS: Doc<Integer> =
@@ -97,7 +97,7 @@ impl Cursor {
         hex::encode(format!("{sign}{}\n{}\n{}", self.sort.key, self.id, self.key).as_bytes())
     }
 
-    /// The cursor, if it is one and belongs to this order.
+    /// The cursor, if the text is one and belongs to this order.
     pub fn decode(text: &str, sort: Sort) -> Option<Cursor> {
         let plain = String::from_utf8(hex::decode(text)?).ok()?;
         let mut parts = plain.splitn(3, '\n');
@@ -180,7 +180,7 @@ pub struct UpcomingQuery {
     pub skip: i64,
     /// How many at most.
     pub limit: i64,
-    /// The client's date; the server's where there is none.
+    /// The client's date; `None` for the server's.
     pub today: Option<NaiveDate>,
 }
 

@@ -1,4 +1,4 @@
-//! The rules that values keep: text, addresses, passwords, dates, numbers, choices.
+//! The rules that values must keep: text, addresses, passwords, dates, numbers, choices.
 //!
 //! Text is trimmed and kept in NFC, and lengths count its characters (Unicode scalar values) after that. Control characters
 //! are refused rather than dropped: NUL cannot be stored in Postgres at all, and U+001F separates the fields of the search key.
@@ -13,7 +13,7 @@ use unicode_normalization::{UnicodeNormalization, is_nfc};
 use super::fields::{Fields, Given, Rule};
 use super::user::Password;
 
-/// Another rule, with a line that says in the documentation what the value does.
+/// Another rule, with a description of the value for the documentation.
 pub struct Doc<R>(pub R, pub &'static str);
 
 impl<R: Rule> Rule for Doc<R> {
@@ -30,7 +30,7 @@ impl<R: Rule> Rule for Doc<R> {
     }
 }
 
-/// Text of `1..=max` characters; empty counts as absent.
+/// Text of 1 to `max` characters; empty text counts as absent.
 pub struct Text {
     /// The most characters.
     pub max: usize,
@@ -61,7 +61,7 @@ pub fn string(given: Given<'_>) -> Result<&str, String> {
 }
 
 fn at_most(text: &str, max: usize) -> Result<(), String> {
-    // Bytes bound characters from above, so short text is never counted.
+    // There are never more characters than bytes, so short text need not be counted.
     if text.len() > max && text.chars().count() > max {
         return Err(format!("must have at most {max} characters"));
     }
@@ -144,7 +144,7 @@ impl<'a> PasswordRule<'a> {
     /// The most characters a password may have.
     pub const MAX: usize = 128;
 
-    /// A list of refused passwords as [`PasswordRule::refused`] holds it.
+    /// A list of refused passwords, in the form of [`PasswordRule::refused`].
     pub fn refusals(list: &[String]) -> Vec<String> {
         let mut refused: Vec<_> = list.iter().map(|text| refusable(text)).collect();
         refused.sort_unstable();
@@ -153,8 +153,8 @@ impl<'a> PasswordRule<'a> {
     }
 }
 
-/// What two passwords have in common that are as bad as each other: case, and characters that are hashed alike (see
-/// `security::password`).
+/// A form that is the same for passwords that are equally bad: those that differ only in case, or in characters that are
+/// hashed alike (see `security::password`).
 fn refusable(password: &str) -> String {
     password.nfkc().collect::<String>().to_lowercase()
 }
@@ -164,7 +164,7 @@ impl Rule for PasswordRule<'_> {
 
     fn read(&self, given: Given<'_>) -> Result<Option<Self::Out>, String> {
         let text = string(given)?;
-        // As a person counts them: another keyboard may send `é` as two, and must not make the same password too long.
+        // Characters are counted as a person counts them: a keyboard that sends `é` as two must not make a password too long.
         let count = text.nfc().take(Self::MAX + 1).count();
         if count < self.min {
             return Err(format!("must have at least {} characters", self.min));
@@ -185,9 +185,9 @@ impl Rule for PasswordRule<'_> {
 
 /// A calendar date, `YYYY-MM-DD`.
 pub struct Date {
-    /// The earliest and the latest date that are taken.
+    /// The earliest and the latest date that are accepted.
     pub range: RangeInclusive<NaiveDate>,
-    /// An example for the documentation, whose page fills it in; `None` where none stays right.
+    /// An example, which the documentation page fills in; `None` where no date stays right.
     pub example: Option<&'static str>,
 }
 
@@ -199,7 +199,7 @@ const fn ymd(year: i32, month: u32, day: u32) -> NaiveDate {
 }
 
 impl Date {
-    /// A birthday: from 1900 to tomorrow by the server, for the client may be a day ahead of it.
+    /// A birthday: from 1900 to the server's tomorrow, since the client may be a day ahead of the server.
     pub fn birthday(today: NaiveDate) -> Date {
         Date {
             range: ymd(1900, 1, 1)..=today.checked_add_days(Days::new(1)).unwrap_or(today),
@@ -221,7 +221,7 @@ impl Rule for Date {
         if text.is_empty() {
             return Ok(None);
         }
-        // chrono alone would also take 2001-2-3 and +2001-02-03.
+        // chrono alone would also accept 2001-2-3 and +2001-02-03.
         let shaped = text.len() == 10
             && text.bytes().enumerate().all(|(i, b)| if i == 4 || i == 7 { b == b'-' } else { b.is_ascii_digit() });
         let date = if shaped { text.parse::<NaiveDate>().ok() } else { None };
@@ -244,7 +244,7 @@ impl Rule for Date {
 
 /// An integer within a range.
 pub struct Integer {
-    /// The smallest and the largest value that are taken.
+    /// The smallest and the largest value that are accepted.
     pub range: RangeInclusive<i64>,
 }
 
@@ -333,8 +333,8 @@ pub fn one_of<S: Borrow<str>>(words: &[S]) -> String {
     }
 }
 
-/// Text that is taken as it is, such as a token, a cursor or a text to search for: of bounded length, checked by whoever
-/// uses it; empty counts as absent.
+/// Text of bounded length that is taken as it is, such as a token, a cursor or a text to search for. Empty text counts as
+/// absent.
 pub struct Verbatim {
     /// The most characters.
     pub max: usize,

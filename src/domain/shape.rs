@@ -1,17 +1,17 @@
-//! The shapes of the JSON that is sent. `shape!` makes a struct that serializes itself and describes itself
-//! for the OpenAPI document, so its members and their descriptions are written once.
+//! The shapes of the JSON that is sent. `shape!` makes a struct that serializes itself and describes itself for the OpenAPI
+//! document, so its members and their descriptions are written once.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serializer;
 use serde_json::{Map, Value, json};
 
-/// What is sent as JSON, and its JSON Schema.
+/// Something that is sent as JSON, with its JSON Schema.
 pub trait Shape {
     /// Its name under `components/schemas`.
     const NAME: &'static str;
     /// Its JSON Schema.
     fn schema() -> Value;
-    /// The schema of an answer that holds it.
+    /// The schema of an answer that consists of it.
     fn reference() -> Value {
         json!({ "$ref": format!("#/components/schemas/{}", Self::NAME) })
     }
@@ -33,7 +33,8 @@ pub trait Member {
     fn schema() -> Value;
 }
 
-/// Declares a struct that is sent as JSON. A doc comment is also the member's description; `= { … }` adds to its schema.
+/// Declares a struct that is sent as JSON. The doc comment of a member is its description in the OpenAPI document, too;
+/// `= { … }` adds to its schema.
 macro_rules! shape {
     (
         $(#[$about:meta])*
@@ -111,8 +112,8 @@ impl<S: Shape> Member for Vec<S> {
     }
 }
 
-/// Serializes as RFC 3339 in UTC with whole seconds. chrono's own formatting goes through a parsed format string, and this
-/// is on the path of every listed contact.
+/// Serializes as RFC 3339 in UTC with whole seconds. chrono's own formatting parses a format string each time, which
+/// would cost much in a list of contacts.
 pub fn rfc3339<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
     use chrono::{Datelike, Timelike};
     let t = at.naive_utc();

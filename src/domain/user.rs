@@ -1,4 +1,4 @@
-//! Accounts: who signs up, who signs in.
+//! Accounts: what a user sends to sign up, to log in and to change an account, and what the API shows of users.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ impl Password {
         Password(text.to_owned())
     }
 
-    /// The text, for hashing and verifying alone.
+    /// The text, only for hashing and verifying.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -58,7 +58,7 @@ shape! {
         /// When its tokens were last refreshed.
         #[serde(serialize_with = "rfc3339")]
         pub last_used_at: DateTime<Utc>,
-        /// The program that logged in, by its own words.
+        /// The program that logged in, as it named itself.
         pub user_agent: Option<String>,
         /// The address that it logged in from.
         pub ip: Option<String>,
@@ -76,7 +76,7 @@ pub struct Signup {
     pub username: String,
     /// In lower case.
     pub email: String,
-    /// Long enough.
+    /// Checked against the rule of new passwords.
     pub password: Password,
 }
 
@@ -134,9 +134,9 @@ impl FromFields for Rename {
 /// A body of `PUT /api/users/me/password`.
 #[derive(Debug)]
 pub struct ChangePassword {
-    /// The one in force.
+    /// The current password.
     pub current: Password,
-    /// The one to be.
+    /// The new password.
     pub new: Password,
 }
 
@@ -152,7 +152,7 @@ impl FromFields for ChangePassword {
 /// A body of `DELETE /api/users/me`.
 #[derive(Debug)]
 pub struct DeleteAccount {
-    /// The one in force, asked for again.
+    /// The current password, to confirm the deletion.
     pub password: Password,
 }
 

@@ -8,7 +8,7 @@ use super::Route;
 use crate::api::context::Context;
 use crate::http::Request;
 
-/// Whoever sent a valid access token.
+/// The sender of a valid access token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caller {
     /// The user's id.
@@ -56,7 +56,7 @@ impl Call<'_> {
         self.request.origin(&self.trusted_proxies).unwrap_or_default()
     }
 
-    /// Logs one line for a thing that happened to an account; the logger adds the time.
+    /// Logs an event of an account in one line; the logger adds the time.
     pub fn audit(&self, event: &str, user: Option<i64>) {
         let user = user.map_or_else(|| "unknown".to_owned(), |id| id.to_string());
         log::info!("auth {event} user={user} address={} request={}", self.client_address(), self.id);

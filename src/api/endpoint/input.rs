@@ -1,4 +1,4 @@
-//! Typed input: path, query, body, and the headers that the documentation tells of.
+//! Typed input: path, query, body, and the headers that the documentation describes.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use crate::http;
 
 /// What a handler takes, read from a [`Call`].
 pub trait Input: Sized {
-    /// Reads it, or tells everything that is wrong with it.
+    /// Reads it, or returns everything that is wrong with it.
     fn read(call: &Call<'_>) -> Result<Self, Error>;
     /// Adds itself to the operation.
     fn describe(operation: &mut Operation);
@@ -94,7 +94,7 @@ impl<T: FromFields> Input for Query<T> {
     }
 }
 
-/// A body: a JSON object, or a form where `T` comes as one.
+/// A body, in one of the media types of `T`: a JSON object or a form.
 pub struct Payload<T>(pub T);
 
 impl<T: FromFields> Input for Payload<T> {
@@ -146,7 +146,7 @@ pub struct IfNoneMatch(Vec<String>);
 
 impl IfNoneMatch {
     /// Whether the client has what this tag stands for: it sent `*`, or a tag that is the same when compared weakly
-    /// (§8.8.3.2). Tags of ours hold no comma, so a foreign one that does is taken apart without harm.
+    /// (§8.8.3.2). Our own tags contain no comma, so it does no harm that a foreign one with a comma is split.
     pub fn names(&self, tag: &str) -> bool {
         let opaque = tag.strip_prefix("W/").unwrap_or(tag);
         self.0 == ["*"] || self.0.iter().any(|given| given.strip_prefix("W/").unwrap_or(given) == opaque)

@@ -20,13 +20,13 @@ use crate::http::{Method, Response};
 /// Which workers run a handler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
-    /// What needs no database, and so never waits for one.
+    /// Work that needs no database, and so never waits for one.
     Free,
-    /// Reads: a query or two.
+    /// Reads, of a query or two.
     Read,
-    /// Writes: a query or two that wait for the disk.
+    /// Writes, of a query or two that wait for the disk.
     Write,
-    /// What burns CPU or takes long: hashing, import, export.
+    /// Work that burns CPU or takes long: hashing, import, export.
     Slow,
 }
 
@@ -86,7 +86,7 @@ impl Route {
         self
     }
 
-    /// Takes bodies up to so many bytes.
+    /// Takes bodies of at most so many bytes.
     pub fn body_limit(mut self, bytes: usize) -> Route {
         self.body_limit = bytes;
         self
@@ -170,7 +170,7 @@ pub struct Operation {
     pub password_min: usize,
     /// Parameter objects.
     pub parameters: Vec<Value>,
-    /// The bodies that are taken.
+    /// The bodies that it accepts.
     pub bodies: Bodies,
     /// Whether the body may be left out.
     pub body_is_optional: bool,

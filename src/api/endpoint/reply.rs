@@ -17,7 +17,7 @@ pub trait Reply {
     fn describe(operation: &mut Operation);
 }
 
-/// JSON of this shape, with this status. The shape may be an array, `[S]`; one that borrows is named with `'static`.
+/// JSON of this shape, with this status. The shape may be an array, `[S]`. A shape that borrows is named with `'static`.
 pub struct Answer<const STATUS: u16, S: ?Sized> {
     response: Response,
     shape: PhantomData<S>,
@@ -31,7 +31,7 @@ impl<const STATUS: u16, S: Shape + ?Sized> Answer<STATUS, S> {
     /// Serializes the value.
     pub fn json<V: Shape + Serialize>(value: &V) -> Self {
         debug_assert_eq!(V::NAME, S::NAME);
-        // Every answer but a long list fits, and a list grows in few steps from here.
+        // Every answer but a list fits.
         let mut bytes = Vec::with_capacity(512);
         serde_json::to_writer(&mut bytes, value).expect("values of our own serialize into memory");
         Self::new(Body::Bytes(bytes))

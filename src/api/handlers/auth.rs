@@ -92,7 +92,7 @@ fn begin_session(
 ) -> Result<Option<(Credentials, Session)>, Error> {
     let (agent, address) = (call.user_agent(), call.client_address().to_string());
     let typed = login.password.reveal();
-    // A second time where the hash changed while the password was checked: after a rehash by another login it is still right.
+    // It is checked again if the hash changed meanwhile: after a rehash by another login, the password is still right.
     for _ in 0..2 {
         let is_right = match &known {
             Some(known) => password::verify(&known.password_hash, typed),

@@ -61,8 +61,8 @@ impl Reply for Feed {
 
 /// `GET /api/calendar/{secret}.ics`
 ///
-/// The ETag is a digest of the contacts' versions, found before the file is made, so a program that asks in vain costs little.
-/// A change between the two is sent under the old ETag, and once more under the new one.
+/// The ETag is a digest of the contacts' versions, found before the file is made, so a program that has
+/// the file already costs little. A change between the two is sent under the old ETag, and again under the new one.
 pub fn feed(call: &Call<'_>, (Path(Secret(secret)), known): (Path<Secret>, IfNoneMatch)) -> Result<Feed, Error> {
     let owner = call.store.calendar_owner(&secret::digest(&secret));
     let user = owner.map_err(|error| match error {

@@ -17,7 +17,7 @@ use crate::http::{parse_pairs, percent_encode};
 use crate::store;
 use crate::store::contacts::{ChangeError, ContactRow};
 
-/// What a client may write of a contact, and what the server adds.
+/// The members of a contact: those that a client writes, and those that the server adds.
 fn members() -> impl Iterator<Item = (String, Value)> {
     let Value::Object(written) = object_schema(&Fields::describing().describe::<Draft>())["properties"].take() else {
         panic!("an object has properties");
@@ -52,8 +52,8 @@ fn etag(contact: &Contact<'_>) -> String {
     format!("\"{}\"", contact.version)
 }
 
-/// The versions that an `If-Match` (RFC 9110 §13.1.1) names; `None` for any. A weak tag never matches strongly, nor does
-/// one that is not of ours, so a header of such tags alone fits no version. An endpoint that takes it may answer 412.
+/// The versions that an `If-Match` (RFC 9110 §13.1.1) names; `None` for any. A weak tag and a foreign tag match no version,
+/// so a header that has no others matches none. An endpoint that takes it may answer 412.
 pub struct IfMatch(Option<Vec<i32>>);
 
 impl Input for IfMatch {
@@ -70,7 +70,7 @@ impl Input for IfMatch {
 
 fn version(tag: &str) -> Option<i32> {
     let digits = tag.strip_prefix('"')?.strip_suffix('"')?;
-    // Only the form that etag() writes: "+1" and "01" parse too, and are not ours.
+    // Only in the form that etag() writes: "+1" and "01" can be parsed, too, but are not ours.
     digits.parse().ok().filter(|version: &i32| version.to_string() == digits)
 }
 
@@ -155,7 +155,7 @@ pub fn list(
     Query(list): Query<List>,
 ) -> Result<Answer<200, [Contact<'static>]>, Error> {
     let rows = call.store.contacts(caller.user, &list)?;
-    // The store looks one further than the page, which tells whether there is more without counting.
+    // The store returns one contact more than the page has, if there is one: so the page has a next one.
     let page = &rows[..rows.len().min(usize::try_from(list.limit).unwrap_or(usize::MAX))];
     let mut answer = Answer::array(page.iter().map(ContactRow::contact));
     if page.len() < rows.len()
@@ -207,7 +207,7 @@ pub fn upcoming(
 
 fn celebrated(row: &ContactRow, today: NaiveDate) -> Upcoming<'_> {
     let contact = row.contact();
-    // Every row of a window of birthdays has one.
+    // Every row of a window of birthdays has a birthday.
     let born = contact.birthday.unwrap_or(today);
     Upcoming {
         contact,

@@ -12,7 +12,7 @@ use crate::store::{self, Store};
 /// Contacts that are in memory at once. With the longest texts they take about 4 MiB.
 const PAGE: i64 = 200;
 
-/// What a file is made of.
+/// The content of a file.
 #[derive(Clone, Copy)]
 pub enum Document {
     /// All contacts, in a format.
@@ -68,13 +68,13 @@ pub struct Export {
     is_first: bool,
     is_done: bool,
     buffer: Vec<u8>,
-    /// The bytes of the buffer that were given away.
+    /// How many bytes of the buffer have been given away.
     given: usize,
 }
 
 impl Export {
-    /// Reads the first page, so that a database that is away is a 503 and no broken download. The rest is read by the thread
-    /// that sends it, and only as far as the client takes it: for a HEAD, not at all.
+    /// Reads the first page, so that a database that is away causes a 503 and no broken download. The thread that sends the
+    /// file reads the rest, only as far as the client takes it: for a HEAD, not at all.
     pub fn begin(store: &Arc<Store>, user: i64, document: Document) -> Result<Export, store::Error> {
         let mut export = Export {
             store: Arc::clone(store),
@@ -123,7 +123,7 @@ impl Export {
 }
 
 impl Read for Export {
-    /// An error ends the download without its last chunk, which tells the client that it is not whole.
+    /// An error ends the download without its last chunk, which tells the client that the file is not complete.
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if self.given == self.buffer.len() {
             self.buffer.clear();

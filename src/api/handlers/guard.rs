@@ -15,7 +15,7 @@ use crate::store::sessions::Sessions;
 pub struct Attempt<'a> {
     call: &'a Call<'a>,
     reserved: Reserved,
-    /// The digest of the account or the user, and its place among those being checked, kept until the attempt is given back.
+    /// The digest of the account or the user, and the attempt's place among those being checked, which is kept as long as it.
     account: Option<(Vec<u8>, Flight<'a>)>,
 }
 
@@ -62,7 +62,7 @@ impl<'a> Attempt<'a> {
     }
 }
 
-/// Asks a user who is logged in for the password again; the hash that it has. It is throttled as a login is, since a stolen
+/// Confirms the password of a user who is logged in; returns its hash. It is throttled as a login is, since a stolen
 /// token must not help to guess the password. It is not counted by address: a stranger behind the same address must not
 /// lock out a user whose session is alive.
 pub fn confirm_password(call: &Call<'_>, caller: &Caller, given: &Password) -> Result<String, Error> {
@@ -76,7 +76,7 @@ pub fn confirm_password(call: &Call<'_>, caller: &Caller, given: &Password) -> R
     Ok(credentials.password_hash)
 }
 
-/// A caller who has no row was deleted a moment ago.
+/// The error for a caller whose row is missing: the account was deleted a moment ago.
 pub fn account_deleted(error: store::Error) -> Error {
     match error {
         store::Error::NotFound => Error::Unauthorized("This account has been deleted."),

@@ -29,7 +29,7 @@ shape! {
         pub docs: &'static str,
         /// Where its OpenAPI document is.
         pub openapi: &'static str,
-        /// Where its health is told.
+        /// Where its health can be checked.
         pub health: &'static str,
     }
 }

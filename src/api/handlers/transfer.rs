@@ -12,13 +12,13 @@ use crate::domain::shape::Shape;
 use crate::formats::{self, Format, Import, Report, Unreadable};
 use crate::http::{Body, Response};
 
-/// Contacts inserted with one statement: enough that the round trips do not count, and few enough that each ends long before
-/// the statement's time limit.
+/// The number of contacts inserted by one statement: so many that round trips cost little, and so few that each statement
+/// ends long before its time limit.
 const BATCH: usize = 1_000;
 
 // ----------------------------------------------------------------------------------------------------------------- import
 
-/// The media types that are read, and as what.
+/// The media types that are read, and their formats.
 const READ: [(&str, Format); 5] = [
     ("text/vcard", Format::Vcard),
     ("text/x-vcard", Format::Vcard),
@@ -27,7 +27,7 @@ const READ: [(&str, Format); 5] = [
     ("application/json", Format::Json),
 ];
 
-/// A file as body. It is read where it lies, in the request's body, so it is never in memory twice.
+/// A file as body. It is parsed in place, in the request's body, so it is never in memory twice.
 pub struct Upload(Import);
 
 impl Input for Upload {
@@ -153,7 +153,7 @@ fn negotiate(accept: &[&str]) -> Result<Format, Error> {
     }
     let liked =
         WRITTEN.into_iter().map(|(name, format)| (quality(accept, name), format)).filter(|(quality, _)| *quality > 0.0);
-    // Of equal ones, `max_by` takes the last.
+    // Of several that are equal, `max_by` returns the last.
     let best = liked.rev().max_by(|(a, _), (b, _)| a.total_cmp(b));
     best.map(|(_, format)| format)
         .ok_or_else(|| Error::NotAcceptable(format!("Available: {}.", WRITTEN.map(|(name, _)| name).join(", "))))
