@@ -38,7 +38,7 @@ const IDLE_TICK: Duration = Duration::from_millis(200);
 const BLOCKED: Duration = Duration::from_millis(100);
 /// A request is answered 503 so long after it arrived. The contract says 3 s; finding out whether the database is away takes
 /// half a second more for whoever comes next, and a tick.
-const TIME_LIMIT: Duration = Duration::from_millis(2_200);
+const TIME_LIMIT: Duration = Duration::from_millis(2_100);
 /// But each has so much time with its worker, for it may have waited long for its turn.
 const AT_LEAST: Duration = Duration::from_millis(400);
 /// The same for those that may take longer, as the table of routes says.

@@ -30,8 +30,12 @@ enum Where {
 /// Where words may stand in code, and why. A module is named by its path below `src`.
 const RULES: &[(&str, Where, &str)] = &[
     ("tiny_http::", Only("http"), "its types reach the rest of the program through http"),
-    ("TcpStream TcpListener", Only("http lanes main"), "nobody else touches sockets"),
-    ("thread::spawn thread::Builder", Only("http lanes main command"), "a request runs on one thread"),
+    ("TcpStream TcpListener UnixStream", Only("http lanes main store/connect"), "nobody else touches sockets"),
+    (
+        "thread::spawn thread::Builder",
+        Only("http lanes main command store/connect store/pool"),
+        "a request runs on one thread",
+    ),
     ("std::net std::io std::fs", Never("domain"), "no I/O"),
     ("std::fs", Only("config system"), "a request needs no file"),
     ("postgres::", Only("store config"), "SQL and its types stay in the store"),

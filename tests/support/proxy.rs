@@ -31,7 +31,8 @@ pub struct Counts {
     pub query: u64,
     /// Ends of a batch of the above but `query`, each of which waits for an answer.
     pub sync: u64,
-    /// Statements of housekeeping run: the poll for sessions that ended, and the purges.
+    /// Statements of housekeeping run: the polls for sessions that ended and for
+    /// trouble, and the purges.
     pub housekeeping: u64,
 }
 
@@ -240,7 +241,8 @@ impl Reader {
         let second = texts.next().unwrap_or_default();
         match kind {
             b'P' => {
-                let theirs = [&queries::SESSION_REVOKED, &queries::SESSION_PURGE, &queries::ATTEMPT_PURGE];
+                let theirs =
+                    [&queries::SESSION_REVOKED, &queries::TROUBLE, &queries::SESSION_PURGE, &queries::ATTEMPT_PURGE];
                 self.apart = theirs.iter().any(|query| query.sql.as_bytes() == second);
                 self.housekeeping.insert(first.to_vec(), self.apart);
             }
