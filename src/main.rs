@@ -40,7 +40,9 @@ const PURGE: Duration = Duration::from_secs(60);
 fn main() -> ExitCode {
     memory::return_large_blocks();
     let parsed = command::parse(|name| std::env::var_os(name), std::env::args_os());
-    let Err(error) = parsed.map_err(Into::into).and_then(|(command, values)| run(command, &values)) else {
+    let outcome = parsed.map_err(Into::into).and_then(|(command, values)| run(command, &values));
+    log::logger().flush();
+    let Err(error) = outcome else {
         return ExitCode::SUCCESS;
     };
     eprintln!("contactd: {error}");
@@ -95,7 +97,6 @@ fn serve(config: &Config) -> Outcome {
         log::warn!("some requests were not answered in time");
     }
     log::info!("stopped");
-    log::logger().flush();
     wrong_setting.get().map_or(Ok(()), |wrong: &SettingError| Err(wrong.clone().into()))
 }
 
