@@ -14,7 +14,7 @@ use crate::api::router::{Lookup, Miss, Router};
 use crate::api::{middleware, openapi, routes};
 use crate::config::Config;
 use crate::domain::rules;
-use crate::http::{self, Request, Response};
+use crate::http::{self, Holder, Network, Request, Response};
 use crate::security::throttle::InFlight;
 use crate::security::token::Keys;
 use crate::store::Store;
@@ -110,6 +110,12 @@ fn run(route: &Route, call: &Call<'_>) -> Result<Response, Error> {
 }
 
 impl http::Program for App {
+    fn holder(&self, request: &Request) -> Holder {
+        let verify = |token| self.context.keys.verify_access(token, self.context.now()).ok();
+        let address = request.client_address(&self.context.trusted_proxies);
+        Holder { network: Network::of(address), user: request.bearer().and_then(verify).map(|access| access.user) }
+    }
+
     /// More than the usual only for a client with a valid access token. The database is not asked whether its session has
     /// ended: the handler does that.
     fn body_limit(&self, request: &Request) -> usize {

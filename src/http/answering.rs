@@ -11,6 +11,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use httpdate::HttpDate;
 use rustix::net::{SendFlags, send};
 
+use super::budget::{Holder, Network};
 use super::connection::{LINGER, LINGER_BYTES, Responder};
 use super::head::{Refusal, refusal};
 use super::pace::{self, Pace};
@@ -34,23 +35,23 @@ enum Framing {
 }
 
 /// Answers. The worker is free again when this returns, however slowly the client takes it.
-pub(super) fn answer(responder: Responder, response: Response) {
+pub(super) fn answer(responder: Responder, response: Response, request: Option<&Request>) {
     let close = response.close || !responder.keep_alive || responder.turn.shared.is_draining();
     let body = match &response.body {
         Body::Empty => &[][..],
         Body::Bytes(bytes) => bytes,
         Body::Static(bytes) => bytes,
-        Body::Stream(_) => return answer_by_stream(responder, response, close),
+        Body::Stream(_) => return answer_by_stream(responder, response, request, close),
     };
     let bytes = render(&response, body, responder.head_only, close, responder.is_1_1);
-    deliver(responder, bytes, close);
+    deliver(responder, bytes, request, close);
 }
 
 /// Answers with what the program makes of a refusal, and closes. The request is given where its head is known.
 pub(super) fn refuse(responder: Responder, refusal: Refusal, request: Option<&Request>) {
     // Without a response the responder is dropped, which cuts the connection: there is nothing sensible left to say.
     if let Some(response) = refusal_response(&responder.turn.shared, &refusal, request) {
-        answer(responder, response);
+        answer(responder, response, request);
     }
 }
 
@@ -84,9 +85,9 @@ fn render(response: &Response, body: &[u8], head_only: bool, close: bool, is_1_1
 
 /// Answers with a body that is read on a thread of the pool, and may wait for what it reads from. Beyond
 /// [`super::Limits::streams`] at once the client gets a 503.
-fn answer_by_stream(responder: Responder, response: Response, close: bool) {
+fn answer_by_stream(responder: Responder, response: Response, request: Option<&Request>, close: bool) {
     const BUSY: Refusal = refusal(503, "The server is busy with other downloads; try again in a moment.");
-    let Some(permit) = responder.turn.shared.streams.take(1) else {
+    let Some(permit) = responder.turn.shared.streams.take(holder(&responder, request), 1) else {
         return refuse(responder, BUSY, None);
     };
     let pool = responder.turn.shared.pool.clone();
@@ -112,7 +113,7 @@ fn stream(responder: Responder, mut response: Response, close: bool) {
     let mut bytes = Vec::with_capacity(PIECE + HEAD);
     if responder.head_only || matches!(framing, Framing::Bodiless) {
         write_head(&mut bytes, &response, &framing, close, responder.is_1_1);
-        return deliver(responder, bytes, close);
+        return deliver(responder, bytes, None, close);
     }
 
     let mut piece = vec![0; PIECE];
@@ -175,6 +176,12 @@ fn append_piece(bytes: &mut Vec<u8>, piece: &[u8], framing: &Framing) {
     }
 }
 
+/// Whose share the answer takes.
+fn holder(responder: &Responder, request: Option<&Request>) -> Holder {
+    let unknown = || Holder { network: Network::of(responder.turn.peer.ip()), user: None };
+    request.map_or_else(unknown, |request| responder.turn.shared.program.holder(request))
+}
+
 /// Status line, headers, empty line. Writing to a vector cannot fail.
 fn write_head(out: &mut Vec<u8>, response: &Response, framing: &Framing, close: bool, is_1_1: bool) {
     let status = response.status.0;
@@ -224,7 +231,7 @@ fn date() -> [u8; 29] {
 ///
 /// MSG_DONTWAIT rather than a non-blocking socket, because a thread may wait for a request on the same one. A client that
 /// has left makes `send` fail with EPIPE: Rust programs ignore SIGPIPE.
-fn deliver(responder: Responder, bytes: Vec<u8>, close: bool) {
+fn deliver(responder: Responder, bytes: Vec<u8>, request: Option<&Request>, close: bool) {
     let sent = match send(&responder.turn.stream, &bytes, SendFlags::DONTWAIT) {
         Ok(sent) if sent == bytes.len() => return finish(responder, close),
         Ok(sent) => sent,
@@ -233,7 +240,7 @@ fn deliver(responder: Responder, bytes: Vec<u8>, close: bool) {
         Err(_) => return,
     };
     let shared = Arc::clone(&responder.turn.shared);
-    let Some(permit) = shared.responses.take(bytes.len()) else {
+    let Some(permit) = shared.responses.take(holder(&responder, request), bytes.len()) else {
         log::warn!("too many response bytes wait for slow clients: one is cut off");
         return;
     };

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::budget::{Budget, Permit};
+use super::budget::{Budget, Holder, Permit};
 use super::head::{Framing, Refusal, refusal};
 use super::input::Input;
 use super::reading::Stop;
@@ -39,7 +39,7 @@ pub(super) fn read(
     input: &mut Input,
     framing: Framing,
     limit: usize,
-    budget: &Arc<Budget>,
+    budget: (&Arc<Budget>, Holder),
     deadline: Instant,
 ) -> Result<Body, Stop> {
     let mut reader = Reader {
@@ -66,7 +66,7 @@ struct Reader<'a> {
     input: &'a mut Input,
     body: Body,
     limit: usize,
-    budget: &'a Arc<Budget>,
+    budget: (&'a Arc<Budget>, Holder),
     deadline: Instant,
 }
 
@@ -103,7 +103,7 @@ impl Reader<'_> {
         let granted = match permit {
             Some(permit) => permit.grow(more),
             None => {
-                *permit = self.budget.take(more);
+                *permit = self.budget.0.take(self.budget.1, more);
                 permit.is_some()
             }
         };

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::budget::Holder;
 use super::request::Request;
 use super::response::Response;
 
@@ -70,6 +71,9 @@ impl Default for Limits {
 /// What the server asks of the program. The functions run on the thread that watches all connections, among others, so they
 /// must not block.
 pub trait Program: Send + Sync + 'static {
+    /// Who the request comes from, for what all clients share.
+    fn holder(&self, request: &Request) -> Holder;
+
     /// The most bytes that this request's body may have. Asked once the head is known and valid, before any of the body is
     /// read; `request.body()` is still empty.
     fn body_limit(&self, request: &Request) -> usize;

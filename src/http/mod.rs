@@ -47,6 +47,7 @@ mod server;
 mod shared;
 mod url;
 
+pub use budget::{Holder, Network};
 pub use limits::{Limits, Program};
 pub use pool::Pool;
 pub use request::Request;

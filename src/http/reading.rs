@@ -221,7 +221,8 @@ impl Connection {
             pace::write_all(&self.stream, interim, limits.write_timeout).map_err(|_| Stop::Left)?;
         }
         let deadline = Instant::now() + limits.body_timeout;
-        request.body = body::read(&self.stream, input, framing, limit, &self.shared.bodies, deadline)?;
+        let holder = self.shared.program.holder(request);
+        request.body = body::read(&self.stream, input, framing, limit, (&self.shared.bodies, holder), deadline)?;
         Ok(())
     }
 

@@ -150,7 +150,7 @@ impl Request {
         let Some(responder) = self.responder.lock().take() else {
             return false;
         };
-        answering::answer(responder, response);
+        answering::answer(responder, response, Some(self));
         true
     }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use contactd::http::{Body, Limits, Program, Request, Response, Server, StatusCode};
+use contactd::http::{Body, Holder, Limits, Network, Program, Request, Response, Server, StatusCode};
 
 /// Generous: no test waits this long unless it fails.
 pub const DEADLINE: Duration = Duration::from_secs(20);
@@ -21,6 +21,12 @@ impl Program for Refuser {
     fn body_limit(&self, request: &Request) -> usize {
         assert!(!request.path().starts_with("/panic"), "as the test asked for");
         if request.path().starts_with("/large") { 16 << 20 } else { 1 << 20 }
+    }
+
+    /// The user is what `X-User` says.
+    fn holder(&self, request: &Request) -> Holder {
+        let user = request.header("X-User").and_then(|user| user.parse().ok());
+        Holder { network: Network::of(request.peer()), user }
     }
 
     fn refuse(&self, status: u16, detail: &str, _: Option<&Request>) -> Response {
