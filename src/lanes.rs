@@ -1,16 +1,17 @@
 //! The lanes of workers, and who watches over them.
 //!
-//! The engine queues whole requests. A worker of the read lane takes each one, and either handles it or passes it on to
-//! another lane: a write waits for the disk, and many can wait at once; hashing, imports and exports burn the processor, and
-//! few should. So logins queue up behind each other, and neither they nor writes ever before a read.
+//! The engine queues whole requests. A reader takes each one, and either handles it or passes it on to another lane: a write
+//! waits for the disk, and many can wait at once; hashing burns the processor, and few should; a file takes long. So logins
+//! queue up behind each other, and neither they nor imports nor writes ever before a read. Within a lane whoever waits is
+//! served in turns, round the networks and then round the users, and beyond its workers each lane has one more for those who
+//! hold none. So nobody can keep the others waiting.
 //!
 //! A worker may wait for Postgres without an end, since nothing bounds a statement that the server does not answer. So one
 //! thread watches: a request that has taken too long is answered 503 in the worker's place, a fresh worker takes its place
-//! in the lane, and the worker that was left behind finds its request answered whenever it returns, and leaves. And when all
-//! readers have been busy for a moment, an extra one takes what arrives: it answers what needs no database, and parks the
-//! rest, so that `/livez` never stands behind a database that hangs.
+//! in the lane, and the worker that was left behind finds its request answered whenever it returns, and leaves. When all
+//! readers have been busy for a moment, two more come: one for what needs no database, so that `/livez` never stands behind a
+//! database that hangs, and the one for those who hold none.
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,10 +26,10 @@ use crate::api::app::App;
 use crate::api::endpoint::Lane;
 use crate::api::problem::Error;
 use crate::api::router::Lookup;
-use crate::http::{Limits, Pool, Request, Server};
+use crate::http::{Holder, Limits, Pool, Program, Request, Server, Take, Turns};
 
-/// How many requests may wait for the slow lane: about two seconds of hashing on two cores. Beyond it, 503 at once.
-const SLOW_QUEUE: usize = 64;
+/// How many requests may wait for hashing, and for a file. Beyond it, whoever has most of them waiting gives way.
+const MOST_WAITING: usize = 64;
 
 /// How often the lanes are looked at while somebody works.
 const TICK: Duration = Duration::from_millis(50);
@@ -41,19 +42,22 @@ const BLOCKED: Duration = Duration::from_millis(100);
 const TIME_LIMIT: Duration = Duration::from_millis(2_100);
 /// But each has so much time with its worker, for it may have waited long for its turn.
 const AT_LEAST: Duration = Duration::from_millis(400);
-/// The same for those that may take longer, as the table of routes says.
+/// How long a request waits for its turn.
+const TURN_LIMIT: Duration = Duration::from_millis(2_700);
+/// The time limits of requests that may take long, as the table of routes says.
 const PATIENT_LIMIT: Duration = Duration::from_secs(120);
+const PATIENT_TURN_LIMIT: Duration = Duration::from_secs(60);
 /// Workers that were left behind, for each worker of all lanes. Beyond that the lanes shrink.
 const LEFT_BEHIND: usize = 3;
 
-/// The threads of each lane.
+/// The threads of each lane; all but the readers exist only while there is work.
 #[derive(Debug, Clone, Copy)]
 pub struct Workers {
     /// Threads for reads.
     pub read: usize,
-    /// Threads for writes, at most; they exist while there is work.
+    /// Threads for writes.
     pub write: usize,
-    /// Threads of the slow lane, at most; they exist while there is work.
+    /// Threads for hashing, and as many for files.
     pub slow: usize,
 }
 
@@ -72,13 +76,14 @@ impl Running {
         let lanes = Arc::new(Lanes {
             app,
             server,
-            read: Queue::new("read", workers.read, 0),
+            readers: Mutex::new(0),
+            workers,
             // A connection has one request at a time, so there are never more writes than connections.
-            write: Queue::new("write", workers.write, connections),
-            slow: Queue::new("slow", workers.slow, SLOW_QUEUE),
-            at_work: Mutex::default(),
+            write: Queue::new(workers.write, connections, TURN_LIMIT),
+            hash: Queue::new(workers.slow, MOST_WAITING, TURN_LIMIT),
+            file: Queue::new(workers.slow, MOST_WAITING, PATIENT_TURN_LIMIT),
+            places: Mutex::default(),
             blocked: AtomicBool::new(false),
-            parked: Mutex::default(),
         });
         lanes.fill_up();
         let watched = Arc::downgrade(&lanes);
@@ -106,41 +111,68 @@ impl Running {
 struct Lanes {
     app: Arc<App>,
     server: Server,
-    read: Queue,
+    /// How many readers there are, those left behind not counted.
+    readers: Mutex<usize>,
+    workers: Workers,
     write: Queue,
-    slow: Queue,
-    /// A place for each worker, also for those that were left behind.
-    at_work: Mutex<Vec<Arc<Place>>>,
+    hash: Queue,
+    file: Queue,
+    /// One for each worker, also for those that were left behind.
+    places: Mutex<Vec<Arc<Place>>>,
     /// All readers have been busy for a moment.
     blocked: AtomicBool,
-    /// What needs the database and arrived meanwhile.
-    parked: Mutex<VecDeque<Arc<Request>>>,
 }
 
-/// A lane of at most so many workers, and a bounded queue before them (the read lane's is the engine's).
+/// A lane besides that of the readers, whose queue is the engine's.
 struct Queue {
-    name: &'static str,
     workers: usize,
     most: usize,
-    waiting: Mutex<Waiting>,
+    turn_limit: Duration,
+    state: Mutex<State>,
 }
 
 #[derive(Default)]
-struct Waiting {
-    running: usize,
-    requests: VecDeque<Arc<Request>>,
+struct State {
+    /// Whose requests the workers have, one each.
+    running: Vec<Holder>,
+    waiting: Turns<Arc<Request>>,
 }
 
 impl Queue {
-    fn new(name: &'static str, workers: usize, most: usize) -> Queue {
-        Queue { name, workers, most, waiting: Mutex::default() }
+    fn new(workers: usize, most: usize, turn_limit: Duration) -> Queue {
+        Queue { workers, most, turn_limit, state: Mutex::default() }
+    }
+
+    /// The next request whose turn it is, if a worker is free for it; it counts as running. Whoever holds none comes first,
+    /// and has one worker more.
+    fn start(&self, state: &mut State) -> Option<(Holder, Arc<Request>)> {
+        let State { running, waiting } = state;
+        let busy = running.len();
+        let holds_none = |holder: &Holder| busy <= self.workers && !running.contains(holder);
+        let next = waiting.pop(holds_none).or_else(|| waiting.pop(|_| busy < self.workers && self.shares_by_itself()));
+        next.inspect(|(holder, _)| running.push(*holder))
+    }
+
+    /// Whether one holder may have several workers. Files are large, and imports of one user go one after the other.
+    fn shares_by_itself(&self) -> bool {
+        self.turn_limit < PATIENT_TURN_LIMIT
     }
 }
 
-/// What a worker does.
+/// A worker, and what it does.
 struct Place {
-    lane: Lane,
+    role: Role,
     work: Mutex<Work>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Reader,
+    /// The extra reader for what needs no database.
+    Instant,
+    /// The extra reader for those who hold none.
+    Reserve,
+    Lane(Lane, Holder),
 }
 
 #[derive(Default)]
@@ -153,78 +185,68 @@ struct Work {
 impl Lanes {
     fn queue(&self, lane: Lane) -> &Queue {
         match lane {
-            Lane::Free | Lane::Read => &self.read,
-            Lane::Write => &self.write,
-            Lane::Slow => &self.slow,
+            Lane::Hash => &self.hash,
+            Lane::File => &self.file,
+            Lane::Instant | Lane::Read | Lane::Write => &self.write,
         }
     }
 
-    /// Has a thread of the pool do the work of a lane until there is none, with a place of its own.
-    fn spawn(self: &Arc<Lanes>, lane: Lane, work: impl FnOnce(&Arc<Lanes>, &Place) + Send + 'static) {
-        let (lanes, place) = (Arc::clone(self), Arc::new(Place { lane, work: Mutex::default() }));
+    /// Has a thread of the pool do some work in a place of its own; the work is told whether the system gave a thread.
+    fn spawn(self: &Arc<Lanes>, role: Role, work: impl FnOnce(&Arc<Lanes>, &Place, bool) + Send + 'static) {
+        let (lanes, place) = (Arc::clone(self), Arc::new(Place { role, work: Mutex::default() }));
         self.server.pool().spawn(move |has_thread| {
-            if !has_thread {
-                return lanes.without_thread(lane);
-            }
-            lanes.at_work.lock().push(Arc::clone(&place));
-            work(&lanes, &place);
-            lanes.at_work.lock().retain(|other| !Arc::ptr_eq(other, &place));
+            lanes.places.lock().push(Arc::clone(&place));
+            work(&lanes, &place, has_thread);
+            lanes.places.lock().retain(|other| !Arc::ptr_eq(other, &place));
         });
     }
 
-    /// With nobody running in a lane, nobody would take what waits.
-    fn without_thread(&self, lane: Lane) {
-        if lane == Lane::Free {
-            return;
-        }
-        let mut waiting = self.queue(lane).waiting.lock();
-        waiting.running -= 1;
-        let stranded = if waiting.running == 0 { std::mem::take(&mut waiting.requests) } else { VecDeque::new() };
-        drop(waiting);
-        stranded.iter().for_each(|request| self.turn_away(request, "there is no thread"));
-    }
-
-    /// Starts the readers that the lane lacks.
+    /// Starts the readers that are missing.
     fn fill_up(self: &Arc<Lanes>) {
-        let mut waiting = self.read.waiting.lock();
-        let lacking = self.read.workers - waiting.running;
-        waiting.running += lacking;
-        drop(waiting);
-        (0..lacking).for_each(|_| self.spawn(Lane::Read, |lanes, place| lanes.read(place)));
-    }
-
-    /// The body of a reader.
-    fn read(self: &Arc<Lanes>, place: &Place) {
-        loop {
-            let parked = if self.blocked.load(Relaxed) { self.parked.lock().pop_front() } else { None };
-            let Some(request) = parked.or_else(|| self.server.recv().ok()) else {
-                return;
-            };
-            if !self.dispatch(place, request) {
-                return;
-            }
+        let mut readers = self.readers.lock();
+        let missing = self.workers.read - std::mem::replace(&mut *readers, self.workers.read);
+        drop(readers);
+        for _ in 0..missing {
+            self.spawn(Role::Reader, |lanes, place, has_thread| {
+                if !has_thread {
+                    *lanes.readers.lock() -= 1;
+                }
+                while has_thread
+                    && let Ok(request) = lanes.server.recv()
+                    && lanes.dispatch(place, request)
+                {}
+            });
         }
     }
 
-    /// The body of the extra reader, who is there while the others are blocked.
+    /// The work of an extra reader, who is there while the others are blocked.
     fn relieve(self: &Arc<Lanes>, place: &Place) {
-        while self.blocked.load(Relaxed)
-            && let Ok(request) = self.server.recv()
-        {
-            let needs_database = self.app.needs_database(&request);
-            if needs_database && self.app.find(&request).lane() == Lane::Read && self.blocked.load(Relaxed) {
-                self.parked.lock().push_back(request);
-            } else if !self.dispatch(place, request) {
+        while self.blocked.load(Relaxed) {
+            let held = self.held_by_readers();
+            let holds_none = |holder: &Holder| !held.contains(holder);
+            let take = if place.role == Role::Reserve { Take::Of(&holds_none) } else { Take::Instant };
+            if let Some(request) = self.server.recv_some(&take, BLOCKED)
+                && !self.dispatch(place, request)
+            {
                 return;
             }
         }
+    }
+
+    fn held_by_readers(&self) -> Vec<Holder> {
+        let places = self.places.lock();
+        let requests = places.iter().filter(|place| !matches!(place.role, Role::Lane(..))).filter_map(|place| {
+            let work = place.work.lock();
+            work.request.as_ref().map(|(request, _)| Arc::clone(request))
+        });
+        requests.map(|request| self.app.holder(&request)).collect()
     }
 
     /// Handles a request, or passes it on to its lane. False if the worker was left behind.
     fn dispatch(self: &Arc<Lanes>, place: &Place, request: Arc<Request>) -> bool {
         let lookup = self.app.find(&request);
         match lookup.lane() {
-            Lane::Free | Lane::Read => self.serve(place, &request, lookup),
+            Lane::Instant | Lane::Read => self.serve(place, &request, lookup),
             lane => {
                 drop(lookup);
                 self.submit(lane, request);
@@ -245,53 +267,74 @@ impl Lanes {
         !work.left_behind
     }
 
-    /// Queues a request, and takes a thread for it where the lane may have one more. 503 where the queue is full.
+    /// Puts a request in the queue of its lane.
     fn submit(self: &Arc<Lanes>, lane: Lane, request: Arc<Request>) {
-        let queue = self.queue(lane);
-        let mut waiting = queue.waiting.lock();
-        let is_busy = waiting.running >= queue.workers;
-        if is_busy && (waiting.requests.len() >= queue.most || !self.app.needs_database(&request)) {
-            drop(waiting);
-            return match self.app.needs_database(&request) {
-                true => self.turn_away(&request, &format!("the {} lane is full", queue.name)),
-                // A token that is refused, for instance, waits for nobody.
-                false => drop(request.respond(self.app.handle(&request))),
-            };
+        let (queue, holder) = (self.queue(lane), self.app.holder(&request));
+        let mut state = queue.state.lock();
+        if state.running.len() >= queue.workers && !self.app.needs_database(&request) {
+            drop(state);
+            // A token that is refused, for instance, waits for nobody.
+            request.respond(self.app.handle(&request));
+            return;
         }
-        waiting.requests.push_back(request);
-        if !is_busy {
-            waiting.running += 1;
-            drop(waiting);
-            self.spawn(lane, |lanes, place| lanes.empty(place));
+        let gives_way = if state.waiting.len() < queue.most { None } else { state.waiting.pop_longest() };
+        state.waiting.push(holder, request);
+        drop(state);
+        if let Some(request) = gives_way {
+            self.turn_away(&request, Error::OverShare);
         }
+        self.start(lane);
     }
 
-    /// The body of a worker of the other lanes.
-    fn empty(self: &Arc<Lanes>, place: &Place) {
-        let queue = self.queue(place.lane);
-        loop {
-            let mut waiting = queue.waiting.lock();
-            let Some(request) = waiting.requests.pop_front() else {
-                waiting.running -= 1;
-                return;
-            };
-            drop(waiting);
-            if !self.serve(place, &request, self.app.find(&request)) {
-                return;
-            }
+    /// Starts workers for those who wait, as far as the lane may have more.
+    fn start(self: &Arc<Lanes>, lane: Lane) {
+        let next = || self.queue(lane).start(&mut self.queue(lane).state.lock());
+        while let Some((holder, request)) = next() {
+            self.spawn(Role::Lane(lane, holder), move |lanes, place, has_thread| {
+                if has_thread {
+                    lanes.work(lane, place, request);
+                } else {
+                    lanes.finish(lane, holder);
+                    lanes.turn_away(&request, Error::Unavailable("there is no thread".to_owned()));
+                }
+            });
         }
     }
 
-    fn turn_away(&self, request: &Request, why: &str) {
-        request.respond(self.app.fail(request, Error::Unavailable(why.to_owned())));
+    /// Handles a request of a lane, and has the next one started.
+    fn work(self: &Arc<Lanes>, lane: Lane, place: &Place, request: Arc<Request>) {
+        let Role::Lane(_, holder) = place.role else {
+            return;
+        };
+        // Nobody needs the result of long work for a client that has left.
+        let is_in_vain = lane != Lane::Write && request.client_left();
+        if is_in_vain {
+            self.turn_away(&request, Error::Unavailable("the client has left".to_owned()));
+        }
+        if is_in_vain || self.serve(place, &request, self.app.find(&request)) {
+            self.finish(lane, holder);
+            self.start(lane);
+        }
     }
 
-    /// Answers in the place of workers that have taken too long, and answers those who wait for them. Whether anybody works.
+    fn finish(&self, lane: Lane, holder: Holder) {
+        let running = &mut self.queue(lane).state.lock().running;
+        if let Some(at) = running.iter().position(|other| *other == holder) {
+            running.swap_remove(at);
+        }
+    }
+
+    fn turn_away(&self, request: &Request, error: Error) {
+        request.respond(self.app.fail(request, error));
+    }
+
+    /// Answers in the place of workers that have taken too long, and those who have waited too long for a turn. Whether
+    /// anybody works.
     fn look(self: &Arc<Lanes>) -> bool {
         let (now, is_away) = (Instant::now(), self.app.context.store.is_away());
-        let places = self.at_work.lock().clone();
+        let places = self.places.lock().clone();
         let left_behind = places.iter().filter(|place| place.work.lock().left_behind).count();
-        let most = LEFT_BEHIND * (self.read.workers + self.write.workers + self.slow.workers);
+        let most = LEFT_BEHIND * (self.workers.read + self.workers.write + 2 * self.workers.slow);
         let mut overdue = 0;
         for place in &places {
             let mut work = place.work.lock();
@@ -304,63 +347,63 @@ impl Lanes {
                 work.left_behind = true;
                 overdue += 1;
                 drop(work);
-                self.turn_away(&request, "the database did not answer in time");
-                self.replace(place.lane);
+                self.turn_away(&request, Error::Unavailable("the database did not answer in time".to_owned()));
+                self.replace(place.role);
             }
         }
         if overdue > 0 {
             self.app.context.store.doubt();
         }
-        self.parked.lock().retain(|request| {
-            let waits = !is_away && now <= request.arrived() + TIME_LIMIT;
-            if !waits {
-                self.turn_away(request, "no worker was free in time");
-            }
-            waits
-        });
-        if is_away {
-            for queue in [&self.write, &self.slow] {
-                let waiting = std::mem::take(&mut queue.waiting.lock().requests);
-                waiting.iter().for_each(|request| self.turn_away(request, "the database is away"));
-            }
-        }
-        self.relieve_readers(now);
+        self.turn_away_late(now, is_away, left_behind + overdue > 0);
+        self.relieve_readers(now, &places);
         places.iter().any(|place| place.work.lock().request.is_some())
     }
 
-    /// A fresh worker for one that is left behind.
-    fn replace(self: &Arc<Lanes>, lane: Lane) {
-        let mut waiting = self.queue(lane).waiting.lock();
-        waiting.running -= 1;
-        let is_needed = !waiting.requests.is_empty();
-        if is_needed {
-            waiting.running += 1;
+    fn turn_away_late(&self, now: Instant, is_away: bool, is_sick: bool) {
+        let mut late = self.server.take_older(now - TURN_LIMIT);
+        for queue in [&self.write, &self.hash, &self.file] {
+            let than = if is_away { now } else { now - queue.turn_limit };
+            late.append(&mut queue.state.lock().waiting.take(|request| request.arrived() < than));
         }
-        drop(waiting);
-        match lane {
-            Lane::Free => {}
-            Lane::Read => self.fill_up(),
-            lane if is_needed => self.spawn(lane, |lanes, place| lanes.empty(place)),
-            _ => {}
+        for (_, request) in late {
+            let sick = || Error::Unavailable("the database does not answer".to_owned());
+            self.turn_away(&request, if is_away || is_sick { sick() } else { Error::OverShare });
         }
     }
 
-    /// Starts an extra reader when all have been busy for a moment, and lets it go when one is free.
-    fn relieve_readers(self: &Arc<Lanes>, now: Instant) {
+    /// A fresh worker for one that is left behind.
+    fn replace(self: &Arc<Lanes>, role: Role) {
+        match role {
+            Role::Reader => {
+                *self.readers.lock() -= 1;
+                self.fill_up();
+            }
+            Role::Lane(lane, holder) => {
+                self.finish(lane, holder);
+                self.start(lane);
+            }
+            // The next look sees that they are missing.
+            Role::Instant | Role::Reserve => {}
+        }
+    }
+
+    /// Starts the extra readers when all have been busy for a moment; they leave when one is free.
+    fn relieve_readers(self: &Arc<Lanes>, now: Instant, places: &[Arc<Place>]) {
+        let is_there = |role: Role| places.iter().any(|place| place.role == role && !place.work.lock().left_behind);
         let is_busy = |place: &Place| {
             let work = place.work.lock();
             work.left_behind || work.request.as_ref().is_some_and(|(_, since)| now > *since + BLOCKED)
         };
-        let places = self.at_work.lock().clone();
-        let blocked = places.iter().filter(|place| place.lane == Lane::Read).all(|place| is_busy(place));
-        let was_blocked = self.blocked.swap(blocked, Relaxed);
-        let is_relieved = places.iter().any(|place| place.lane == Lane::Free && !place.work.lock().left_behind);
-        if blocked && !is_relieved {
-            self.spawn(Lane::Free, |lanes, place| lanes.relieve(place));
-        }
-        if was_blocked && !blocked {
-            let parked = std::mem::take(&mut *self.parked.lock());
-            parked.into_iter().for_each(|request| self.server.give_back(request));
+        let blocked = places.iter().filter(|place| place.role == Role::Reader).all(|place| is_busy(place));
+        self.blocked.store(blocked, Relaxed);
+        for role in [Role::Instant, Role::Reserve] {
+            if blocked && !is_there(role) {
+                self.spawn(role, |lanes, place, has_thread| {
+                    if has_thread {
+                        lanes.relieve(place);
+                    }
+                });
+            }
         }
     }
 }

@@ -66,10 +66,9 @@ impl App {
 
     /// Whether the answer to a request needs the database. It does not if the path has no row, or the token is refused.
     pub fn needs_database(&self, request: &Request) -> bool {
-        let verify = |token| self.context.keys.verify_access(token, self.context.now());
         match self.find(request).route {
-            Ok(route) if route.is_guarded() => request.bearer().is_some_and(|token| verify(token).is_ok()),
-            Ok(route) => route.lane != Lane::Free,
+            Ok(route) if route.is_guarded() => middleware::identity(&self.context, request).is_some(),
+            Ok(route) => route.lane != Lane::Instant,
             Err(_) => false,
         }
     }
@@ -111,9 +110,12 @@ fn run(route: &Route, call: &Call<'_>) -> Result<Response, Error> {
 
 impl http::Program for App {
     fn holder(&self, request: &Request) -> Holder {
-        let verify = |token| self.context.keys.verify_access(token, self.context.now()).ok();
-        let address = request.client_address(&self.context.trusted_proxies);
-        Holder { network: Network::of(address), user: request.bearer().and_then(verify).map(|access| access.user) }
+        let network = Network::of(request.client_address(&self.context.trusted_proxies));
+        Holder { network, user: middleware::identity(&self.context, request).map(|identity| identity.user) }
+    }
+
+    fn is_instant(&self, request: &Request) -> bool {
+        !self.needs_database(request)
     }
 
     /// More than the usual only for a client with a valid access token. The database is not asked whether its session has

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::api::context::Context;
 use crate::api::endpoint::{Call, Caller, Route};
 use crate::api::problem::Error;
-use crate::http::{Method, Request, Response};
+use crate::http::{Identity, Method, Request, Response};
 
 /// The client's own request id, if it is one that can be echoed (1–64 of `A-Za-z0-9._-`), else a new one.
 pub fn request_id(request: &Request) -> Cow<'_, str> {
@@ -34,17 +35,25 @@ pub fn new_request_id() -> String {
 /// Finds out who calls, by the access token. The check needs no I/O: signature, claims, and the list of sessions that ended
 /// lately.
 pub fn authenticate(call: &Call<'_>) -> Result<Caller, Error> {
-    let Some(token) = call.request.bearer() else {
+    if call.request.bearer().is_none() {
         return Err(Error::Unauthorized("Send an access token: Authorization: Bearer …"));
-    };
-    let access = call.keys.verify_access(token, call.now()).map_err(|error| {
-        log::debug!("{} access token refused: {error:?}", call.id);
-        Error::Unauthorized("The access token is invalid, expired or revoked: refresh it, or log in again.")
-    })?;
-    if call.revocations.holds(&call.store, access.session)? {
+    }
+    let refused = "The access token is invalid, expired or revoked: refresh it, or log in again.";
+    let Identity { user, session } = identity(call.context, call.request).ok_or(Error::Unauthorized(refused))?;
+    if call.revocations.holds(&call.store, session)? {
         return Err(Error::Unauthorized("The session has ended: log in again."));
     }
-    Ok(Caller { user: access.user, session: access.session })
+    Ok(Caller { user, session })
+}
+
+/// Who the access token says the caller is; `None` without a valid one. Whether the session has ended it does not say.
+pub fn identity(cx: &Context, request: &Request) -> Option<Identity> {
+    let verify = |token| cx.keys.verify_access(token, cx.now());
+    let refused = |error| log::debug!("an access token was refused: {error:?}");
+    request.identity(|| {
+        let access = verify(request.bearer()?).map_err(refused).ok()?;
+        Some(Identity { user: access.user, session: access.session })
+    })
 }
 
 /// Adds the headers that every answer carries, and logs the request.

@@ -35,6 +35,8 @@ pub enum Error {
     Invalid(Vec<Fault>),
     /// 429, with the seconds to wait.
     TooManyRequests(u64),
+    /// 429: the caller's other requests take all of its share.
+    OverShare,
     /// 503, with the cause for the log.
     Unavailable(String),
     /// 500, with the cause for the log.
@@ -111,6 +113,8 @@ impl Error {
                 plain(429, &format!("Too many attempts: try again in {seconds} seconds."))
                     .header("Retry-After", seconds.to_string())
             }
+            Error::OverShare => plain(429, "Too many of your requests wait for their turn: try again in a moment.")
+                .header("Retry-After", RETRY_AFTER),
             Error::Unavailable(cause) => {
                 log::warn!("{request_id} unavailable: {cause}");
                 plain(503, "The service cannot answer right now: try again in a moment.")

@@ -28,7 +28,7 @@ pub struct Lookup<'a> {
 impl Lookup<'_> {
     /// The workers that the request is for.
     pub fn lane(&self) -> Lane {
-        self.route.map_or(Lane::Free, |route| route.lane)
+        self.route.map_or(Lane::Instant, |route| route.lane)
     }
 
     /// Whether it may take longer than others.

@@ -1,6 +1,7 @@
 //! THE table: every endpoint is a row here and nowhere else. The router, 405 and `Allow`, the lanes, the body limits, the
 //! OpenAPI document and the tests of access are all made from it.
 
+use crate::api::endpoint::Lane::{File, Hash, Instant};
 use crate::api::endpoint::{Route, guarded, public};
 use crate::api::handlers::{auth, calendar, contacts, service, transfer, users};
 use crate::http::Method::{Delete, Get, Patch, Post, Put};
@@ -18,8 +19,8 @@ fn accounts() -> Vec<Route> {
     let auth = "auth";
     let users = "users";
     vec![
-        public(Post, "/api/auth/signup", auth::signup, auth, "Sign up").slow().errors(&[409, 429]),
-        public(Post, "/api/auth/login", auth::login, auth, "Log in and get a pair of tokens").slow().errors(&[401, 429]),
+        public(Post, "/api/auth/signup", auth::signup, auth, "Sign up").on(Hash).errors(&[409, 429]),
+        public(Post, "/api/auth/login", auth::login, auth, "Log in and get a pair of tokens").on(Hash).errors(&[401, 429]),
         public(Get, "/api/auth/refresh_token", auth::refresh, auth, "Get a new pair of tokens for the refresh token in Authorization").errors(&[401]),
         public(Post, "/api/auth/refresh_token", auth::refresh_by_post, auth, "Get a new pair of tokens for a refresh token").errors(&[401]),
         guarded(Post, "/api/auth/logout", auth::logout, auth, "End this session, or all of your sessions"),
@@ -27,8 +28,8 @@ fn accounts() -> Vec<Route> {
         guarded(Delete, "/api/auth/sessions/{id}", auth::end_session, auth, "End a session").errors(&[404]),
         guarded(Get, "/api/users/me", users::me, users, "Get your account"),
         guarded(Patch, "/api/users/me", users::rename, users, "Change your name"),
-        guarded(Put, "/api/users/me/password", users::change_password, users, "Change your password and end every other session").slow().errors(&[409, 429]),
-        guarded(Delete, "/api/users/me", users::delete, users, "Delete your account and everything in it").slow().patient().errors(&[429]),
+        guarded(Put, "/api/users/me/password", users::change_password, users, "Change your password and end every other session").on(Hash).errors(&[409, 429]),
+        guarded(Delete, "/api/users/me", users::delete, users, "Delete your account and everything in it").on(Hash).patient().errors(&[429]),
     ]
 }
 
@@ -39,8 +40,8 @@ fn address_book() -> Vec<Route> {
         guarded(Get, "/api/contacts", contacts::list, tag, "List your contacts: search, sort, page"),
         guarded(Post, "/api/contacts", contacts::create, tag, "Add a contact"),
         guarded(Get, "/api/contacts/upcoming_birthdays", contacts::upcoming, tag, "List the contacts whose birthday is next"),
-        guarded(Get, "/api/contacts/export", transfer::export, tag, "Export all your contacts as a file").slow().patient(),
-        guarded(Post, "/api/contacts/import", transfer::import, tag, "Import the contacts of a file").slow().patient().body_limit(16 << 20),
+        guarded(Get, "/api/contacts/export", transfer::export, tag, "Export all your contacts as a file").on(File).patient(),
+        guarded(Post, "/api/contacts/import", transfer::import, tag, "Import the contacts of a file").on(File).patient().body_limit(16 << 20),
         guarded(Post, "/api/contacts/calendar", calendar::open, tag, "Create a new secret address for your birthday calendar"),
         guarded(Delete, "/api/contacts/calendar", calendar::close, tag, "Remove the secret address of your birthday calendar"),
         public(Get, "/api/calendar/{secret}.ics", calendar::feed, tag, "Get a birthday calendar, for calendar programs").errors(&[404]),
@@ -55,13 +56,13 @@ fn address_book() -> Vec<Route> {
 fn about() -> Vec<Route> {
     let tag = "service";
     vec![
-        public(Get, "/", service::index, tag, "Get the name, the version and the main addresses").free(),
+        public(Get, "/", service::index, tag, "Get the name, the version and the main addresses").on(Instant),
         public(Get, "/healthchecker", service::health, tag, "Check that the service and its database answer"),
         public(Get, "/api/healthchecker", service::health, tag, "Check that the service and its database answer"),
-        public(Get, "/livez", service::livez, tag, "Check that the service runs").free(),
-        public(Get, "/readyz", service::readyz, tag, "Check that the service is ready for requests").free(),
-        public(Get, "/openapi.json", service::openapi, tag, "Get this document").free(),
-        public(Get, "/docs", service::docs_page, tag, "Get the documentation page").free(),
-        public(Get, "/docs/{file}", service::docs_file, tag, "Get a file of the documentation page").free().errors(&[404]),
+        public(Get, "/livez", service::livez, tag, "Check that the service runs").on(Instant),
+        public(Get, "/readyz", service::readyz, tag, "Check that the service is ready for requests").on(Instant),
+        public(Get, "/openapi.json", service::openapi, tag, "Get this document").on(Instant),
+        public(Get, "/docs", service::docs_page, tag, "Get the documentation page").on(Instant),
+        public(Get, "/docs/{file}", service::docs_file, tag, "Get a file of the documentation page").on(Instant).errors(&[404]),
     ]
 }

@@ -85,6 +85,11 @@ impl Connection {
         self.turn.fetch_or(NEWS, SeqCst);
     }
 
+    /// Whether the kernel has reported that the client ended its side.
+    pub(super) fn has_ended(&self) -> bool {
+        self.turn.load(SeqCst) & ENDED != 0
+    }
+
     /// Whether it has rested for too long. Gives back memory that holds nothing.
     pub(super) fn is_overdue(&self, now: Instant) -> bool {
         let mut inbound = self.inbound();

@@ -74,6 +74,9 @@ pub trait Program: Send + Sync + 'static {
     /// Who the request comes from, for what all clients share.
     fn holder(&self, request: &Request) -> Holder;
 
+    /// Whether the answer takes no time: such requests do not wait behind others. Asked when all workers are busy.
+    fn is_instant(&self, request: &Request) -> bool;
+
     /// The most bytes that this request's body may have. Asked once the head is known and valid, before any of the body is
     /// read; `request.body()` is still empty.
     fn body_limit(&self, request: &Request) -> usize;

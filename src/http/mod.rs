@@ -20,7 +20,7 @@
 //! | `shared` | what all connections share, and the list of them |
 //! | `request`, `response` | what goes to a handler and comes back |
 //! | `head`, `body` | RFC 9112 within limits; `input` holds what has arrived and is not consumed yet |
-//! | `queue`, `pool` | whole requests waiting for a worker; threads on demand |
+//! | `queue`, `turns`, `pool` | whole requests waiting for a worker, in turns; threads on demand |
 //! | `pace`, `budget` | writing to a slow client with deadlines; counted units that all share |
 //! | `limits` | what the program decides |
 //! | `url` | percent-encoding |
@@ -45,13 +45,16 @@ mod request;
 mod response;
 mod server;
 mod shared;
+mod turns;
 mod url;
 
 pub use budget::{Holder, Network};
 pub use limits::{Limits, Program};
 pub use pool::Pool;
-pub use request::Request;
+pub use queue::Take;
+pub use request::{Identity, Request};
 pub use response::{Body, Response, reason};
 pub use server::Server;
 pub use tiny_http::{Method, StatusCode};
+pub use turns::Turns;
 pub use url::{Pair, parse_pairs, percent_decode, percent_encode};

@@ -307,7 +307,7 @@ impl Turn {
             head_only: request.head.method == Method::Head,
             is_1_1: request.head.version == HTTPVersion(1, 1),
         };
-        if let Some(refused) = shared.queue.push(Arc::new(request.completed(responder))) {
+        if let Some(refused) = shared.queue.push(Arc::new(request.completed(responder)), &*shared.program) {
             refused.refuse(STOPPING);
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -14,6 +15,15 @@ use super::head::{self, Framing, Head, Refusal, Scanner, refusal};
 use super::limits::Limits;
 use super::response::Response;
 
+/// Who a valid token says the caller is. The engine only keeps it with the request, so that it is found out once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// The user's id.
+    pub user: i64,
+    /// The session's id.
+    pub session: i64,
+}
+
 /// A request. A connection has one in flight.
 ///
 /// One that is dropped without [`Request::respond`], as by a panic, is answered with [`super::Program::refuse`] and 500,
@@ -23,13 +33,15 @@ pub struct Request {
     pub(super) body: Body,
     peer: SocketAddr,
     arrived: Instant,
+    identity: OnceLock<Option<Identity>>,
     /// The right to answer, until somebody uses it: the worker, or whoever watches that it is not kept waiting.
     responder: Mutex<Option<Responder>>,
 }
 
 impl Request {
     pub(super) fn new(head: Head, peer: SocketAddr) -> Request {
-        Request { head, body: Body::default(), peer, arrived: Instant::now(), responder: Mutex::new(None) }
+        let (identity, responder) = (OnceLock::new(), Mutex::new(None));
+        Request { head, body: Body::default(), peer, arrived: Instant::now(), identity, responder }
     }
 
     /// The request is whole: from now on it can be answered.
@@ -40,6 +52,11 @@ impl Request {
         }
         self.responder = Mutex::new(Some(responder));
         self
+    }
+
+    /// Who calls, found out by `verify` unless it is known already.
+    pub fn identity(&self, verify: impl FnOnce() -> Option<Identity>) -> Option<Identity> {
+        *self.identity.get_or_init(verify)
     }
 
     /// When the last byte of it had arrived.
@@ -152,6 +169,11 @@ impl Request {
         };
         answering::answer(responder, response, Some(self));
         true
+    }
+
+    /// Whether the client has ended its side since.
+    pub fn client_left(&self) -> bool {
+        self.responder.lock().as_ref().is_none_or(|responder| responder.turn.has_ended())
     }
 
     /// Answers with a refusal of the server's own.

@@ -5,9 +5,11 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::budget::Holder;
 use super::limits::{Limits, Program};
 use super::poller::Poller;
 use super::pool::Pool;
+use super::queue::Take;
 use super::request::Request;
 use super::shared::Shared;
 
@@ -42,10 +44,14 @@ impl Server {
         self.shared.next_request().ok_or_else(|| io::Error::other("the server was drained"))
     }
 
-    /// Puts a request back that was received.
-    pub fn give_back(&self, request: Arc<Request>) {
-        // After the drain it is dropped, which answers it.
-        drop(self.shared.queue.push(request));
+    /// The next request that a worker takes who does not take all; waits so long for one.
+    pub fn recv_some(&self, take: &Take<'_>, most: Duration) -> Option<Arc<Request>> {
+        self.shared.queue.pop_some(take, most)
+    }
+
+    /// Takes out the requests that arrived before this instant and still wait.
+    pub fn take_older(&self, than: Instant) -> Vec<(Holder, Arc<Request>)> {
+        self.shared.queue.take_older(than)
     }
 
     /// The threads on demand, for what the program does besides.

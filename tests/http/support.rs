@@ -18,6 +18,10 @@ pub const DEADLINE: Duration = Duration::from_secs(20);
 pub struct Refuser;
 
 impl Program for Refuser {
+    fn is_instant(&self, request: &Request) -> bool {
+        request.path().starts_with("/instant")
+    }
+
     fn body_limit(&self, request: &Request) -> usize {
         assert!(!request.path().starts_with("/panic"), "as the test asked for");
         if request.path().starts_with("/large") { 16 << 20 } else { 1 << 20 }

@@ -21,13 +21,15 @@ use crate::http::{Method, Response};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
     /// Work that needs no database, and so never waits for one.
-    Free,
+    Instant,
     /// Reads, of a query or two.
     Read,
     /// Writes, of a query or two that wait for the disk.
     Write,
-    /// Work that burns CPU or takes long: hashing, import, export.
-    Slow,
+    /// Work that burns the processor: hashing a password.
+    Hash,
+    /// Work that takes long: import and export.
+    File,
 }
 
 type Public = Box<dyn Fn(&Call<'_>) -> Result<Response, Error> + Send + Sync>;
@@ -68,15 +70,9 @@ pub struct Route {
 pub const BODY_LIMIT: usize = 1 << 20;
 
 impl Route {
-    /// Runs on the slow lane.
-    pub fn slow(mut self) -> Route {
-        self.lane = Lane::Slow;
-        self
-    }
-
-    /// Needs no database.
-    pub fn free(mut self) -> Route {
-        self.lane = Lane::Free;
+    /// Runs on another lane than reads and writes do.
+    pub fn on(mut self, lane: Lane) -> Route {
+        self.lane = lane;
         self
     }
 
