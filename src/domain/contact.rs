@@ -155,7 +155,7 @@ const _: () = {
 };
 
 /// The fields that can be searched, with their parts, in the search key's order.
-pub fn searchable() -> impl Iterator<Item = (&'static Field, Part)> {
+pub fn searchable() -> impl Iterator<Item = (&'static Field, Part)> + Clone {
     FIELDS.iter().filter_map(|field| Some((field, field.part?)))
 }
 

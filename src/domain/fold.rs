@@ -38,11 +38,17 @@ impl Part {
         }
     }
 
-    fn folded(self, text: &str) -> String {
+    fn push_folded(self, text: &str, out: &mut String) {
         match self {
-            Part::Text(_) => fold(text),
-            Part::Digits(_) => digits(text),
+            Part::Text(_) => push_folded(text, out),
+            Part::Digits(_) => out.extend(text.chars().filter_map(digit)),
         }
+    }
+
+    fn folded(self, text: &str) -> String {
+        let mut folded = String::new();
+        self.push_folded(text, &mut folded);
+        folded
     }
 }
 
@@ -53,12 +59,17 @@ impl Part {
 /// It works character by character (decomposition moves only marks), so the fold of a part is a part of the fold. To fold
 /// twice changes nothing.
 pub fn fold(text: &str) -> String {
+    let mut folded = String::with_capacity(text.len());
+    push_folded(text, &mut folded);
+    folded
+}
+
+fn push_folded(text: &str, out: &mut String) {
     if text.is_ascii() {
-        let mut folded = text.to_ascii_lowercase();
-        folded.retain(|c| !c.is_control());
-        return folded;
+        return out.extend(text.chars().filter(|c| !c.is_control()).map(|c| c.to_ascii_lowercase()));
     }
-    text.nfkd()
+    let folded = text
+        .nfkd()
         .filter(|c| !is_combining_mark(*c) && !c.is_control())
         .map(|c| match c {
             '\u{2018}' | '\u{2019}' | '\u{2bc}' => '\'',
@@ -67,8 +78,8 @@ pub fn fold(text: &str) -> String {
         // The first step is for `ẞ`: it is upper case already, and only its lower case `ß` has the upper case `SS`.
         .flat_map(char::to_lowercase)
         .flat_map(char::to_uppercase)
-        .flat_map(char::to_lowercase)
-        .collect()
+        .flat_map(char::to_lowercase);
+    out.extend(folded);
 }
 
 /// The decimal digits in `text` as ASCII, in the scripts that people write phone numbers in.
@@ -89,14 +100,16 @@ fn digit(c: char) -> Option<char> {
 }
 
 /// The search key of a contact with these texts: its parts in order, each cut to its limit, with a [`SEPARATOR`] between.
-pub fn key<'a>(texts: impl IntoIterator<Item = (Part, &'a str)>) -> String {
-    let mut key = String::new();
-    for (at, (part, text)) in texts.into_iter().enumerate() {
+pub fn key<'a>(texts: impl Iterator<Item = (Part, &'a str)>) -> String {
+    // Most keys fit.
+    let mut key = String::with_capacity(128);
+    for (at, (part, text)) in texts.enumerate() {
         if at > 0 {
             key.push(SEPARATOR);
         }
-        let folded = part.folded(text);
-        key.push_str(&folded[..folded.floor_char_boundary(part.max_bytes())]);
+        let most = key.len() + part.max_bytes();
+        part.push_folded(text, &mut key);
+        key.truncate(key.floor_char_boundary(most));
     }
     key
 }
@@ -108,30 +121,30 @@ pub fn key<'a>(texts: impl IntoIterator<Item = (Part, &'a str)>) -> String {
 /// `None` when nothing is asked: a filter that is absent or empty asks nothing. A filter that is not empty but folds to
 /// nothing, such as a mark alone or a phone number without a digit, matches no contact: to ignore it would answer with the
 /// whole address book.
-pub fn pattern<'a>(filters: impl IntoIterator<Item = (Part, Option<&'a str>)>) -> Option<String> {
+pub fn pattern<'a>(filters: impl Iterator<Item = (Part, Option<&'a str>)> + Clone) -> Option<String> {
+    let filters = filters.map(|(part, filter)| (part, filter.unwrap_or("")));
+    if filters.clone().all(|(_, filter)| filter.is_empty()) {
+        return None;
+    }
     let mut pattern = String::new();
-    let (mut is_asked, mut is_hopeless) = (false, false);
-    for (at, (part, filter)) in filters.into_iter().enumerate() {
-        let filter = filter.unwrap_or("");
+    for (at, (part, filter)) in filters.enumerate() {
         let folded = part.folded(filter);
-        is_asked |= !filter.is_empty();
-        is_hopeless |= folded.is_empty() && !filter.is_empty();
+        if folded.is_empty() && !filter.is_empty() {
+            return Some(NOTHING.to_owned());
+        }
         if at > 0 {
             pattern.push(SEPARATOR);
         }
         push_containing(&mut pattern, &folded);
     }
-    if is_hopeless {
-        pattern = NOTHING.to_owned();
-    }
-    is_asked.then_some(pattern)
+    Some(pattern)
 }
 
 /// The patterns for the keys of contacts that have `q` in any part: one over all of them, and where `q` reads as a part of a
 /// phone number one for its digits, since a key has no more of a phone number. A contact is found if either matches.
 ///
 /// An empty `q` matches every contact; one that folds to nothing matches none, as with [`pattern`].
-pub fn any_pattern(q: &str, parts: impl IntoIterator<Item = Part>) -> (String, Option<String>) {
+pub fn any_pattern(q: &str, parts: impl Iterator<Item = Part> + Clone) -> (String, Option<String>) {
     let folded = fold(q);
     let mut anywhere = String::new();
     if folded.is_empty() && !q.is_empty() {
@@ -145,7 +158,7 @@ pub fn any_pattern(q: &str, parts: impl IntoIterator<Item = Part>) -> (String, O
     if !is_phone || digits.is_empty() || digits == folded {
         return (anywhere, None);
     }
-    let filters = parts.into_iter().map(|part| (part, matches!(part, Part::Digits(_)).then_some(digits.as_str())));
+    let filters = parts.map(|part| (part, matches!(part, Part::Digits(_)).then_some(digits.as_str())));
     (anywhere, pattern(filters))
 }
 
@@ -319,7 +332,7 @@ mod tests {
             let expected = names.iter().any(|name| is_in(NAME, name, &q))
                 || is_in(NAME, &digits(phone), &q)
                 || (is_phone && is_in(PHONE, phone, &q));
-            let (anywhere, by_phone) = any_pattern(&q, PARTS);
+            let (anywhere, by_phone) = any_pattern(&q, PARTS.into_iter());
             let found = matches(&key, &anywhere) || by_phone.is_some_and(|pattern| matches(&key, &pattern));
             prop_assert_eq!(found, expected, "{:?} {:?}", key, anywhere);
         }
@@ -340,7 +353,7 @@ mod tests {
             assert!(!matches(&key_of(["a", "", "", ""]), &pattern));
             assert!(!matches(&key_of([""; 4]), &pattern));
         }
-        let any = |q| any_pattern(q, PARTS);
+        let any = |q| any_pattern(q, PARTS.into_iter());
         assert_eq!(any(""), ("%".to_owned(), None));
         assert_eq!(any("0501234"), ("%0501234%".to_owned(), None));
         let phone = format!("%{s}%{s}%{s}%050123%");
