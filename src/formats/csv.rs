@@ -144,39 +144,39 @@ fn delimiter(text: &str) -> u8 {
 /// rows behind it, and rows of countless cells.
 fn check(text: &str, delimiter: u8) -> Result<(), Unreadable> {
     #[derive(PartialEq)]
-    enum State {
+    enum Position {
         Start,
         Plain,
         Quoted,
         /// A quote within a quoted cell: its end, or half of an escaped one.
         Quote,
     }
-    let (mut state, mut line, mut cells, mut opened) = (State::Start, 1, 1, 1);
+    let (mut state, mut line, mut cells, mut opened) = (Position::Start, 1, 1, 1);
     for byte in text.bytes() {
         state = match (state, byte) {
-            (State::Start, b'"') => {
+            (Position::Start, b'"') => {
                 opened = line;
-                State::Quoted
+                Position::Quoted
             }
-            (State::Quote, b'"') => State::Quoted,
-            (State::Quoted, b'"') => State::Quote,
-            (State::Quoted, _) => State::Quoted,
+            (Position::Quote, b'"') => Position::Quoted,
+            (Position::Quoted, b'"') => Position::Quote,
+            (Position::Quoted, _) => Position::Quoted,
             (_, b'\n' | b'\r') => {
                 cells = 1;
-                State::Start
+                Position::Start
             }
             (_, byte) if byte == delimiter => {
                 cells += 1;
-                State::Start
+                Position::Start
             }
-            _ => State::Plain,
+            _ => Position::Plain,
         };
         line += usize::from(byte == b'\n');
         if cells > MOST_CELLS {
             return Err(malformed(format!("Line {line} has more than {MOST_CELLS} cells.")));
         }
     }
-    if state == State::Quoted {
+    if state == Position::Quoted {
         return Err(malformed(format!(
             "The quote that opens in line {opened} is never closed: the file is cut off, or is no CSV."
         )));
