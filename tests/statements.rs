@@ -5,6 +5,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use contactd::domain::contact::FIELDS;
 use contactd::store::CONNECTION_SETTINGS;
 use contactd::store::queries::{self, Query};
 use postgres::Client;
@@ -25,6 +26,25 @@ fn every_statement_fits_the_schema() {
         let prepared = client.prepare(query.sql);
         prepared.unwrap_or_else(|error| panic!("{}: {error:?}", query.file));
     }
+}
+
+#[test]
+fn every_statement_that_gives_contacts_gives_all_their_columns_in_the_order_of_the_fields() {
+    let database = database();
+    let mut client = database.client();
+    let fields = FIELDS.iter().map(|field| field.name);
+    let expected: Vec<_> = ["id"].into_iter().chain(fields).chain(["created_at", "updated_at", "version"]).collect();
+    let mut count = 0;
+    for query in queries::ALL {
+        let prepared = client.prepare(query.sql).expect("a statement that fits the schema");
+        let columns: Vec<_> = prepared.columns().iter().map(postgres::Column::name).collect();
+        if columns.contains(&"first_name") {
+            let columns = columns.strip_suffix(&["key"]).unwrap_or(&columns);
+            assert_eq!(columns, expected, "{}", query.file);
+            count += 1;
+        }
+    }
+    assert!(count > 10, "only {count} statements give contacts");
 }
 
 #[test]
@@ -228,7 +248,7 @@ fn hot_statements_read_no_more_than_they_need(client: &mut Client) {
         let windows = check(query, "Index Scan", birthdays, &window);
         assert_eq!(windows, 2, "{}: a range for each window", query.file);
     }
-    for query in [&queries::CONTACT_REPLACE, &queries::CONTACT_PATCH, &queries::CONTACT_DELETE] {
+    for query in [&queries::CONTACT_UPDATE, &queries::CONTACT_DELETE] {
         check(query, "Index Scan", key, &["(id = $2)"]);
     }
     check(&queries::SESSION_ROTATE, "Index Scan", "sessions_pkey", &["(id = $2)"]);

@@ -1,87 +1,260 @@
-//! A contact: what a client may write, what is kept, what is shown.
+//! A contact: the table of its fields, what a client may write, and what is kept and shown.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use serde::Serialize;
+use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use super::fields::{Fields, FromFields};
+use super::fields::{Fields, FromFields, Patch, Rule};
+use super::fold::{self, Part};
 use super::rules::{Date, Email, Text};
-use super::shape::rfc3339;
+use super::shape::Rfc3339;
 
-const FIRST_NAME: Text = Text::line(100, "Іван");
-const LAST_NAME: Text = Text::line(100, "Франко");
-const PHONE_NUMBER: Text = Text::line(40, "+38 (050) 123-45-67");
-const ADDITIONAL_INFO: Text = Text { max: 5000, lines: true, example: "Met at the spring conference" };
-
-/// A whole contact as a client writes it: trimmed, NFC, every optional field either a value or `None`, never empty.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Draft {
-    /// 1–100 characters.
-    pub first_name: String,
-    /// At most 100 characters.
-    pub last_name: Option<String>,
-    /// An address.
-    pub email: Option<String>,
-    /// At most 40 characters, as written.
-    pub phone_number: Option<String>,
-    /// From 1900-01-01 to tomorrow.
-    pub birthday: Option<NaiveDate>,
-    /// At most 5,000 characters, line breaks allowed.
-    pub additional_info: Option<String>,
+/// A field of a contact. All code that deals with every field goes through [`FIELDS`].
+pub struct Field {
+    /// Its name in JSON, in SQL, in queries and as a CSV heading.
+    pub name: &'static str,
+    /// What it is called in a line of `additional_info`, where an import keeps what has no room in the field itself.
+    pub label: &'static str,
+    /// What a value must be.
+    pub kind: Kind,
+    /// Whether each contact has a value.
+    pub is_required: bool,
+    /// Its part of the search key, if it can be searched. A list can be sorted by a part of text.
+    pub part: Option<Part>,
+    /// Where it stands in a vCard.
+    pub vcard: Property,
+    /// Other headings of CSV files that mean it, in lower case. `*` stands for any text; only with it, a number may follow.
+    pub headings: &'static [&'static str],
 }
+
+impl Field {
+    /// Whether its value is a date, and not text.
+    pub fn is_date(&self) -> bool {
+        matches!(self.kind, Kind::Birthday)
+    }
+}
+
+/// What kind of value a field has.
+pub enum Kind {
+    /// Text that keeps this rule.
+    Text(&'static (dyn Rule<Out = String> + Sync)),
+    /// A date from 1900-01-01 to tomorrow.
+    Birthday,
+}
+
+/// A place in a vCard (RFC 6350).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Property {
+    /// A component of `N`, counted from 0.
+    Name(usize),
+    /// A property of its own.
+    Own(&'static str),
+}
+
+/// The fields, in the order in which JSON, CSV and SQL have them. To add one: a row at the end, a migration, and its column
+/// in the statements of `sql/queries/contacts`; `tests/api/fields.rs` then finds a place that was forgotten.
+pub static FIELDS: [Field; 6] = [
+    Field {
+        name: "first_name",
+        label: "First name",
+        kind: Kind::Text(&Text::line(100, "Іван")),
+        is_required: true,
+        // A name of 100 characters has some 200 bytes folded, in Hangul 900. Only what no one is called is cut, such as a
+        // name of compatibility ligatures: U+FDFA alone becomes 18 letters.
+        part: Some(Part::Text(1_000)),
+        vcard: Property::Name(1),
+        headings: &["first name", "given name", "firstname"],
+    },
+    Field {
+        name: "last_name",
+        label: "Last name",
+        kind: Kind::Text(&Text::line(100, "Франко")),
+        is_required: false,
+        part: Some(Part::Text(1_000)),
+        vcard: Property::Name(0),
+        headings: &["last name", "family name", "surname", "lastname"],
+    },
+    Field {
+        name: "email",
+        label: "E-mail",
+        kind: Kind::Text(&Email),
+        is_required: false,
+        // An address of 254 characters fits, unless it has hundreds of letters beyond ASCII.
+        part: Some(Part::Text(457)),
+        vcard: Property::Own("EMAIL"),
+        headings: &["e-mail", "email address", "e-mail address", "e-mail * - value", "e-mail * address"],
+    },
+    Field {
+        name: "phone_number",
+        label: "Phone",
+        kind: Kind::Text(&Text::line(40, "+38 (050) 123-45-67")),
+        is_required: false,
+        part: Some(Part::Digits(40)),
+        vcard: Property::Own("TEL"),
+        headings: &["phone number", "phone", "mobile", "telephone", "* phone", "phone * - value"],
+    },
+    Field {
+        name: "birthday",
+        label: "Birthday",
+        kind: Kind::Birthday,
+        is_required: false,
+        part: None,
+        vcard: Property::Own("BDAY"),
+        headings: &["birth date", "date of birth"],
+    },
+    Field {
+        name: "additional_info",
+        label: "Note",
+        kind: Kind::Text(&Text { max: 5000, lines: true, example: "Met at the spring conference" }),
+        is_required: false,
+        part: None,
+        vcard: Property::Own("NOTE"),
+        headings: &["notes", "note"],
+    },
+];
+
+/// A field that some code needs by name, as its place in the table.
+pub const FIRST_NAME: usize = place("first_name");
+/// See [`FIRST_NAME`].
+pub const LAST_NAME: usize = place("last_name");
+/// See [`FIRST_NAME`].
+pub const BIRTHDAY: usize = place("birthday");
+/// See [`FIRST_NAME`].
+pub const ADDITIONAL_INFO: usize = place("additional_info");
+
+/// A name that is not in the table does not compile: the search for it leaves the table.
+const fn place(name: &str) -> usize {
+    let mut at = 0;
+    while !is_same(FIELDS[at].name.as_bytes(), name.as_bytes()) {
+        at += 1;
+    }
+    at
+}
+
+/// `==` is not const yet.
+const fn is_same(a: &[u8], b: &[u8]) -> bool {
+    match (a, b) {
+        ([], []) => true,
+        ([a, a_rest @ ..], [b, b_rest @ ..]) => *a == *b && is_same(a_rest, b_rest),
+        _ => false,
+    }
+}
+
+// The parts of the search key, with a separator behind each but the last, fit into an index entry; one of them at most is
+// digits, because `fold::any_pattern` looks for a phone number in one part alone.
+const _: () = {
+    let (mut at, mut bytes, mut digits) = (0, 0, 0);
+    while at < FIELDS.len() {
+        if let Some(part) = FIELDS[at].part {
+            bytes += part.max_bytes() + 1;
+            digits += matches!(part, Part::Digits(_)) as usize;
+        }
+        at += 1;
+    }
+    assert!(bytes - 1 <= fold::KEY_MAX_BYTES, "the search key is too long for its index: give a part fewer bytes");
+    assert!(digits <= 1);
+};
+
+/// The fields that can be searched, with their parts, in the search key's order.
+pub fn searchable() -> impl Iterator<Item = (&'static Field, Part)> + Clone {
+    FIELDS.iter().filter_map(|field| Some((field, field.part?)))
+}
+
+/// The value of a field. Text is trimmed, in NFC and never empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(untagged)]
+#[allow(missing_docs)]
+pub enum Value<T> {
+    Text(T),
+    Date(NaiveDate),
+}
+
+/// The values of a contact, in the order of [`FIELDS`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Values<T>(pub [Option<Value<T>>; FIELDS.len()]);
+
+/// A whole contact as a client writes it.
+pub type Draft = Values<String>;
 
 impl FromFields for Draft {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Draft> {
-        let birthday = Date::birthday(fields.today);
-        let first_name = fields.required("first_name", &FIRST_NAME);
-        let last_name = fields.optional("last_name", &LAST_NAME);
-        let email = fields.optional("email", &Email);
-        let phone_number = fields.optional("phone_number", &PHONE_NUMBER);
-        let birthday = fields.optional("birthday", &birthday);
-        let additional_info = fields.optional("additional_info", &ADDITIONAL_INFO);
-        Some(Draft { first_name: first_name?, last_name, email, phone_number, birthday, additional_info })
+        fn ask<R: Rule<Out: Default> + ?Sized>(fields: &mut Fields<'_>, field: &Field, rule: &R) -> Option<R::Out> {
+            if field.is_required { fields.required(field.name, rule) } else { fields.optional(field.name, rule) }
+        }
+        let values = FIELDS.each_ref().map(|field| match field.kind {
+            Kind::Text(rule) => ask(fields, field, rule).map(Value::Text),
+            Kind::Birthday => ask(fields, field, &Date::birthday(fields.today)).map(Value::Date),
+        });
+        let is_whole = FIELDS.iter().zip(&values).all(|(field, value)| value.is_some() || !field.is_required);
+        is_whole.then_some(Values(values))
+    }
+}
+
+impl From<Draft> for Patch<Draft> {
+    /// The patch that changes every field.
+    fn from(values: Draft) -> Patch<Draft> {
+        Patch { values, given: FIELDS.iter().map(|field| field.name).collect() }
+    }
+}
+
+impl<T: AsRef<str>> Values<T> {
+    /// The text of a field; empty where there is none.
+    pub fn text(&self, field: usize) -> &str {
+        match &self.0[field] {
+            Some(Value::Text(text)) => text.as_ref(),
+            _ => "",
+        }
+    }
+
+    /// The birthday.
+    pub fn birthday(&self) -> Option<NaiveDate> {
+        match self.0[BIRTHDAY] {
+            Some(Value::Date(date)) => Some(date),
+            _ => None,
+        }
+    }
+
+    /// First name, last name.
+    pub fn full_name(&self) -> String {
+        let (first, last) = (self.text(FIRST_NAME), self.text(LAST_NAME));
+        if last.is_empty() { first.to_owned() } else { format!("{first} {last}") }
+    }
+
+    /// What the contact is found by.
+    pub fn search_key(&self) -> String {
+        fold::key((0..FIELDS.len()).filter_map(|at| Some((FIELDS[at].part?, self.text(at)))))
     }
 }
 
 /// A kept contact, borrowed from the row it was read from, so that a list goes from Postgres to JSON without copies.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy)]
 pub struct Contact<'a> {
     /// Unique over all users.
     pub id: i64,
-    /// See [`Draft`].
-    pub first_name: &'a str,
-    /// See [`Draft`].
-    pub last_name: Option<&'a str>,
-    /// See [`Draft`].
-    pub email: Option<&'a str>,
-    /// See [`Draft`].
-    pub phone_number: Option<&'a str>,
-    /// See [`Draft`].
-    pub birthday: Option<NaiveDate>,
-    /// See [`Draft`].
-    pub additional_info: Option<&'a str>,
-    /// When it was made.
-    #[serde(serialize_with = "rfc3339")]
+    /// What a client wrote.
+    pub values: Values<&'a str>,
+    /// When it was created.
     pub created_at: DateTime<Utc>,
     /// When it was last written.
-    #[serde(serialize_with = "rfc3339")]
     pub updated_at: DateTime<Utc>,
     /// Counts the writes from 1; the `ETag`.
-    #[serde(skip)]
     pub version: i32,
 }
 
-impl Contact<'_> {
-    /// First name, last name.
-    pub fn full_name(&self) -> String {
-        match self.last_name {
-            Some(last) => format!("{} {last}", self.first_name),
-            None => self.first_name.to_owned(),
+impl Serialize for Contact<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("Contact", FIELDS.len() + 3)?;
+        object.serialize_field("id", &self.id)?;
+        for (field, value) in FIELDS.iter().zip(&self.values.0) {
+            object.serialize_field(field.name, value)?;
         }
+        object.serialize_field("created_at", &Rfc3339(self.created_at))?;
+        object.serialize_field("updated_at", &Rfc3339(self.updated_at))?;
+        object.end()
     }
 }
 
 /// A contact in the list of upcoming birthdays.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, serde::Serialize)]
 pub struct Upcoming<'a> {
     /// The contact itself.
     #[serde(flatten)]
@@ -92,4 +265,36 @@ pub struct Upcoming<'a> {
     pub days_until: i64,
     /// The age reached on it, in years.
     pub turns: i32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_contacts_fit_into_an_index_entry() {
+        let longest = |c: &str| {
+            let (name, email, phone) = (c.repeat(100), c.repeat(254), "９".repeat(40));
+            let values = FIELDS.each_ref().map(|field| match field.name {
+                "email" => Some(Value::Text(email.as_str())),
+                "phone_number" => Some(Value::Text(phone.as_str())),
+                _ => Some(Value::Text(name.as_str())),
+            });
+            Values(values).search_key()
+        };
+        for c in ["\u{fdfa}", "한", "😀", "𝔛", "ẞ", "ΐ", "\u{1f}", "a", "ж"] {
+            let key = longest(c);
+            assert!(key.len() <= fold::KEY_MAX_BYTES, "{c}: {}", key.len());
+            assert_eq!(key.matches(fold::SEPARATOR).count(), searchable().count() - 1, "{c}");
+            assert!(key.contains(&"9".repeat(40)), "{c}");
+        }
+        // U+FDFA uses all that there is; what people write is whole.
+        assert!(longest("\u{fdfa}").len() > fold::KEY_MAX_BYTES - 10);
+        for c in ["한", "😀", "ж", "a", "ẞ"] {
+            let name = fold::fold(&c.repeat(100));
+            assert!(longest(c).starts_with(&format!("{name}\u{1f}{name}\u{1f}")), "{c}");
+        }
+        let email = "a".repeat(242) + "@example.com";
+        assert!(Values(FIELDS.each_ref().map(|_| Some(Value::Text(&email)))).search_key().contains(&email));
+    }
 }

@@ -191,7 +191,7 @@ impl<'a> Fields<'a> {
 
     /// A value that must be given. In a patch it may be absent, which gives its type's default, but it cannot be cleared.
     /// `None` exactly when a fault was noted.
-    pub fn required<R: Rule<Out: Default>>(&mut self, name: &'static str, rule: &R) -> Option<R::Out> {
+    pub fn required<R: Rule<Out: Default> + ?Sized>(&mut self, name: &'static str, rule: &R) -> Option<R::Out> {
         let wrong = match self.find(name, rule, !self.is_patch, false) {
             Field::Value(value) => return Some(value),
             Field::Faulty => return None,
@@ -204,7 +204,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A value that may be absent, `null` or empty. `None` also after a fault.
-    pub fn optional<R: Rule>(&mut self, name: &'static str, rule: &R) -> Option<R::Out> {
+    pub fn optional<R: Rule + ?Sized>(&mut self, name: &'static str, rule: &R) -> Option<R::Out> {
         match self.find(name, rule, false, true) {
             Field::Value(value) => Some(value),
             Field::Absent | Field::Empty | Field::Faulty => None,
@@ -234,7 +234,13 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn find<R: Rule>(&mut self, name: &'static str, rule: &R, required: bool, nullable: bool) -> Field<R::Out> {
+    fn find<R: Rule + ?Sized>(
+        &mut self,
+        name: &'static str,
+        rule: &R,
+        required: bool,
+        nullable: bool,
+    ) -> Field<R::Out> {
         let given = match self.source {
             Source::Describe => {
                 self.described.push(Described { name, required, nullable, schema: rule.schema() });

@@ -4,13 +4,19 @@ use chrono::NaiveDate;
 use serde_json::{Value, json};
 
 use super::birthday::WINDOW_MAX_DAYS;
+use super::contact::{FIELDS, searchable};
 use super::fields::{Fields, FromFields, Given, Rule};
+use super::fold::{self, Part};
+use super::hex;
 use super::rules::{Date, Doc, Flag, Integer, Verbatim, one_of, string};
-use super::{fold, hex};
 
-/// What a list can be ordered by, as named in the API and in `sql/queries/contacts/page_by_key.sql`. Text sorts folded, by code
-/// point, the same on every database; an absent value comes before any other.
-const SORT_KEYS: [&str; 7] = ["id", "first_name", "last_name", "email", "birthday", "created_at", "updated_at"];
+/// What a list can be ordered by, as named in the API and in `sql/queries/contacts/page_by_key.sql`: among others each field
+/// that is text of the search key, or a date. Text sorts folded, by code point, the same on every database; an absent value
+/// comes before any other.
+fn sort_keys() -> impl Iterator<Item = &'static str> {
+    let fields = FIELDS.iter().filter(|field| matches!(field.part, Some(Part::Text(_))) || field.is_date());
+    ["id"].into_iter().chain(fields.map(|field| field.name)).chain(["created_at", "updated_at"])
+}
 
 /// An order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +37,7 @@ impl Sort {
 
     fn parse(text: &str) -> Option<Sort> {
         let name = text.strip_prefix('-').unwrap_or(text);
-        let key = SORT_KEYS.into_iter().find(|key| *key == name)?;
+        let key = sort_keys().find(|key| *key == name)?;
         Some(Sort { key, descending: name != text })
     }
 }
@@ -41,7 +47,7 @@ struct SortRule;
 
 impl SortRule {
     fn words() -> Vec<String> {
-        SORT_KEYS.iter().flat_map(|key| [(*key).to_owned(), format!("-{key}")]).collect()
+        sort_keys().flat_map(|key| [key.to_owned(), format!("-{key}")]).collect()
     }
 }
 
@@ -65,7 +71,7 @@ const NEEDLE: Verbatim = Verbatim { max: 254 };
 const PART: Doc<Verbatim> =
     Doc(NEEDLE, "A substring of it, ignoring case and accents. A contact must match all filters.");
 const PART_OF_PHONE: Doc<Verbatim> = Doc(NEEDLE, "Consecutive digits of it, however it is written.");
-const Q: Doc<Verbatim> = Doc(NEEDLE, "A substring of the first name, last name, e-mail address or phone number.");
+const Q: Doc<Verbatim> = Doc(NEEDLE, "A substring of any field that has a parameter of its own.");
 const COUNT: Doc<Flag> = Doc(Flag, "Whether to tell in X-Total-Count how many contacts match in all.");
 const CURSOR: Doc<Verbatim> =
     Doc(Verbatim { max: 8192 }, "Where the page begins, from the Link header of the previous page; instead of skip.");
@@ -127,7 +133,7 @@ pub struct List {
 /// `phone`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// From `first_name`, `last_name`, `email` and `phone_number`.
+    /// From the parameters that are named like fields.
     pub fields: Option<String>,
     /// From `q`: any field.
     pub any: Option<String>,
@@ -144,10 +150,11 @@ impl Filter {
 
 impl FromFields for List {
     fn from_fields(fields: &mut Fields<'_>) -> Option<List> {
-        let first_name = fields.optional("first_name", &PART);
-        let last_name = fields.optional("last_name", &PART);
-        let email = fields.optional("email", &PART);
-        let phone_number = fields.optional("phone_number", &PART_OF_PHONE);
+        let filters = FIELDS.each_ref().map(|field| {
+            let part = field.part?;
+            let rule = if matches!(part, Part::Digits(_)) { &PART_OF_PHONE } else { &PART };
+            Some((part, fields.optional(field.name, rule)))
+        });
         let q = fields.optional("q", &Q);
         let sort = fields.optional("sort", &SORT).unwrap_or(Sort::BY_ID);
         let (skip, limit) = skip_and_limit(fields);
@@ -160,13 +167,10 @@ impl FromFields for List {
             None => Err("must be a cursor from a Link header of a list in the same order"),
         });
         let cursor = cursor.transpose().map_err(|detail| fields.fault("cursor", detail)).ok()?;
-        let (any, phone) = q.map(|q| fold::any_pattern(&q)).unzip();
-        let (last_name, email, phone_number) = (last_name.as_deref(), email.as_deref(), phone_number.as_deref());
-        let filter = Filter {
-            fields: fold::pattern(first_name.as_deref(), last_name, email, phone_number),
-            any,
-            phone: phone.flatten(),
-        };
+        let filters = filters.iter().flatten().map(|(part, filter)| (*part, filter.as_deref()));
+        let parts = searchable().map(|(_, part)| part);
+        let (any, phone) = q.map(|q| fold::any_pattern(&q, parts)).unzip();
+        let filter = Filter { fields: fold::pattern(filters), any, phone: phone.flatten() };
         Some(List { filter, sort, skip, limit, cursor, count })
     }
 }

@@ -1,8 +1,10 @@
 //! The shapes of the JSON that is sent. `shape!` makes a struct that serializes itself and describes itself for the OpenAPI
 //! document, so its members and their descriptions are written once.
 
-use chrono::{DateTime, NaiveDate, Utc};
-use serde::Serializer;
+use std::fmt;
+
+use chrono::{DateTime, Datelike, NaiveDate, Timelike, Utc};
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 /// Something that is sent as JSON, with its JSON Schema.
@@ -112,18 +114,25 @@ impl<S: Shape> Member for Vec<S> {
     }
 }
 
-/// Serializes as RFC 3339 in UTC with whole seconds. chrono's own formatting parses a format string each time, which
-/// would cost much in a list of contacts.
+/// An instant that is displayed and serialized as RFC 3339 in UTC with whole seconds. chrono's own formatting parses a format
+/// string each time, which would cost much in a list of contacts.
+pub struct Rfc3339(pub DateTime<Utc>);
+
+impl fmt::Display for Rfc3339 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let t = self.0.naive_utc();
+        let (year, month, day) = (t.year(), t.month(), t.day());
+        write!(f, "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", t.hour(), t.minute(), t.second())
+    }
+}
+
+impl Serialize for Rfc3339 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// An [`Rfc3339`], for `#[serde(serialize_with = …)]`.
 pub fn rfc3339<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
-    use chrono::{Datelike, Timelike};
-    let t = at.naive_utc();
-    serializer.collect_str(&format_args!(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
-        t.year(),
-        t.month(),
-        t.day(),
-        t.hour(),
-        t.minute(),
-        t.second()
-    ))
+    Rfc3339(*at).serialize(serializer)
 }

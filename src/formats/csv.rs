@@ -5,53 +5,42 @@
 use std::borrow::Cow;
 
 use ::csv::{ReaderBuilder, StringRecord, Terminator, WriterBuilder};
-use chrono::{DateTime, Utc};
 
 use super::columns::{Column, columns, labels};
-use super::person::{Day, Person, day};
+use super::person::{Day, Person, day, slots};
 use super::{Entries, Unreadable, malformed};
-use crate::domain::contact::Contact;
+use crate::domain::contact::{BIRTHDAY, Contact, FIELDS, FIRST_NAME, Value};
+use crate::domain::shape::Rfc3339;
 
 /// The most cells of a row: twice what the longest of known headings have.
 const MOST_CELLS: usize = 256;
-
-const HEADINGS: [&str; 9] = [
-    "id",
-    "first_name",
-    "last_name",
-    "email",
-    "phone_number",
-    "birthday",
-    "additional_info",
-    "created_at",
-    "updated_at",
-];
 
 // ---------------------------------------------------------------------------------------------------------------- writing
 
 /// Appends the headings.
 pub fn begin(out: &mut Vec<u8>) {
-    row(out, |write| HEADINGS.iter().for_each(|name| write(name)));
+    row(out, |write| {
+        write("id");
+        FIELDS.iter().for_each(|field| write(field.name));
+        write("created_at");
+        write("updated_at");
+    });
 }
 
 /// Appends a contact.
 pub fn contact(contact: &Contact<'_>, out: &mut Vec<u8>) {
-    let birthday = contact.birthday.map(|day| day.to_string());
     row(out, |write| {
         write(&contact.id.to_string());
-        write(&defused(contact.first_name));
-        for text in [contact.last_name, contact.email, contact.phone_number] {
-            write(&defused(text.unwrap_or_default()));
+        for value in &contact.values.0 {
+            match value {
+                Some(Value::Text(text)) => write(&defused(text)),
+                Some(Value::Date(date)) => write(&date.to_string()),
+                None => write(""),
+            }
         }
-        write(&birthday.unwrap_or_default());
-        write(&defused(contact.additional_info.unwrap_or_default()));
-        write(&instant(&contact.created_at));
-        write(&instant(&contact.updated_at));
+        write(&Rfc3339(contact.created_at).to_string());
+        write(&Rfc3339(contact.updated_at).to_string());
     });
-}
-
-fn instant(at: &DateTime<Utc>) -> String {
-    at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 fn row(out: &mut Vec<u8>, cells: impl FnOnce(&mut dyn FnMut(&str))) {
@@ -63,8 +52,8 @@ fn row(out: &mut Vec<u8>, cells: impl FnOnce(&mut dyn FnMut(&str))) {
     drop(writer);
 }
 
-/// Whether a spreadsheet would run a cell with this text, or would run it but for the apostrophes before it. To count those
-/// too makes the way back certain, and leaves alone an apostrophe that is part of a name, as of 't Hooft.
+/// Whether a spreadsheet would run a cell with this text, or would run it but for the apostrophes before it. Counting those
+/// too makes the round trip exact, and an apostrophe that is part of a name, as in 't Hooft, is left alone.
 fn runs(text: &str) -> bool {
     text.trim_start_matches('\'').starts_with(['=', '+', '-', '@', '\t', '\r'])
 }
@@ -97,7 +86,7 @@ pub fn read(text: &str, entries: &mut Entries) -> Result<(), Unreadable> {
     };
     let expected = table.columns.len();
     // Our own headings mean our own rules; elsewhere a missing first name is looked for in other columns.
-    let is_ours = record.iter().any(|heading| heading == "first_name");
+    let is_ours = record.iter().any(|heading| heading == FIELDS[FIRST_NAME].name);
 
     while next(&mut reader, &mut record)? {
         let line = line(text, &record);
@@ -114,9 +103,9 @@ pub fn read(text: &str, entries: &mut Entries) -> Result<(), Unreadable> {
         if is_ours {
             person.keep_other_names();
         } else {
-            person.settle_name();
+            person.complete_name();
         }
-        person.settle(line, entries)?;
+        person.finish(line, entries)?;
     }
     Ok(())
 }
@@ -155,39 +144,39 @@ fn delimiter(text: &str) -> u8 {
 /// rows behind it, and rows of countless cells.
 fn check(text: &str, delimiter: u8) -> Result<(), Unreadable> {
     #[derive(PartialEq)]
-    enum State {
+    enum Position {
         Start,
         Plain,
         Quoted,
         /// A quote within a quoted cell: its end, or half of an escaped one.
         Quote,
     }
-    let (mut state, mut line, mut cells, mut opened) = (State::Start, 1, 1, 1);
+    let (mut state, mut line, mut cells, mut opened) = (Position::Start, 1, 1, 1);
     for byte in text.bytes() {
         state = match (state, byte) {
-            (State::Start, b'"') => {
+            (Position::Start, b'"') => {
                 opened = line;
-                State::Quoted
+                Position::Quoted
             }
-            (State::Quote, b'"') => State::Quoted,
-            (State::Quoted, b'"') => State::Quote,
-            (State::Quoted, _) => State::Quoted,
+            (Position::Quote, b'"') => Position::Quoted,
+            (Position::Quoted, b'"') => Position::Quote,
+            (Position::Quoted, _) => Position::Quoted,
             (_, b'\n' | b'\r') => {
                 cells = 1;
-                State::Start
+                Position::Start
             }
             (_, byte) if byte == delimiter => {
                 cells += 1;
-                State::Start
+                Position::Start
             }
-            _ => State::Plain,
+            _ => Position::Plain,
         };
         line += usize::from(byte == b'\n');
         if cells > MOST_CELLS {
             return Err(malformed(format!("Line {line} has more than {MOST_CELLS} cells.")));
         }
     }
-    if state == State::Quoted {
+    if state == Position::Quoted {
         return Err(malformed(format!(
             "The quote that opens in line {opened} is never closed: the file is cut off, or is no CSV."
         )));
@@ -204,81 +193,55 @@ struct Table {
 }
 
 impl Table {
-    fn person<'a>(&self, record: &'a StringRecord) -> Person<'a> {
+    fn person<'a>(&'a self, record: &'a StringRecord) -> Person<'a> {
         let mut person = Person::default();
         for (index, (column, cell)) in self.columns.iter().zip(record.iter()).enumerate() {
             let cell = restored(cell);
-            if cell.is_empty() {
+            // Outlook writes the second for a date that is not there.
+            if cell.is_empty() || (*column == Column::Slot(BIRTHDAY) && cell == "0/0/00") {
                 continue;
             }
             let heading = self.headings[index].trim();
-            match column {
+            match *column {
                 Column::Ignored | Column::LabelOf(_) => {}
-                Column::FirstName | Column::LastName | Column::FullName | Column::Organization => {
-                    fill(&mut person, *column, heading, cell);
+                Column::Slot(BIRTHDAY) => {
+                    let day = match birthday(cell, self.is_day_first) {
+                        // The rule for birthdays will say what is wrong with it.
+                        Day::Unknown(text) => Day::Date(text),
+                        day => day,
+                    };
+                    person.add_day(BIRTHDAY, FIELDS[BIRTHDAY].label, day);
                 }
-                Column::Note => person.note(cell),
-                Column::Email | Column::Phone => {
+                Column::Slot(slot) => {
                     let label = self.labels[index].map(|label| restored(&record[label]));
-                    reach(&mut person, *column == Column::Email, heading, label, cell);
+                    add(&mut person, slot, heading, label, cell);
                 }
-                Column::Birthday => {
-                    let day = birthday(cell, self.is_day_first);
-                    // What Outlook writes for none.
-                    if cell != "0/0/00" {
-                        person.set_birthday(day, cell);
-                    }
-                }
-                Column::Other if heading.is_empty() => {
-                    person.line(&format!("Column {}", index + 1), cell);
-                }
-                Column::Other => person.line(heading, cell),
+                Column::Other if heading.is_empty() => person.add_line(&format!("Column {}", index + 1), cell),
+                Column::Other => person.add_line(heading, cell),
             }
         }
         person
     }
 }
 
-/// Addresses or numbers of a cell. Google marks the preferred one with an asterisk in its label, and joins several in a cell.
-fn reach<'a>(person: &mut Person<'a>, is_email: bool, heading: &str, label: Option<&str>, cell: &'a str) {
-    let kind = if is_email { "E-mail" } else { "Phone" };
-    let (mut rank, mut text) = (1, heading.to_owned());
-    if let Some(label) = label {
-        rank = u8::from(!label.starts_with('*'));
-        text = match label.trim_start_matches(['*', ' ']) {
-            "" => kind.to_owned(),
-            label => format!("{kind} ({label})"),
-        };
-    }
-    if text.to_lowercase().contains("fax") {
-        rank = 2;
-    }
-    let values: Vec<_> = match label {
-        Some(_) => cell.split(" ::: ").collect(),
-        None => vec![cell],
+/// Adds the values of a cell. Google marks the preferred one with an asterisk in its label, and joins several in a cell.
+fn add<'a>(person: &mut Person<'a>, slot: usize, heading: &'a str, label: Option<&str>, cell: &'a str) {
+    let Some(label) = label else {
+        return person.add(slot, 1 + u8::from(is_fax(heading)), heading, cell);
     };
-    for value in values {
-        if is_email {
-            person.email(rank, text.clone(), value);
-        } else {
-            person.phone(rank, text.clone(), value);
-        }
+    let rank = if is_fax(label) { 2 } else { u8::from(!label.starts_with('*')) };
+    let kind = slots().nth(slot).map_or("", |slot| slot.label);
+    let label = match label.trim_start_matches(['*', ' ']) {
+        "" => kind.to_owned(),
+        label => format!("{kind} ({label})"),
+    };
+    for value in cell.split(" ::: ") {
+        person.add(slot, rank, label.clone(), value);
     }
 }
 
-/// Of several columns for one field the first counts, and the others are kept as lines.
-fn fill<'a>(person: &mut Person<'a>, column: Column, heading: &str, cell: &'a str) {
-    let field = match column {
-        Column::FirstName => &mut person.first_name,
-        Column::LastName => &mut person.last_name,
-        Column::FullName => &mut person.full_name,
-        _ => &mut person.organization,
-    };
-    if field.is_empty() {
-        *field = Cow::Borrowed(cell);
-    } else {
-        person.line(heading, cell);
-    }
+fn is_fax(label: &str) -> bool {
+    label.to_lowercase().contains("fax")
 }
 
 /// A birthday: besides the forms of a vCard, `17.5.1990`, and `5/17/1990` or `17/5/1990`.
@@ -292,7 +255,7 @@ fn birthday(cell: &str, is_day_first: bool) -> Day {
     let [first, second, year] = parts;
     let (month, day) = if is_day_first { (second, first) } else { (first, second) };
     // A year of two digits is no date: whose century would it be? The rule for birthdays says so.
-    if year.len() == 4 { Day::Date(format!("{year}-{month:0>2}-{day:0>2}")) } else { Day::Unknown }
+    if year.len() == 4 { Day::Date(format!("{year}-{month:0>2}-{day:0>2}")) } else { Day::Unknown(cell.to_owned()) }
 }
 
 fn three(cell: &str, separator: char) -> Option<[&str; 3]> {
@@ -303,9 +266,9 @@ fn three(cell: &str, separator: char) -> Option<[&str; 3]> {
 }
 
 /// Whether birthdays with slashes have the day first. It is decided once for a file, by the first one that can be read in
-/// one way only; a file whose dates all read both ways is taken as American, for so Outlook writes them by default.
+/// one way only; a file whose dates all read both ways is taken as American, which is Outlook's default.
 fn is_day_first(reader: &mut ::csv::Reader<&[u8]>, columns: &[Column]) -> Result<bool, Unreadable> {
-    let Some(index) = columns.iter().position(|c| *c == Column::Birthday) else {
+    let Some(index) = columns.iter().position(|column| *column == Column::Slot(BIRTHDAY)) else {
         return Ok(false);
     };
     let mut record = StringRecord::new();

@@ -26,7 +26,7 @@ pub fn begin(out: &mut Vec<u8>) {
 
 /// Appends the event of a contact's birthday; nothing without one.
 pub fn event(contact: &Contact<'_>, out: &mut Vec<u8>) {
-    let Some(birthday) = contact.birthday else {
+    let Some(birthday) = contact.values.birthday() else {
         return;
     };
     // The last day of February is the 29th or the 28th, as the year has it. A plain yearly rule would leave out three years
@@ -42,7 +42,7 @@ pub fn event(contact: &Contact<'_>, out: &mut Vec<u8>) {
     line(out, "DTSTAMP", &instant(&contact.updated_at));
     line(out, "DTSTART;VALUE=DATE", &birthday.format("%Y%m%d").to_string());
     line(out, "RRULE", rule);
-    line(out, "SUMMARY", &escaped(&contact.full_name()));
+    line(out, "SUMMARY", &escaped(&contact.values.full_name()));
     line(out, "TRANSP", "TRANSPARENT");
     line(out, "END", "VEVENT");
 }

@@ -12,16 +12,33 @@ use calcard::vcard::{
 use calcard::{Entry, Parser};
 
 use super::content_line::{escaped, instant, line, uuid};
-use super::person::{Day, Person, day, without_year};
+use super::person::{Day, Person, day, slots, without_year};
 use super::{Entries, Unreadable, malformed};
-use crate::domain::contact::Contact;
+use crate::domain::contact::{Contact, FIELDS, Field, Property, Value};
 
 /// Apple writes this year for a birthday that has none, with or without saying so.
 const APPLES_NO_YEAR: &str = "1604-";
 
-/// What has values that calcard does not read as text. It takes what it knows and drops the rest of them: in a card of
-/// version 4.0, `1990-05-17` is May 1990 to it.
+/// Properties that calcard parses into typed values and so truncates: in a card of version 4.0 it takes `1990-05-17` for May
+/// 1990.
 const NOT_TEXT: [&str; 4] = ["BDAY", "ANNIVERSARY", "DEATHDATE", "TZ"];
+
+/// Properties that tell of the card, and not of the person.
+const OF_THE_CARD: [&str; 13] = [
+    "VERSION",
+    "PRODID",
+    "UID",
+    "REV",
+    "CREATED",
+    "SOURCE",
+    "CLIENTPIDMAP",
+    "BEGIN",
+    "END",
+    "X-ABLABEL",
+    "X-ABADR",
+    "X-ABUID",
+    "X-ABSHOWAS",
+];
 
 /// What may be a picture, a sound or a key, in the card itself or elsewhere.
 const MEDIA: [&str; 4] = ["PHOTO", "LOGO", "SOUND", "KEY"];
@@ -38,18 +55,22 @@ pub fn contact(contact: &Contact<'_>, out: &mut Vec<u8>) {
     line(out, "VERSION", "4.0");
     let uid = format!("urn:uuid:{}", uuid(contact.id, &contact.created_at));
     line(out, "UID", &uid);
-    line(out, "FN", &escaped(&contact.full_name()));
-    let last = escaped(contact.last_name.unwrap_or_default());
-    let name = format!("{last};{};;;", escaped(contact.first_name));
-    line(out, "N", &name);
-    let texts = [("EMAIL", contact.email), ("TEL", contact.phone_number), ("NOTE", contact.additional_info)];
-    for (name, text) in texts {
-        if let Some(text) = text {
-            line(out, name, &escaped(text));
+    line(out, "FN", &escaped(&contact.values.full_name()));
+    let mut name: [String; 5] = Default::default();
+    let (mut texts, mut dates) = (Vec::new(), Vec::new());
+    for (field, value) in FIELDS.iter().zip(&contact.values.0) {
+        match (field.vcard, value) {
+            (Property::Name(index), Some(Value::Text(text))) => name[index] = escaped(text),
+            (Property::Own(property), Some(Value::Text(text))) => texts.push((property, escaped(text))),
+            (Property::Own(property), Some(Value::Date(date))) => {
+                dates.push((property, date.format("%Y%m%d").to_string()))
+            }
+            _ => {}
         }
     }
-    if let Some(birthday) = contact.birthday {
-        line(out, "BDAY", &birthday.format("%Y%m%d").to_string());
+    line(out, "N", &name.join(";"));
+    for (property, value) in texts.iter().chain(&dates) {
+        line(out, property, value);
     }
     line(out, "REV", &instant(&contact.updated_at));
     line(out, "END", "VCARD");
@@ -59,34 +80,69 @@ pub fn contact(contact: &Contact<'_>, out: &mut Vec<u8>) {
 
 /// Reads card after card.
 pub fn read(text: &str, entries: &mut Entries) -> Result<(), Unreadable> {
-    let mut cards = Cards { text, at: 0, line: 0 };
-    let mut is_known = false;
-    while let Some(found) = cards.next_card()? {
-        match found {
-            Found::Card { line, text } => {
-                is_known = true;
-                match prepared(text).map(|text| Parser::new(&text).entry()) {
-                    Some(Entry::VCard(card)) => person(&card).settle(line, entries)?,
-                    Some(_) => entries.refuse(line, "The card cannot be read.")?,
-                    None => {
-                        entries.refuse(line, format!("The card has more than {MOST_BYTES} bytes besides pictures."))?
-                    }
-                }
+    let (mut at, mut open, mut is_known, mut is_stray) = (0, None, false, false);
+    for (index, line) in text.split_inclusive('\n').enumerate() {
+        let (number, start) = (index + 1, at);
+        at += line.len();
+        let line = line.trim_end();
+        let is = |boundary: &str| line.eq_ignore_ascii_case(boundary);
+        match &mut open {
+            None if is("BEGIN:VCARD") => {
+                open = Some(Open { start, line: number, depth: 1, within: None });
+                (is_known, is_stray) = (true, false);
             }
-            Found::Nested { line, within } => {
-                is_known = true;
-                let detail = format!("The card holds another one, in line {within}: take that out of it.");
-                entries.refuse(line, detail)?;
-            }
-            Found::Stray { line } if is_known => {
-                entries.refuse(line, "This is not part of a card.")?;
-            }
-            Found::Stray { .. } => {
+            None if !is_known && !line.is_empty() => {
                 return Err(malformed("The file is no vCard: it begins with no BEGIN:VCARD."));
             }
+            // Of lines between cards the first is reported.
+            None if is_stray || line.is_empty() => {}
+            None => {
+                is_stray = true;
+                entries.refuse(number, "This is not part of a card.")?;
+            }
+            Some(card) if is("BEGIN:VCARD") => {
+                card.depth += 1;
+                card.within.get_or_insert(number);
+            }
+            Some(card) if is("END:VCARD") => {
+                card.depth -= 1;
+                if card.depth == 0 {
+                    take(card, &text[card.start..at], entries)?;
+                    open = None;
+                }
+            }
+            Some(_) => {}
         }
     }
-    Ok(())
+    match open {
+        Some(Open { line, .. }) => {
+            Err(malformed(format!("The card that begins in line {line} has no END:VCARD: the file is cut off.")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// A card whose end has not been read.
+struct Open {
+    /// The byte and the line that it begins at.
+    start: usize,
+    line: usize,
+    /// How many ends are missing; more than one while a card in it is open.
+    depth: usize,
+    /// The line of the first card in it.
+    within: Option<usize>,
+}
+
+fn take(card: &Open, text: &str, entries: &mut Entries) -> Result<(), Unreadable> {
+    if let Some(within) = card.within {
+        let detail = format!("The card holds another one, in line {within}: take that out of it.");
+        return entries.refuse(card.line, detail);
+    }
+    match prepared(text).map(|text| Parser::new(&text).entry()) {
+        Some(Entry::VCard(parsed)) => person(&parsed).finish(card.line, entries),
+        Some(_) => entries.refuse(card.line, "The card cannot be read."),
+        None => entries.refuse(card.line, format!("The card has more than {MOST_BYTES} bytes besides pictures.")),
+    }
 }
 
 /// The card without pictures and sounds, unless they are addresses, and with the other values declared as text; of several
@@ -96,7 +152,7 @@ fn prepared(card: &str) -> Option<String> {
     let mut is_dropped = false;
     for line in card.split_inclusive('\n') {
         let is_fold = line.starts_with([' ', '\t']);
-        // What has neither is part of the line before, too: old phones fold their base64 without a space.
+        // A line without `:` or `;` continues the one before, too: old phones fold their base64 without a space.
         let length = line.find([':', ';']).filter(|_| !is_fold);
         let (name, rest) = line.split_at(length.unwrap_or(0));
         let bare = name.rsplit('.').next().unwrap_or(name);
@@ -120,146 +176,34 @@ fn prepared(card: &str) -> Option<String> {
     Some(kept)
 }
 
-enum Found<'a> {
-    Card {
-        line: usize,
-        text: &'a str,
-    },
-    Nested {
-        line: usize,
-        within: usize,
-    },
-    /// Lines between cards, by the first of them.
-    Stray {
-        line: usize,
-    },
-}
-
-/// Walks over a file's lines.
-struct Cards<'a> {
-    text: &'a str,
-    /// The byte that the next line begins at.
-    at: usize,
-    /// The number of the last line.
-    line: usize,
-}
-
-impl<'a> Cards<'a> {
-    fn next_line(&mut self) -> Option<&'a str> {
-        let rest = &self.text[self.at..];
-        if rest.is_empty() {
-            return None;
-        }
-        let length = rest.find('\n').map_or(rest.len(), |end| end + 1);
-        self.at += length;
-        self.line += 1;
-        Some(rest[..length].trim_end())
-    }
-
-    /// The next card, or what is in its place.
-    fn next_card(&mut self) -> Result<Option<Found<'a>>, Unreadable> {
-        let (mut start, mut first, mut depth) = (0, 0, 0);
-        let (mut within, mut stray) = (None, None);
-        loop {
-            let (before, line_before) = (self.at, self.line);
-            let Some(text) = self.next_line() else {
-                break;
-            };
-            if text.eq_ignore_ascii_case("BEGIN:VCARD") {
-                match (depth, stray) {
-                    (0, Some(line)) => {
-                        // This line again, next time.
-                        (self.at, self.line) = (before, line_before);
-                        return Ok(Some(Found::Stray { line }));
-                    }
-                    (0, None) => (start, first) = (before, self.line),
-                    _ => {
-                        within.get_or_insert(self.line);
-                    }
-                }
-                depth += 1;
-            } else if depth == 0 {
-                if !text.is_empty() {
-                    stray.get_or_insert(self.line);
-                }
-            } else if text.eq_ignore_ascii_case("END:VCARD") {
-                depth -= 1;
-                if depth == 0 {
-                    let text = &self.text[start..self.at];
-                    return Ok(Some(match within {
-                        Some(within) => Found::Nested { line: first, within },
-                        None => Found::Card { line: first, text },
-                    }));
-                }
-            }
-        }
-        if depth > 0 {
-            return Err(malformed(format!(
-                "The card that begins in line {first} has no END:VCARD: the file is cut off."
-            )));
-        }
-        Ok(stray.map(|line| Found::Stray { line }))
-    }
-}
-
 fn person(card: &VCard) -> Person<'_> {
     let mut person = Person::default();
     let given = given_labels(card);
+    let mut is_named = false;
     for entry in &card.entries {
         let text = text(entry);
-        match &entry.name {
-            VCardProperty::Fn if person.full_name.is_empty() => person.full_name = text.into(),
-            VCardProperty::N if person.first_name.is_empty() && person.last_name.is_empty() => {
-                name(&mut person, entry);
+        let property = entry.name.as_str();
+        let slot = slots().enumerate().find(|(_, slot)| matches!(slot.vcard, Property::Own(own) if own == property));
+        match slot {
+            _ if entry.name == VCardProperty::N && !is_named => is_named = add_name(&mut person, entry),
+            Some((index, slot)) if FIELDS.get(index).is_some_and(Field::is_date) => {
+                person.add_day(index, slot.label, birthday(&text));
             }
-            VCardProperty::Org if person.organization.is_empty() => {
-                person.organization = text.into();
+            Some((index, slot)) => {
+                let label = label(&given, entry, slot.label);
+                person.add(index, preference(entry), label, plain(entry, text));
             }
-            VCardProperty::Email => {
-                let address = without_scheme(&text, "mailto:").to_owned();
-                person.email(preference(entry), label(&given, entry, "E-mail"), address);
-            }
-            VCardProperty::Tel => {
-                // Only where it says so: a number as text may begin like this, too.
-                let number =
-                    if is_of(entry, VCardValueType::Uri) { without_scheme(&text, "tel:").to_owned() } else { text };
-                person.phone(preference(entry), label(&given, entry, "Phone"), number);
-            }
-            VCardProperty::Bday => birthday(&mut person, &text),
-            VCardProperty::Note => person.note(&text),
-            name if is_kept(name) => {
-                person.line(&label(&given, entry, name_of(name)), &text);
-            }
-            _ => {}
+            None if OF_THE_CARD.iter().any(|other| property.eq_ignore_ascii_case(other)) => {}
+            None => person.add_line(&label(&given, entry, name_of(&entry.name)), &text),
         }
     }
-    person.settle_name();
+    person.complete_name();
     person
-}
-
-/// Whether it tells of the person, and not of the card.
-fn is_kept(name: &VCardProperty) -> bool {
-    match name {
-        VCardProperty::Version
-        | VCardProperty::Prodid
-        | VCardProperty::Uid
-        | VCardProperty::Rev
-        | VCardProperty::Created
-        | VCardProperty::Source
-        | VCardProperty::Clientpidmap
-        | VCardProperty::Begin
-        | VCardProperty::End => false,
-        VCardProperty::Other(name) => {
-            !["X-ABLABEL", "X-ABADR", "X-ABUID", "X-ABSHOWAS"].iter().any(|other| name.eq_ignore_ascii_case(other))
-        }
-        _ => true,
-    }
 }
 
 fn name_of(name: &VCardProperty) -> &str {
     match name {
         VCardProperty::Adr => "Address",
-        VCardProperty::Org => "Organization",
         VCardProperty::Title => "Title",
         VCardProperty::Role => "Role",
         VCardProperty::Url => "Website",
@@ -268,34 +212,48 @@ fn name_of(name: &VCardProperty) -> &str {
         VCardProperty::Categories => "Categories",
         VCardProperty::Impp => "Messenger",
         VCardProperty::Photo => "Photo",
-        VCardProperty::Fn | VCardProperty::N => "Name",
+        VCardProperty::N => "Name",
         other => other.as_str(),
     }
 }
 
-/// `N` (RFC 6350 §6.2.2): family names; given names; additional ones; prefixes; suffixes.
-fn name<'a>(person: &mut Person<'a>, entry: &VCardEntry) {
-    let part = |index: usize| entry.values.get(index).map(value).unwrap_or_default();
-    person.last_name = part(0).into();
-    person.first_name = part(1).into();
-    for (index, label) in [(2, "Middle name"), (3, "Prefix"), (4, "Suffix")] {
-        person.further_name(label, &part(index));
+/// Adds the components of `N` (RFC 6350 §6.2.2); `false` if those that are fields are blank.
+fn add_name(person: &mut Person<'_>, entry: &VCardEntry) -> bool {
+    let mut is_named = false;
+    for (index, label) in ["Last name", "First name", "Middle name", "Prefix", "Suffix"].into_iter().enumerate() {
+        let part = entry.values.get(index).map(value).unwrap_or_default();
+        match slots().position(|slot| slot.vcard == Property::Name(index)) {
+            Some(slot) => {
+                is_named |= !part.trim().is_empty();
+                person.add(slot, 1, label, part);
+            }
+            None => person.add_further_name(label, &part),
+        }
+    }
+    is_named
+}
+
+/// A birthday; one in the year that Apple writes for none has no year.
+fn birthday(text: &str) -> Day {
+    let day = day(text);
+    let Day::Date(date) = &day else {
+        return day;
+    };
+    let rest = date.strip_prefix(APPLES_NO_YEAR);
+    rest.and_then(|rest| without_year(&rest[..2], &rest[3..])).map_or(day, Day::WithoutYear)
+}
+
+/// An address or a number without its scheme. A number may begin with `tel:` as plain text, so there the card must call it a
+/// URI.
+fn plain(entry: &VCardEntry, text: String) -> String {
+    match entry.name {
+        VCardProperty::Email => without_scheme(&text, "mailto:").to_owned(),
+        VCardProperty::Tel if is_of(entry, VCardValueType::Uri) => without_scheme(&text, "tel:").to_owned(),
+        _ => text,
     }
 }
 
-/// What is no date goes the way of what has no field: a month alone, or a year, or words.
-fn birthday(person: &mut Person<'_>, text: &str) {
-    match day(text) {
-        Day::Date(date) => match date.strip_prefix(APPLES_NO_YEAR) {
-            Some(rest) => person.set_birthday(without_year(&rest[..2], &rest[3..]), date),
-            None => person.set_birthday(Day::Date(date), ""),
-        },
-        Day::WithoutYear(day) => person.set_birthday(Day::WithoutYear(day), ""),
-        Day::Unknown => person.line("Birthday", text),
-    }
-}
-
-/// RFC 6350 §5.3: 1 is preferred most; vCard 3.0 has a type for it. What is no voice line comes last.
+/// The rank of a value. By RFC 6350 §5.3, 1 is preferred most; vCard 3.0 has a type for it. Fax and pager come last.
 fn preference(entry: &VCardEntry) -> u8 {
     let types = types(entry);
     let has = |name: &str| types.iter().any(|kind| kind == name);
@@ -311,7 +269,7 @@ fn preference(entry: &VCardEntry) -> u8 {
     }
 }
 
-/// What stands before a value that became a line: `Phone (work)`.
+/// What stands before a value that becomes a line: `Phone (work)`.
 fn label(given: &HashMap<String, String>, entry: &VCardEntry, name: &str) -> String {
     let group = entry.group.as_deref().unwrap_or_default().to_lowercase();
     let kinds: Vec<String> = match given.get(&group) {
@@ -323,7 +281,8 @@ fn label(given: &HashMap<String, String>, entry: &VCardEntry, name: &str) -> Str
     if kinds.is_empty() { name.to_owned() } else { format!("{name} ({})", kinds.join(", ")) }
 }
 
-/// Apple's way to name a number: both properties are in one group. Its own words are in brackets of their own.
+/// Labels as Apple writes them, in lower case, by group: a number and its label are two properties of one group. Apple's own
+/// words stand in brackets.
 fn given_labels(card: &VCard) -> HashMap<String, String> {
     let labels = card.entries.iter().filter_map(|entry| match &entry.name {
         VCardProperty::Other(name) if name.eq_ignore_ascii_case("X-ABLABEL") => {

@@ -4,7 +4,7 @@ use super::contacts::ContactRow;
 use super::{Error, Store, queries};
 
 impl Store {
-    /// Sets the user's calendar secret, by its SHA-256; the old one is gone.
+    /// Sets the user's calendar secret, by its SHA-256, in place of the old one.
     pub fn set_calendar(&self, user: i64, secret_hash: &[u8]) -> Result<(), Error> {
         self.write(|conn| conn.execute(&queries::CALENDAR_SET, &[&user, &secret_hash])).map(drop)
     }
@@ -20,13 +20,13 @@ impl Store {
         row.map(|row| row.get(0)).ok_or(Error::NotFound)
     }
 
-    /// A text that stays the same as long as the calendar does.
+    /// A digest that changes whenever the calendar does.
     pub fn calendar_digest(&self, user: i64) -> Result<String, Error> {
         let row = self.read(|conn| conn.query_one(&queries::CALENDAR_DIGEST, &[&user]))?;
         Ok(row.get(0))
     }
 
-    /// The contacts behind this id that have a birthday, in the order of their ids.
+    /// The contacts after this id that have a birthday, in the order of their ids.
     pub fn birthdays_after(&self, user: i64, after: i64, limit: i64) -> Result<Vec<ContactRow>, Error> {
         let rows = self.read(|conn| conn.query(&queries::CALENDAR_PAGE, &[&user, &after, &limit]))?;
         Ok(rows.into_iter().map(ContactRow::new).collect())

@@ -1,13 +1,20 @@
 //! Contacts: one statement for each thing that is done to them, every one keyed by their user.
+//!
+//! A statement that writes a contact takes the values of its fields as its last parameters, and one that reads contacts has
+//! them between `id` and `created_at`, both in the order of [`FIELDS`].
+
+use std::error::Error as AnyError;
+use std::fmt::Debug;
 
 use chrono::NaiveDate;
 use postgres::Row;
-use postgres::types::ToSql;
+use postgres::types::private::BytesMut;
+use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
-use super::queries::{self, Query};
+use super::queries;
 use super::{Error, Store};
 use crate::domain::birthday::{self, Window};
-use crate::domain::contact::{Contact, Draft};
+use crate::domain::contact::{Contact, Draft, FIELDS, Value, Values, searchable};
 use crate::domain::fields::Patch;
 use crate::domain::fold;
 use crate::domain::page::{Filter, List};
@@ -16,7 +23,7 @@ use crate::domain::page::{Filter, List};
 pub struct ContactRow(Row);
 
 impl ContactRow {
-    /// A row of the ten columns that every query of contacts has.
+    /// A row of the columns that every query of contacts has.
     pub(super) fn new(row: Row) -> ContactRow {
         ContactRow(row)
     }
@@ -26,25 +33,57 @@ impl ContactRow {
         let row = &self.0;
         Contact {
             id: row.get(0),
-            first_name: row.get(1),
-            last_name: row.get(2),
-            email: row.get(3),
-            phone_number: row.get(4),
-            birthday: row.get(5),
-            additional_info: row.get(6),
-            created_at: row.get(7),
-            updated_at: row.get(8),
-            version: row.get(9),
+            values: Values(std::array::from_fn(|field| row.get(1 + field))),
+            created_at: row.get(FIELDS.len() + 1),
+            updated_at: row.get(FIELDS.len() + 2),
+            version: row.get(FIELDS.len() + 3),
         }
     }
 
     /// The sort key of a page that is ordered by one; empty where the order is by id.
     pub fn sort_key(&self) -> &str {
-        if self.0.len() > 10 { self.0.get(10) } else { "" }
+        let column = FIELDS.len() + 4;
+        if self.0.len() > column { self.0.get(column) } else { "" }
     }
 }
 
-/// Which versions of a contact a change is meant for.
+impl<'a> FromSql<'a> for Value<&'a str> {
+    fn from_sql(kind: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn AnyError + Sync + Send>> {
+        if *kind == Type::DATE {
+            NaiveDate::from_sql(kind, raw).map(Value::Date)
+        } else {
+            <&str>::from_sql(kind, raw).map(Value::Text)
+        }
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        *kind == Type::DATE || <&str as FromSql>::accepts(kind)
+    }
+}
+
+impl<T: AsRef<str> + Debug> ToSql for Value<T> {
+    fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn AnyError + Sync + Send>> {
+        match self {
+            Value::Text(text) => text.as_ref().to_sql(kind, out),
+            Value::Date(date) => date.to_sql(kind, out),
+        }
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        *kind == Type::DATE || <&str as ToSql>::accepts(kind)
+    }
+
+    to_sql_checked!();
+}
+
+type Param<'a> = &'a (dyn ToSql + Sync);
+
+/// The parameters of a statement that writes a contact: these, then the values of its fields.
+fn params<'a>(first: &[Param<'a>], draft: &'a Draft) -> Vec<Param<'a>> {
+    first.iter().copied().chain(draft.0.iter().map(|value| value as Param<'a>)).collect()
+}
+
+/// The versions of a contact that a change is meant for; `None` for any.
 pub type Versions<'a> = Option<&'a [i32]>;
 
 /// Why a change was not made.
@@ -69,102 +108,44 @@ impl Store {
         row.map(ContactRow).ok_or(Error::NotFound)
     }
 
-    /// Makes a contact.
+    /// Creates a contact.
     pub fn insert_contact(&self, user: i64, draft: &Draft) -> Result<ContactRow, Error> {
-        let search = search_key(draft);
-        let row = self.write(|conn| {
-            conn.query_one(
-                &queries::CONTACT_INSERT,
-                &[
-                    &user,
-                    &draft.first_name,
-                    &draft.last_name,
-                    &draft.email,
-                    &draft.phone_number,
-                    &draft.birthday,
-                    &draft.additional_info,
-                    &search,
-                ],
-            )
-        })?;
-        Ok(ContactRow(row))
+        let search = draft.search_key();
+        let params = params(&[&user, &search], draft);
+        self.write(|conn| conn.query_one(&queries::CONTACT_INSERT, &params)).map(ContactRow)
     }
 
-    /// Makes contacts, all of them or none: `batches` of some thousand each, one statement a batch, within one transaction.
+    /// Creates contacts, all of them or none: `batches` of some thousand each, one statement per batch, in one transaction.
     pub fn insert_contacts<'a>(&self, user: i64, batches: impl Iterator<Item = &'a [Draft]>) -> Result<u64, Error> {
         self.write(|conn| {
             conn.transaction(|conn| {
-                let mut made = 0;
+                let mut created = 0;
                 for batch in batches {
-                    let columns = Columns::of(batch);
-                    made += conn.execute(&queries::CONTACT_INSERT_MANY, &columns.params(&user))?;
+                    let search: Vec<_> = batch.iter().map(Draft::search_key).collect();
+                    let columns: Vec<Vec<_>> =
+                        (0..FIELDS.len()).map(|field| batch.iter().map(|draft| &draft.0[field]).collect()).collect();
+                    let mut params: Vec<Param<'_>> = vec![&user, &search];
+                    params.extend(columns.iter().map(|column| column as Param<'_>));
+                    created += conn.execute(&queries::CONTACT_INSERT_MANY, &params)?;
                 }
-                Ok(made)
+                Ok(created)
             })
         })
     }
 
-    /// Writes a contact anew.
-    pub fn replace_contact(
-        &self,
-        user: i64,
-        id: i64,
-        draft: &Draft,
-        versions: Versions<'_>,
-    ) -> Result<ContactRow, ChangeError> {
-        let search = search_key(draft);
-        let row = self.write(|conn| {
-            conn.query_opt(
-                &queries::CONTACT_REPLACE,
-                &[
-                    &user,
-                    &id,
-                    &draft.first_name,
-                    &draft.last_name,
-                    &draft.email,
-                    &draft.phone_number,
-                    &draft.birthday,
-                    &draft.additional_info,
-                    &search,
-                    &versions,
-                ],
-            )
-        })?;
-        self.changed(user, id, row)
-    }
-
-    /// Changes some fields of a contact.
-    pub fn patch_contact(
+    /// Changes the fields of a contact that the patch gives.
+    pub fn update_contact(
         &self,
         user: i64,
         id: i64,
         patch: &Patch<Draft>,
         versions: Versions<'_>,
     ) -> Result<ContactRow, ChangeError> {
-        let draft = &patch.values;
-        let set = ["first_name", "last_name", "email", "phone_number", "birthday", "additional_info"]
-            .map(|name| patch.sets(name));
-        let key = search_key(draft);
-        // The key's parts are of the first four fields, in the same order.
-        let parts: Vec<_> = key.split(fold::SEPARATOR).zip(set).map(|(part, set)| set.then_some(part)).collect();
-        let row = self.write(|conn| {
-            conn.query_opt(
-                &queries::CONTACT_PATCH,
-                &[
-                    &user,
-                    &id,
-                    &set.as_slice(),
-                    &draft.first_name,
-                    &draft.last_name,
-                    &draft.email,
-                    &draft.phone_number,
-                    &draft.birthday,
-                    &draft.additional_info,
-                    &versions,
-                    &parts,
-                ],
-            )
-        })?;
+        let key = patch.values.search_key();
+        let parts = key.split(fold::SEPARATOR).zip(searchable());
+        let parts: Vec<_> = parts.map(|(part, (field, _))| patch.sets(field.name).then_some(part)).collect();
+        let params = params(&[&user, &id, &versions, &patch.given, &parts], &patch.values);
+        let row = self.write(|conn| conn.query_opt(&queries::CONTACT_UPDATE, &params))?;
         self.changed(user, id, row)
     }
 
@@ -174,7 +155,8 @@ impl Store {
         self.changed(user, id, row).map(drop)
     }
 
-    /// A change that found no row found no contact, or one at another version; only then is a second look taken.
+    /// The contact after a change. A change that found no row takes a second look: there is no contact, or it is at another
+    /// version.
     fn changed(&self, user: i64, id: i64, row: Option<Row>) -> Result<ContactRow, ChangeError> {
         match row {
             Some(row) => Ok(ContactRow(row)),
@@ -185,30 +167,28 @@ impl Store {
         }
     }
 
-    /// A page of contacts, and one more than its limit where there is one more.
+    /// A page of contacts, with one more than its limit if there is a next page.
     pub fn contacts(&self, user: i64, list: &List) -> Result<Vec<ContactRow>, Error> {
-        let after = list.cursor.as_ref().map(|cursor| cursor.id);
-        let limit = list.limit + 1;
-        let Filter { fields, any, phone } = &list.filter;
-        let descending = list.sort.descending;
-        let rows = if !list.sort.is_by_id() {
-            let query = pick(descending, &queries::CONTACT_PAGE_BY_KEY, &queries::CONTACT_PAGE_BY_KEY_DESC);
-            let after_key = list.cursor.as_ref().map(|cursor| cursor.key.as_str());
-            let key = list.sort.key;
-            self.read(|conn| {
-                conn.query(query, &[&user, &after, &limit, &list.skip, fields, any, phone, &key, &after_key])
-            })?
-        } else if list.filter.is_empty() && list.skip == 0 {
-            let query = pick(descending, &queries::CONTACT_PAGE, &queries::CONTACT_PAGE_DESC);
-            self.read(|conn| conn.query(query, &[&user, &after, &limit]))?
+        let List { filter: Filter { fields, any, phone }, sort, skip, limit, cursor, .. } = list;
+        let after = cursor.as_ref().map(|cursor| cursor.id);
+        let after_key = cursor.as_ref().map(|cursor| cursor.key.as_str());
+        let limit = limit + 1;
+        let part = searchable().zip(1..).find(|((field, _), _)| field.name == sort.key).map(|(_, number)| number);
+        // Each statement takes the first of these.
+        let params: [Param<'_>; 10] = [&user, &after, &limit, skip, fields, any, phone, &part, &sort.key, &after_key];
+        let ([up, down], count) = if !sort.is_by_id() {
+            ([&queries::CONTACT_PAGE_BY_KEY, &queries::CONTACT_PAGE_BY_KEY_DESC], 10)
+        } else if !list.filter.is_empty() || *skip > 0 {
+            ([&queries::CONTACT_SEARCH, &queries::CONTACT_SEARCH_DESC], 7)
         } else {
-            let query = pick(descending, &queries::CONTACT_SEARCH, &queries::CONTACT_SEARCH_DESC);
-            self.read(|conn| conn.query(query, &[&user, &after, &limit, &list.skip, fields, any, phone]))?
+            ([&queries::CONTACT_PAGE, &queries::CONTACT_PAGE_DESC], 3)
         };
+        let query = if sort.descending { down } else { up };
+        let rows = self.read(|conn| conn.query(query, &params[..count]))?;
         Ok(rows.into_iter().map(ContactRow).collect())
     }
 
-    /// The contacts behind this id, in the order of their ids.
+    /// The contacts after this id, in the order of their ids.
     pub fn contacts_after(&self, user: i64, after: i64, limit: i64) -> Result<Vec<ContactRow>, Error> {
         let rows = self.read(|conn| conn.query(&queries::CONTACT_PAGE, &[&user, &Some(after), &limit]))?;
         Ok(rows.into_iter().map(ContactRow).collect())
@@ -223,83 +203,24 @@ impl Store {
     /// Contacts whose birthday falls in the windows, nearest first.
     pub fn upcoming(&self, user: i64, windows: &[Window; 2], limit: i64, skip: i64) -> Result<Vec<ContactRow>, Error> {
         let [first, second] = windows;
+        let params: [Param<'_>; 9] = [
+            &user,
+            &first.from,
+            &first.to,
+            &second.from,
+            &second.to,
+            &limit,
+            &skip,
+            &first.leap_day_on_28,
+            &second.leap_day_on_28,
+        ];
         let leap_day = windows.iter().any(|w| w.leap_day_on_28 && (w.from..=w.to).contains(&birthday::LEAP_DAY));
-        let rows = if leap_day {
-            self.read(|conn| {
-                conn.query(
-                    &queries::CONTACT_UPCOMING_LEAP_DAY,
-                    &[
-                        &user,
-                        &first.from,
-                        &first.to,
-                        &first.leap_day_on_28,
-                        &second.from,
-                        &second.to,
-                        &second.leap_day_on_28,
-                        &limit,
-                        &skip,
-                    ],
-                )
-            })?
+        let (query, params) = if leap_day {
+            (&queries::CONTACT_UPCOMING_LEAP_DAY, &params[..])
         } else {
-            self.read(|conn| {
-                conn.query(
-                    &queries::CONTACT_UPCOMING,
-                    &[&user, &first.from, &first.to, &second.from, &second.to, &limit, &skip],
-                )
-            })?
+            (&queries::CONTACT_UPCOMING, &params[..7])
         };
+        let rows = self.read(|conn| conn.query(query, params))?;
         Ok(rows.into_iter().map(ContactRow).collect())
-    }
-}
-
-fn pick(descending: bool, up: &'static Query, down: &'static Query) -> &'static Query {
-    if descending { down } else { up }
-}
-
-fn search_key(draft: &Draft) -> String {
-    fold::search_key(
-        &draft.first_name,
-        draft.last_name.as_deref(),
-        draft.email.as_deref(),
-        draft.phone_number.as_deref(),
-    )
-}
-
-/// Contacts as columns, for `unnest`.
-struct Columns<'a> {
-    first_name: Vec<&'a str>,
-    last_name: Vec<Option<&'a str>>,
-    email: Vec<Option<&'a str>>,
-    phone_number: Vec<Option<&'a str>>,
-    birthday: Vec<Option<NaiveDate>>,
-    additional_info: Vec<Option<&'a str>>,
-    search: Vec<String>,
-}
-
-impl<'a> Columns<'a> {
-    fn of(batch: &'a [Draft]) -> Columns<'a> {
-        Columns {
-            first_name: batch.iter().map(|d| d.first_name.as_str()).collect(),
-            last_name: batch.iter().map(|d| d.last_name.as_deref()).collect(),
-            email: batch.iter().map(|d| d.email.as_deref()).collect(),
-            phone_number: batch.iter().map(|d| d.phone_number.as_deref()).collect(),
-            birthday: batch.iter().map(|d| d.birthday).collect(),
-            additional_info: batch.iter().map(|d| d.additional_info.as_deref()).collect(),
-            search: batch.iter().map(search_key).collect(),
-        }
-    }
-
-    fn params<'b>(&'b self, user: &'b i64) -> [&'b (dyn ToSql + Sync); 8] {
-        [
-            user,
-            &self.first_name,
-            &self.last_name,
-            &self.email,
-            &self.phone_number,
-            &self.birthday,
-            &self.additional_info,
-            &self.search,
-        ]
     }
 }

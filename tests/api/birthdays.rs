@@ -2,11 +2,11 @@
 
 use chrono::{Datelike, Days, NaiveDate};
 use contactd::config::Values;
-use contactd::domain::contact::Draft;
+use contactd::domain::contact::{Draft, FIRST_NAME};
 use serde_json::{Value, json};
 
 use crate::support::client::{Answer, Client};
-use crate::support::load::{draft, insert};
+use crate::support::load::{draft, draft_of, insert};
 use crate::support::server::{Server, Setup, database};
 use crate::support::shared::shared;
 
@@ -252,13 +252,13 @@ fn oracle(book: &[Draft], today: NaiveDate, days: u64) -> Vec<(String, String, i
     for passed in 0..=days {
         let day = today + Days::new(passed);
         let mut celebrating: Vec<_> =
-            (0..book.len()).filter(|n| !seen[*n] && book[*n].birthday.is_some_and(|b| celebrates(b, day))).collect();
-        celebrating.sort_by_key(|n| (&book[*n].first_name, *n));
+            (0..book.len()).filter(|n| !seen[*n] && book[*n].birthday().is_some_and(|b| celebrates(b, day))).collect();
+        celebrating.sort_by_key(|n| (book[*n].text(FIRST_NAME), *n));
         for n in celebrating {
             seen[n] = true;
-            let born = book[n].birthday.unwrap();
+            let born = book[n].birthday().unwrap();
             let turns = i64::from(day.year() - born.year());
-            list.push((book[n].first_name.clone(), day.to_string(), passed.try_into().unwrap(), turns));
+            list.push((book[n].text(FIRST_NAME).to_owned(), day.to_string(), passed.try_into().unwrap(), turns));
         }
     }
     list
@@ -274,6 +274,10 @@ fn told(answer: &Answer) -> Vec<(String, String, i64, i64)> {
     list.as_array().unwrap().iter().map(one).collect()
 }
 
+fn draft_born(first_name: &str, birthday: NaiveDate) -> Draft {
+    draft_of(&json!({ "first_name": first_name, "birthday": birthday }))
+}
+
 #[test]
 fn the_list_agrees_with_a_walk_through_the_days() {
     let (server, database) = Server::with_database();
@@ -283,11 +287,10 @@ fn the_list_agrees_with_a_walk_through_the_days() {
         .iter_days()
         .take_while(|day| *day <= date("2000-12-31"))
         .enumerate()
-        .map(|(n, day)| Draft { birthday: Some(day), ..draft(&format!("{:02} person", n * 37 % 100)) })
+        .map(|(n, day)| draft_born(&format!("{:02} person", n * 37 % 100), day))
         .collect();
     for year in (1904..2000).step_by(4) {
-        let birthday = NaiveDate::from_ymd_opt(year, 2, 29);
-        book.push(Draft { birthday, ..draft(&format!("{year} leap")) });
+        book.push(draft_born(&format!("{year} leap"), date(&format!("{year}-02-29"))));
     }
     book.push(draft("without one"));
     insert(&database, &user, &book);

@@ -13,6 +13,7 @@ mod contacts;
 mod conventions;
 mod cors;
 mod ends;
+mod fields;
 mod hostile;
 mod lanes;
 mod lists;

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use contactd::domain::contact::FIELDS;
 use serde_json::{Value, json};
 
 use crate::support::client::{Answer, Client};
@@ -35,9 +36,7 @@ fn contacts(client: &Client) -> Vec<Value> {
 
 /// A contact as [`contacts`] gives it.
 fn contact(fields: Value) -> Value {
-    let mut contact = json!({
-        "first_name": null, "last_name": null, "email": null, "phone_number": null, "birthday": null, "additional_info": null,
-    });
+    let mut contact: Value = FIELDS.iter().map(|field| (field.name.to_owned(), Value::Null)).collect();
     for (name, value) in fields.as_object().expect("an object") {
         contact[name] = value.clone();
     }

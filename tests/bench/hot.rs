@@ -5,7 +5,7 @@ use chrono::{NaiveDate, Utc};
 use contactd::api::router::Router;
 use contactd::api::routes::routes;
 use contactd::config::JwtSecret;
-use contactd::domain::contact::Contact;
+use contactd::domain::contact::{Contact, FIELDS, Kind, Value, Values, searchable};
 use contactd::domain::{birthday, fold};
 use contactd::http::{Method, parse_pairs};
 use contactd::security::token::Keys;
@@ -38,7 +38,8 @@ fn fold_text(text: &str) -> String {
 
 #[divan::bench]
 fn search_pattern() -> Option<String> {
-    fold::pattern(black_box(Some("First99")), None, None, None)
+    let filters = searchable().enumerate();
+    fold::pattern(black_box(filters).map(|(n, (_, part))| (part, (n == 0).then_some("First99"))))
 }
 
 #[divan::bench]
@@ -50,18 +51,14 @@ fn query_string(bencher: Bencher) {
 
 #[divan::bench]
 fn row_to_json(bencher: Bencher) {
-    let contact = Contact {
-        id: 12345,
-        first_name: "Іван",
-        last_name: Some("Франко"),
-        email: Some("ivan@example.com"),
-        phone_number: Some("+38 (050) 123-45-67"),
-        birthday: NaiveDate::from_ymd_opt(1990, 5, 17),
-        additional_info: None,
-        created_at: Utc::now(),
-        updated_at: Utc::now(),
-        version: 1,
-    };
+    let texts = ["Іван", "Франко", "ivan@example.com", "+38 (050) 123-45-67"];
+    let mut values = texts.map(|text| Some(Value::Text(text))).into_iter();
+    let values = FIELDS.each_ref().map(|field| match field.kind {
+        Kind::Text(_) => values.next().flatten(),
+        Kind::Birthday => NaiveDate::from_ymd_opt(1990, 5, 17).map(Value::Date),
+    });
+    let now = Utc::now();
+    let contact = Contact { id: 12345, values: Values(values), created_at: now, updated_at: now, version: 1 };
     let mut bytes = Vec::with_capacity(1024);
     bencher.bench_local(|| {
         bytes.clear();

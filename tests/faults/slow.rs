@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use contactd::domain::contact::Draft;
+use serde_json::json;
 
 use crate::siege::Siege;
 use crate::support::load;
@@ -98,7 +98,7 @@ fn until_cut_off(wire: &mut Wire) {
 
 /// Lists of a thousand contacts, with so many bytes of text in each.
 fn fill(siege: &Siege, bytes: usize) {
-    let draft = Draft { additional_info: Some("é".repeat(bytes / 2)), ..load::draft("Large") };
+    let draft = load::draft_of(&json!({ "first_name": "Large", "additional_info": "é".repeat(bytes / 2) }));
     load::insert(&siege.database, &siege.user, &vec![draft; 1_000]);
 }
 

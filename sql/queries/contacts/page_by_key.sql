@@ -1,25 +1,23 @@
 -- A page of the contacts that match, by a key other than id, up; ties by id. It sorts the user's own contacts, for an index
 -- for each key would cost every insert; the text keys are parts of the search key, so they sort alike on every database.
 -- $1 user, $2 the id to begin behind, null for the start, $3 limit, $4 skip, $5 $6 $7 as in search.sql,
--- $8 the key's name, $9 the key to begin behind. Index: contacts_pkey.
+-- $8 the number of the part of search that is the key, null for a key that is none, $9 the key's name, $10 the key to begin
+-- behind. Index: contacts_pkey.
 select c.id, c.first_name, c.last_name, c.email, c.phone_number, c.birthday, c.additional_info, c.created_at, c.updated_at, c.version, hit.key
 from (
   select id, key
   from (
-    select id, search, case $8::text
-      when 'first_name' then split_part(search, U&'\001f', 1)
-      when 'last_name' then split_part(search, U&'\001f', 2)
-      when 'email' then split_part(search, U&'\001f', 3)
+    select id, search, coalesce(split_part(search, U&'\001f', $8::integer), case $9::text
       when 'birthday' then coalesce(to_char(birthday, 'YYYYMMDD'), '')
       when 'created_at' then to_char(created_at at time zone 'UTC', 'YYYYMMDDHH24MISSUS')
-      else to_char(updated_at at time zone 'UTC', 'YYYYMMDDHH24MISSUS')
-    end collate "C" as key
+      when 'updated_at' then to_char(updated_at at time zone 'UTC', 'YYYYMMDDHH24MISSUS')
+    end) collate "C" as key
     from contacts
     where user_id = $1
       and ($5::text is null or search like $5)
       and ($6::text is null or search like $6 or search like $7)
   ) as keyed
-  where $2::bigint is null or (key, id) > ($9::text collate "C", $2)
+  where $2::bigint is null or (key, id) > ($10::text collate "C", $2)
   order by key, id
   limit $3 offset $4
 ) as hit

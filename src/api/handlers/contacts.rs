@@ -126,7 +126,7 @@ pub fn replace(
     caller: &Caller,
     (Path(Id(id)), Payload(draft), IfMatch(versions)): (Path<Id>, Payload<Draft>, IfMatch),
 ) -> Result<Answer<200, Contact<'static>>, Error> {
-    Ok(answer(&call.store.replace_contact(caller.user, id, &draft, versions.as_deref())?))
+    Ok(answer(&call.store.update_contact(caller.user, id, &draft.into(), versions.as_deref())?))
 }
 
 /// `PATCH /api/contacts/{id}`
@@ -135,7 +135,7 @@ pub fn patch(
     caller: &Caller,
     (Path(Id(id)), Payload(patch), IfMatch(versions)): (Path<Id>, Payload<Patch<Draft>>, IfMatch),
 ) -> Result<Answer<200, Contact<'static>>, Error> {
-    Ok(answer(&call.store.patch_contact(caller.user, id, &patch, versions.as_deref())?))
+    Ok(answer(&call.store.update_contact(caller.user, id, &patch, versions.as_deref())?))
 }
 
 /// `DELETE /api/contacts/{id}`
@@ -208,7 +208,7 @@ pub fn upcoming(
 fn celebrated(row: &ContactRow, today: NaiveDate) -> Upcoming<'_> {
     let contact = row.contact();
     // Every row of a window of birthdays has a birthday.
-    let born = contact.birthday.unwrap_or(today);
+    let born = contact.values.birthday().unwrap_or(today);
     Upcoming {
         contact,
         next_birthday: birthday::next(born, today),
