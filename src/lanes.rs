@@ -27,6 +27,7 @@ use crate::api::endpoint::Lane;
 use crate::api::problem::Error;
 use crate::api::router::Lookup;
 use crate::http::{Holder, Limits, Pool, Program, Request, Server, Take, Turns};
+use crate::store::Wait;
 
 /// How many requests may wait for hashing, and for a file. Beyond it, whoever has most of them waiting gives way.
 const MOST_WAITING: usize = 64;
@@ -37,11 +38,14 @@ const TICK: Duration = Duration::from_millis(50);
 const IDLE_TICK: Duration = Duration::from_millis(200);
 /// Readers that are all busy for so long are blocked.
 const BLOCKED: Duration = Duration::from_millis(100);
-/// A request is answered 503 so long after it arrived. The contract says 3 s; finding out whether the database is away takes
-/// half a second more for whoever comes next, and a tick.
+/// A request that waits for the database is answered 503 so long after it arrived. The contract says 3 s; finding out whether
+/// the database is away takes half a second more for whoever comes next, and a tick.
 const TIME_LIMIT: Duration = Duration::from_millis(2_100);
-/// But each has so much time with its worker, for it may have waited long for its turn.
+/// But the database has so much time for an answer, as the request may have waited long for its turn, or for a hash.
 const AT_LEAST: Duration = Duration::from_millis(400);
+/// However many statements it has: after this time, none may take long.
+const LAST_LIMIT: Duration = Duration::from_millis(2_750);
+const AT_LAST: Duration = Duration::from_millis(150);
 /// How long a request waits for its turn.
 const TURN_LIMIT: Duration = Duration::from_millis(2_700);
 /// The time limits of requests that may take long, as the table of routes says.
@@ -162,6 +166,8 @@ impl Queue {
 /// A worker, and what it does.
 struct Place {
     role: Role,
+    /// The wait of the worker's thread for the database.
+    wait: Arc<Wait>,
     work: Mutex<Work>,
 }
 
@@ -193,8 +199,9 @@ impl Lanes {
 
     /// Has a thread of the pool do some work in a place of its own; the work is told whether the system gave a thread.
     fn spawn(self: &Arc<Lanes>, role: Role, work: impl FnOnce(&Arc<Lanes>, &Place, bool) + Send + 'static) {
-        let (lanes, place) = (Arc::clone(self), Arc::new(Place { role, work: Mutex::default() }));
+        let lanes = Arc::clone(self);
         self.server.pool().spawn(move |has_thread| {
+            let place = Arc::new(Place { role, wait: Wait::of_this_thread(), work: Mutex::default() });
             lanes.places.lock().push(Arc::clone(&place));
             work(&lanes, &place, has_thread);
             lanes.places.lock().retain(|other| !Arc::ptr_eq(other, &place));
@@ -277,12 +284,15 @@ impl Lanes {
             request.respond(self.app.handle(&request));
             return;
         }
-        let gives_way = if state.waiting.len() < queue.most { None } else { state.waiting.pop_longest() };
+        let is_full = state.waiting.len() >= queue.most;
+        let gives_way = if is_full { state.waiting.pop_for(holder) } else { None };
+        if is_full && gives_way.is_none() {
+            drop(state);
+            return self.turn_away(&request, Error::Unavailable("too many wait already".to_owned()));
+        }
         state.waiting.push(holder, request);
         drop(state);
-        if let Some(request) = gives_way {
-            self.turn_away(&request, Error::OverShare);
-        }
+        gives_way.iter().for_each(|request| self.turn_away(request, Error::OverShare));
         self.start(lane);
     }
 
@@ -306,8 +316,10 @@ impl Lanes {
         let Role::Lane(_, holder) = place.role else {
             return;
         };
-        // Nobody needs the result of long work for a client that has left.
-        let is_in_vain = lane != Lane::Write && request.client_left();
+        // Nobody needs the result of long work for a client that has left while it waited for its turn. (One that only ended
+        // its side, as netcat does, looks the same.)
+        let has_waited = request.arrived().elapsed() > BLOCKED;
+        let is_in_vain = lane != Lane::Write && has_waited && request.client_left();
         if is_in_vain {
             self.turn_away(&request, Error::Unavailable("the client has left".to_owned()));
         }
@@ -338,12 +350,17 @@ impl Lanes {
         let mut overdue = 0;
         for place in &places {
             let mut work = place.work.lock();
-            let Some((request, since)) = work.request.clone().filter(|_| !work.left_behind) else {
+            let Some((request, _)) = work.request.clone().filter(|_| !work.left_behind) else {
                 continue;
             };
-            let limit = if self.app.find(&request).is_patient() { PATIENT_LIMIT } else { TIME_LIMIT };
-            let is_overdue = is_away || now > request.arrived() + limit;
-            if is_overdue && now > since + AT_LEAST && left_behind + overdue < most {
+            let Some(waited) = place.wait.elapsed() else {
+                continue;
+            };
+            let is_patient = self.app.find(&request).is_patient();
+            let (limit, last) = if is_patient { (PATIENT_LIMIT, PATIENT_LIMIT) } else { (TIME_LIMIT, LAST_LIMIT) };
+            let age = request.arrived().elapsed();
+            let is_overdue = waited > AT_LEAST && (is_away || age > limit) || waited > AT_LAST && age > last;
+            if is_overdue && left_behind + overdue < most {
                 work.left_behind = true;
                 overdue += 1;
                 drop(work);

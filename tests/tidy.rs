@@ -33,7 +33,7 @@ const RULES: &[(&str, Where, &str)] = &[
     ("TcpStream TcpListener UnixStream", Only("http lanes main store/connect"), "nobody else touches sockets"),
     (
         "thread::spawn thread::Builder",
-        Only("http lanes main command store/connect store/pool"),
+        Only("http lanes main command store/connect store/pool system/log"),
         "a request runs on one thread",
     ),
     ("std::net std::io std::fs", Never("domain"), "no I/O"),
@@ -44,7 +44,7 @@ const RULES: &[(&str, Where, &str)] = &[
     ("libc::", Only("system"), "there is no safe way to call it"),
     ("serde_json", Never("http store"), "they know nothing of JSON"),
     ("crate::http", Never("domain store security formats api/context"), "they get plain values, not requests"),
-    ("crate::store", Never("lanes formats api/routes api/router api/openapi api/endpoint"), "no SQL"),
+    ("crate::store", Never("formats api/routes api/router api/openapi api/endpoint"), "no SQL"),
     ("crate::config", Only("api/app security/token"), "settings are read where the parts are put together"),
     ("crate::api::routes", Never("lanes"), "the server serves whatever the table says"),
 ];

@@ -87,10 +87,13 @@ impl<T> Turns<T> {
         taken
     }
 
-    /// The last item of the holder for whom most wait.
-    pub fn pop_longest(&mut self) -> Option<T> {
+    /// The last item of the holder for whom most wait; `None` where that is `holder`, or where everybody waits for one.
+    pub fn pop_for(&mut self, holder: Holder) -> Option<T> {
         let all = self.networks.iter_mut().flat_map(|(_, users)| users.iter_mut());
-        let (_, items) = all.max_by_key(|(_, items)| items.len()).filter(|(_, items)| items.len() > 1)?;
+        let (longest, items) = all.max_by_key(|(_, items)| items.len())?;
+        if *longest == holder || items.len() < 2 {
+            return None;
+        }
         self.len -= 1;
         items.pop_back()
     }
@@ -145,8 +148,9 @@ mod tests {
         for (holder, item) in [(b, "b1"), (a, "a1"), (a, "a2")] {
             turns.push(holder, item);
         }
-        assert_eq!(turns.pop_longest(), Some("a2"));
-        assert_eq!(turns.pop_longest(), None, "of one each, nobody does");
+        assert_eq!(turns.pop_for(a), None, "not for oneself");
+        assert_eq!(turns.pop_for(b), Some("a2"));
+        assert_eq!(turns.pop_for(b), None, "of one each, nobody does");
         assert_eq!(turns.take(|item| *item == "b1"), [(b, "b1")]);
         assert_eq!(order(&mut turns), ["a1"]);
     }

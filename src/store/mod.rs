@@ -22,7 +22,7 @@ use std::error::Error as _;
 use postgres::error::SqlState;
 
 pub use self::connection::{CONNECTION_SETTINGS, Connection};
-pub use self::pool::Store;
+pub use self::pool::{Store, Wait};
 
 /// What can go wrong, in the caller's terms.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use postgres::Client;
 use postgres::error::SqlState;
 use r2d2::{Pool, PooledConnection};
@@ -33,6 +33,42 @@ const CONNECT: Duration = Duration::from_secs(2);
 const PROBE: Duration = Duration::from_millis(500);
 /// A connection that was used for longer is not used again: somebody may have given up on it.
 const USE_AT_MOST: Duration = Duration::from_secs(2);
+
+thread_local! {
+    static WAIT: Arc<Wait> = Arc::default();
+}
+
+/// Since when a thread waits for the database, for whoever watches over it.
+#[derive(Default)]
+pub struct Wait(Mutex<Option<Instant>>);
+
+impl Wait {
+    /// That of this thread.
+    pub fn of_this_thread() -> Arc<Wait> {
+        WAIT.with(Arc::clone)
+    }
+
+    /// How long it has waited; `None` if it does not wait.
+    pub fn elapsed(&self) -> Option<Duration> {
+        self.0.lock().map(|since| since.elapsed())
+    }
+}
+
+/// While it lives, the thread waits for the database.
+struct Waiting;
+
+impl Waiting {
+    fn since(began: Instant) -> Waiting {
+        WAIT.with(|wait| *wait.0.lock() = Some(began));
+        Waiting
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        WAIT.with(|wait| *wait.0.lock() = None);
+    }
+}
 
 /// The database, through a pool.
 pub struct Store {
@@ -169,8 +205,9 @@ impl Store {
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, postgres::Error>,
     ) -> Result<Result<T, postgres::Error>, Error> {
-        let mut connection = self.checkout()?;
         let began = Instant::now();
+        let _waiting = Waiting::since(began);
+        let mut connection = self.checkout()?;
         let outcome = work(&mut connection);
         if began.elapsed() > USE_AT_MOST {
             connection.is_spent = true;

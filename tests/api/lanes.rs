@@ -21,10 +21,10 @@ fn a_flood_of_logins_is_refused_in_time_and_holds_up_no_read() {
         .ready();
     let user = server.client().new_user("a@example.com");
     let wrong = json!({ "email": "a@example.com", "password": "not the one" });
-    let (checked, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let (checked, refused, late) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for n in 0..LOGINS {
-            let (client, wrong, checked, refused) = (server.client(), &wrong, &checked, &refused);
+            let (client, wrong, checked, refused, late) = (server.client(), &wrong, &checked, &refused, &late);
             scope.spawn(move || {
                 let id = format!("login-{n}");
                 let request = client.post("/api/auth/login", wrong).header("X-Request-Id", &id);
@@ -36,6 +36,10 @@ fn a_flood_of_logins_is_refused_in_time_and_holds_up_no_read() {
                 if answer.status == 503 {
                     assert!(answer.header("Retry-After").is_some());
                     refused.fetch_add(1, Ordering::SeqCst);
+                } else if answer.status == 429 {
+                    // Its turn did not come within three seconds, on a busy machine.
+                    assert!(answer.header("Retry-After").is_some());
+                    late.fetch_add(1, Ordering::SeqCst);
                 } else {
                     answer.expect(401);
                     checked.fetch_add(1, Ordering::SeqCst);
@@ -47,9 +51,10 @@ fn a_flood_of_logins_is_refused_in_time_and_holds_up_no_read() {
         let before = checked.load(Ordering::SeqCst);
         assert!(before < 60, "a read waited for {before} logins");
     });
-    let (checked, refused) = (checked.into_inner(), refused.into_inner());
-    assert_eq!(checked + refused, LOGINS);
+    let (checked, refused, late) = (checked.into_inner(), refused.into_inner(), late.into_inner());
+    assert_eq!(checked + refused + late, LOGINS);
     // Those that may wait, and those that were taken on while the others arrived.
-    assert!((64..LOGINS).contains(&checked), "{checked} were checked");
+    assert!((64..LOGINS).contains(&(checked + late)), "{checked} were checked, {late} waited in vain");
+    assert!(checked > 0);
     server.client().login("a@example.com", "123456");
 }
