@@ -115,6 +115,23 @@ fn map(text: &str) -> Vec<&str> {
     text.lines().filter_map(|line| line.strip_prefix("//! | [`")?.split('`').next()).collect()
 }
 
+/// The lines of each part in README, as `tests/lines.sh` prints them.
+#[test]
+fn readme_says_how_many_lines_there_are() {
+    let counted = std::process::Command::new("tests/lines.sh").output().expect("bash and awk are there");
+    let counted = String::from_utf8(counted.stdout).unwrap();
+    let readme = fs::read_to_string("README.md").unwrap();
+    for line in counted.lines() {
+        let (lines, part) = line.trim().split_once("  ").unwrap();
+        let (name, lines) = match part {
+            "(top)" => ("top level".to_owned(), lines.to_owned()),
+            "src" => ("**all**".to_owned(), format!("**{lines}**")),
+            part => (format!("`{}`", part.trim_end_matches('/')), lines.to_owned()),
+        };
+        assert!(readme.contains(&format!("| {name} | {lines} |")), "README should say: | {name} | {lines} |");
+    }
+}
+
 /// The functions that the walk in `src/lib.rs` names, as `file.rs: function`.
 fn walk() -> Vec<(String, String)> {
     let text = fs::read_to_string("src/lib.rs").unwrap();
