@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run serve test check patches patch-diff budget bench fmt psql stop clean rust
+.PHONY: help run serve test check budget bench fmt psql stop clean rust
 
 LISTEN ?= 127.0.0.1:8000
 export LISTEN
@@ -44,13 +44,14 @@ serve: .data/jwt-secret
 	ln "$$new" $@ 2>/dev/null || test -s $@; rm -f "$$new"
 
 test: rust ## run all tests on a throwaway database (ARGS='--test api contacts' for some)
-	@$(cluster) throwaway -- cargo test $(ARGS)
+	@$(cluster) throwaway -- cargo test --no-fail-fast $(ARGS)
 
 check: rust ## what CI runs: format, clippy, documentation, tests
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
-	@$(MAKE) --no-print-directory patches test
+	tests/lines.sh
+	@$(MAKE) --no-print-directory test
 	tests/readers/setup.sh
 	@$(cluster) throwaway -- cargo test --test readers
 	@tests/support/need.sh chromium=chromium chromedriver=chromium-driver
@@ -58,15 +59,6 @@ check: rust ## what CI runs: format, clippy, documentation, tests
 	@tests/support/need.sh nginx=nginx-light curl=curl openssl=openssl
 	@$(cluster) throwaway -- cargo test --test proxy
 	@$(MAKE) --no-print-directory budget
-
-patches: rust ## check the crates in patches/ by themselves
-	@for crate in patches/*/Cargo.toml; do set -x; \
-	cargo fmt --check --manifest-path $$crate; \
-	cargo clippy --manifest-path $$crate --target-dir target/patches --all-targets -- -D warnings; \
-	cargo test --manifest-path $$crate --target-dir target/patches; done
-
-patch-diff: rust ## show how the patched tiny_http differs from the published one
-	@cargo run --quiet --manifest-path patches/tiny_http/Cargo.toml --target-dir target/patches --example diff
 
 budget: rust ## counts and sizes against their limits: round trips, system calls, instructions, memory
 	@tests/support/need.sh strace=strace valgrind=valgrind

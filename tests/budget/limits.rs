@@ -40,5 +40,6 @@ pub const IDLE_KIB: u64 = 8 * 1024;
 /// See [`IDLE_KIB`].
 pub const LOADED_KIB: u64 = 16 * 1024;
 
-/// Threads of the idle program, by core.
-pub const THREADS_PER_CORE: usize = 4;
+/// Threads of the idle program, by core: two for reads; the others are one each for connections, housekeeping and its jobs, the
+/// pool, the watch over the lanes, the log, and signals.
+pub const THREADS_PER_CORE: usize = 6;
