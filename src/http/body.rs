@@ -16,6 +16,8 @@ pub(super) const TOO_LARGE: Refusal = refusal(413, "The body is larger than this
 const CHUNK_LINE: usize = 1024;
 /// All extensions of one body, and all its trailers: both are read past and dropped.
 const CHUNK_WASTE: usize = 16 * 1024;
+/// A body of so many bytes draws on no budget: the number of connections bounds them, and no upload stands before a login.
+const SMALL: usize = 64 * 1024;
 const FIRST_CAPACITY: usize = 8 * 1024;
 
 #[derive(Default)]
@@ -102,8 +104,9 @@ impl Reader<'_> {
         let more = wanted - bytes.len();
         let granted = match permit {
             Some(permit) => permit.grow(more),
+            None if wanted <= SMALL => true,
             None => {
-                *permit = self.budget.0.take(self.budget.1, more);
+                *permit = self.budget.0.take(self.budget.1, wanted);
                 permit.is_some()
             }
         };

@@ -151,14 +151,14 @@ fn with_descriptors(most: u32) -> Siege {
 
 #[test]
 fn without_descriptors_it_goes_on_and_recovers() {
-    let siege = with_descriptors(128);
+    let siege = with_descriptors(160);
     let log = siege.server.log();
     assert!(log.contains("MAX_CONNECTIONS"), "it says so: {log}");
     let request = siege.head("GET", &siege.contact) + "\r\n";
     let mut kept = siege.connect();
     kept.send(request.as_bytes());
     assert_eq!(kept.answer().status, 200);
-    siege.withstands("Descriptors all but exhausted under ulimit -n 128", || {
+    siege.withstands("Descriptors all but exhausted under ulimit -n 160", || {
         let wires: Vec<_> = (0..20).map(|_| siege.connect()).collect();
         drop(wires);
     });
