@@ -50,8 +50,8 @@ impl Wire {
     /// Whether the server has cut the connection off. Merely taking nothing more does not count.
     pub fn is_cut_off(&mut self) -> bool {
         self.socket.set_write_timeout(Some(Duration::from_millis(100))).expect("a timeout");
-        match self.socket.write(b"\r\n") {
-            Ok(_) => false,
+        match self.socket.write_all(b"\n") {
+            Ok(()) => false,
             Err(error) => !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted),
         }
     }
