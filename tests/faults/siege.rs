@@ -1,12 +1,13 @@
 //! What every hostile client meets, and what must hold while it is there and after.
 //!
-//! A siege runs one attack at a time, for it measures the machine as well. While it lasts, a normal client reads a contact
-//! again and again, on a connection of its own and on one that it keeps. The process is looked at before and after.
+//! While an attack lasts, a normal client reads a contact again and again, on a connection of its own and on one that it keeps.
+//! The process is looked at before and after. How long the normal client waits depends on the machine as well, so an attack
+//! that works has the machine to itself; those that mostly wait for a limit of the server to pass run side by side.
 
 use std::fmt;
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -87,8 +88,10 @@ pub struct Siege {
     pub user: Client,
     /// The path of the user's contact.
     pub contact: String,
-    _alone: MutexGuard<'static, ()>,
 }
+
+/// Who is at work: an attack that works takes it alone, those that wait share it.
+static MACHINE: RwLock<()> = RwLock::new(());
 
 impl Siege {
     /// With all settings at their defaults.
@@ -103,8 +106,6 @@ impl Siege {
 
     /// Started in another way.
     pub fn starting(settings: &[(&str, &str)], change: impl FnOnce(Setup) -> Setup) -> Siege {
-        static ALONE: Mutex<()> = Mutex::new(());
-        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let database = server::database();
         let mut setup = Setup::on(&database).with("LOGIN_ATTEMPTS", "0");
         for (name, value) in settings {
@@ -113,7 +114,7 @@ impl Siege {
         let server = change(setup).ready();
         let user = server.client().new_user("normal@example.com");
         let id = user.new_contact(&json!({ "first_name": "A normal contact" }));
-        Siege { user, contact: format!("/api/contacts/{id}"), server, database, _alone: alone }
+        Siege { user, contact: format!("/api/contacts/{id}"), server, database }
     }
 
     /// A connection of a hostile client.
@@ -129,20 +130,25 @@ impl Siege {
 
     /// Runs the attack. The process must be the same after it, a normal client answered in time meanwhile, and what the
     /// attack took given back. Returns the most memory that it took, in KiB.
-    #[allow(clippy::print_stdout)] // what it cost, for `--nocapture`
     pub fn withstands(&self, what: &str, attack: impl FnOnce()) -> u64 {
+        self.measure(what, || {
+            let _alone = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
+            self.run(attack)
+        })
+    }
+
+    /// The same for an attack that mostly waits.
+    pub fn withstands_waiting(&self, what: &str, attack: impl FnOnce()) -> u64 {
+        self.measure(what, || {
+            let _shared = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
+            self.run(attack)
+        })
+    }
+
+    #[allow(clippy::print_stdout)] // what it cost, for `--nocapture`
+    fn measure(&self, what: &str, attack: impl FnOnce() -> (Normal, Duration)) -> u64 {
         let before = self.rest();
-        let over = AtomicBool::new(false);
-        let (normal, late) = thread::scope(|scope| {
-            let normal = scope.spawn(|| self.live_normally(&over));
-            let late = scope.spawn(|| lateness(&over));
-            // Also when the attack fails, or the scope would wait for ever.
-            let _over = SetOnDrop(&over);
-            attack();
-            drop(_over);
-            let joined = normal.join().expect("the normal client's thread");
-            (joined, late.join().expect("the clock's thread"))
-        });
+        let (normal, late) = attack();
         let after = self.recover(what, &before);
         let took = after.peak.saturating_sub(before.memory);
         println!(
@@ -158,6 +164,21 @@ impl Siege {
         );
         assert!(!self.server.log().contains("panicked"), "{what}:\n{}", self.server.log());
         took
+    }
+
+    /// Runs the attack beside a normal client; how that one fared, and how late the machine itself was.
+    fn run(&self, attack: impl FnOnce()) -> (Normal, Duration) {
+        let over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let normal = scope.spawn(|| self.live_normally(&over));
+            let late = scope.spawn(|| lateness(&over));
+            // Also when the attack fails, or the scope would wait for ever.
+            let _over = SetOnDrop(&over);
+            attack();
+            drop(_over);
+            let normal = normal.join().expect("the normal client's thread");
+            (normal, late.join().expect("the clock's thread"))
+        })
     }
 
     /// Uses all workers for a moment, so that what is made at first use exists, and waits until all is still.

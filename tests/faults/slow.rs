@@ -15,19 +15,32 @@ const NARROW: usize = 64 * 1024;
 /// In KiB.
 const MIB: u64 = 1024;
 
-/// Each gets one answer of this status, and that within so many seconds.
-fn each_is_told(wires: &mut [Wire], status: u16, within: u64) {
-    let deadline = Instant::now() + Duration::from_secs(within);
+/// The limits as the program has them, and how late it may be.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+const LATE: Duration = Duration::from_secs(10);
+
+/// What began at this moment was to end when the limit was over, neither earlier nor much later.
+#[track_caller]
+fn is_over(limit: Duration, began: Instant) {
+    let took = began.elapsed();
+    assert!((limit..limit + LATE).contains(&took), "over after {took:?}, where {limit:?} is the limit");
+}
+
+/// Each gets one answer, 408, when the time is over.
+fn each_is_told(wires: &mut [Wire], limit: Duration, began: Instant) {
     for wire in wires {
-        assert_eq!(statuses(&wire.rest()), [status]);
-        assert!(Instant::now() < deadline, "it came too late");
+        assert_eq!(statuses(&wire.rest()), [408]);
+        is_over(limit, began);
     }
 }
 
 #[test]
 fn three_hundred_half_heads_are_given_up() {
-    let siege = Siege::with(&[("HEAD_TIMEOUT", "3")]);
-    siege.withstands("300 half-open heads", || {
+    let siege = Siege::lay();
+    siege.withstands_waiting("300 half-open heads", || {
+        let began = Instant::now();
         let halves = ["G", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: a\r\nX: "];
         let mut wires: Vec<_> = (0..300)
             .map(|n| {
@@ -36,64 +49,67 @@ fn three_hundred_half_heads_are_given_up() {
                 wire
             })
             .collect();
-        each_is_told(&mut wires, 408, 15);
+        each_is_told(&mut wires, HEAD_TIMEOUT, began);
     });
 }
 
-/// Sends these bytes one by one on all connections, until the server has closed them all.
-fn drip(wires: &mut [Wire], bytes: &[u8], pause: Duration) {
-    for byte in bytes.iter().cycle().take(200) {
+/// Sends these bytes one by one on all connections, until the server has closed them all or is too late to.
+fn drip(wires: &mut [Wire], bytes: &[u8], limit: Duration, began: Instant) {
+    for byte in bytes.iter().cycle() {
         let mut open = 0;
         for wire in &mut *wires {
             open += usize::from(wire.try_send(&[*byte]));
         }
-        if open == 0 {
+        if open == 0 || began.elapsed() > limit + LATE {
             return;
         }
-        thread::sleep(pause);
+        thread::sleep(Duration::from_millis(100));
     }
 }
 
 #[test]
 fn a_head_byte_by_byte_has_no_more_time_than_another() {
-    let siege = Siege::with(&[("HEAD_TIMEOUT", "2")]);
-    siege.withstands("100 heads, byte by byte", || {
+    let siege = Siege::lay();
+    siege.withstands_waiting("100 heads, byte by byte", || {
+        let began = Instant::now();
         let mut wires: Vec<_> = (0..100).map(|_| siege.connect()).collect();
         for wire in &mut wires {
             wire.send(b"GET / HTTP/1.1\r\nHost: a\r\nX: ");
         }
-        drip(&mut wires, b"x", Duration::from_millis(100));
-        each_is_told(&mut wires, 408, 15);
+        drip(&mut wires, b"x", HEAD_TIMEOUT, began);
+        each_is_told(&mut wires, HEAD_TIMEOUT, began);
     });
 }
 
 #[test]
 fn a_body_byte_by_byte_has_no_more_time_than_another_and_holds_no_worker() {
-    let siege = Siege::with(&[("BODY_TIMEOUT", "2")]);
-    siege.withstands("100 bodies, byte by byte", || {
-        for (framing, bytes) in [
-            ("Content-Length: 100000", &b"x"[..]),
-            ("Transfer-Encoding: chunked", b"1\r\nx\r\n"),
-            ("Transfer-Encoding: chunked\r\nExpect: 100-continue", b"1\r\nx\r\n"),
-        ] {
+    let siege = Siege::lay();
+    siege.withstands_waiting("300 bodies, byte by byte", || {
+        let head = siege.head("POST", "/api/contacts");
+        let attack = |framing: &str, bytes: &[u8]| {
+            let began = Instant::now();
             let mut wires: Vec<_> = (0..100).map(|_| siege.connect()).collect();
             for wire in &mut wires {
-                let head = siege.head("POST", "/api/contacts");
                 wire.send(format!("{head}{framing}\r\n\r\n").as_bytes());
             }
-            drip(&mut wires, bytes, Duration::from_millis(100));
-            each_is_told(&mut wires, 408, 15);
-        }
+            drip(&mut wires, bytes, BODY_TIMEOUT, began);
+            each_is_told(&mut wires, BODY_TIMEOUT, began);
+        };
+        thread::scope(|scope| {
+            scope.spawn(|| attack("Content-Length: 100000", b"x"));
+            scope.spawn(|| attack("Transfer-Encoding: chunked", b"1\r\nx\r\n"));
+            scope.spawn(|| attack("Transfer-Encoding: chunked\r\nExpect: 100-continue", b"1\r\nx\r\n"));
+        });
     });
 }
 
-/// The server cuts off who reads nothing: after that, sending fails.
-fn until_cut_off(wire: &mut Wire) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while wire.try_send(b"\r\n") {
-        assert!(Instant::now() < deadline, "it is never cut off");
+/// A client that reads nothing is cut off when the time is over.
+fn until_cut_off(wire: &mut Wire, began: Instant) {
+    while !wire.is_cut_off() {
+        assert!(began.elapsed() < WRITE_TIMEOUT + LATE, "it is never cut off");
         thread::sleep(Duration::from_millis(20));
     }
+    is_over(WRITE_TIMEOUT, began);
 }
 
 /// Lists of a thousand contacts, with so many bytes of text in each.
@@ -104,19 +120,21 @@ fn fill(siege: &Siege, bytes: usize) {
 
 #[test]
 fn answers_that_nobody_reads_are_given_up_and_bounded() {
-    let siege = Siege::with(&[("WRITE_TIMEOUT", "2")]);
+    let siege = Siege::lay();
     fill(&siege, 9_000);
     let list = siege.head("GET", "/api/contacts?limit=1000") + "\r\n";
-    let took = siege.withstands("12 clients that never read a list of 9 MB", || {
+    let took = siege.withstands_waiting("12 clients that never read a list of 9 MB", || {
         let mut wires: Vec<_> = (0..12).map(|_| siege.connect().narrow(NARROW)).collect();
+        let mut asked = Vec::new();
         for wire in &mut wires {
+            asked.push(Instant::now());
             wire.send(list.as_bytes());
             // One after the other: making such a list is work, and all at once would be in a normal client's way for as long
             // as they take to make. What counts here is what becomes of them then.
             thread::sleep(Duration::from_millis(500));
         }
-        for wire in &mut wires {
-            until_cut_off(wire);
+        for (wire, asked) in wires.iter_mut().zip(asked) {
+            until_cut_off(wire, asked);
         }
     });
     // What waits for slow clients, and four workers that make an answer, which is there as rows, as JSON and ready to be sent.
@@ -143,9 +161,9 @@ fn a_slow_reader_gets_its_whole_answer() {
 
 #[test]
 fn pipelined_requests_that_nobody_reads_take_one_worker_at_most() {
-    let siege = Siege::with(&[("WRITE_TIMEOUT", "2")]);
+    let siege = Siege::lay();
     fill(&siege, 9_000);
-    let took = siege.withstands("20 clients that pipeline and never read", || {
+    let took = siege.withstands_waiting("20 clients that pipeline and never read", || {
         let small = (siege.head("GET", "/livez") + "\r\n").repeat(200_000);
         let large = (siege.head("GET", "/api/contacts?limit=1000") + "\r\n").repeat(100_000);
         thread::scope(|scope| {
@@ -153,10 +171,10 @@ fn pipelined_requests_that_nobody_reads_take_one_worker_at_most() {
                 // One that asks for large answers: see the test above.
                 let (siege, bytes) = (&siege, if n > 0 { &small } else { &large });
                 scope.spawn(move || {
-                    let mut wire = siege.connect().narrow(NARROW);
+                    let (mut wire, began) = (siege.connect().narrow(NARROW), Instant::now());
                     let sent = wire.stuff(bytes.as_bytes(), Duration::from_secs(5));
                     assert!(sent < bytes.len(), "it took all {sent} bytes");
-                    until_cut_off(&mut wire);
+                    until_cut_off(&mut wire, began);
                 });
             }
         });

@@ -47,6 +47,15 @@ impl Wire {
         self.socket.write_all(bytes).is_ok()
     }
 
+    /// Whether the server has cut the connection off. Merely taking nothing more does not count.
+    pub fn is_cut_off(&mut self) -> bool {
+        self.socket.set_write_timeout(Some(Duration::from_millis(100))).expect("a timeout");
+        match self.socket.write_all(b"\n") {
+            Ok(()) => false,
+            Err(error) => !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted),
+        }
+    }
+
     /// Sends until the server has taken nothing for a while; how many bytes it took.
     pub fn stuff(&mut self, bytes: &[u8], patience: Duration) -> usize {
         self.socket.set_write_timeout(Some(patience)).expect("a timeout");
