@@ -26,7 +26,7 @@ use crate::api::app::App;
 use crate::api::endpoint::Lane;
 use crate::api::problem::Error;
 use crate::api::router::Lookup;
-use crate::http::{Holder, Limits, Pool, Program, Request, Server, Take, Turns};
+use crate::http::{FairQueue, Holder, Limits, Pool, Program, Request, Server, Take};
 use crate::store::Wait;
 
 /// How many requests may wait for hashing, and for a file. Beyond it, whoever has most of them waiting gives way.
@@ -142,7 +142,7 @@ struct Queue {
 struct State {
     /// Whose requests the workers have, one each.
     running: Vec<Holder>,
-    waiting: Turns<Arc<Request>>,
+    waiting: FairQueue<Arc<Request>>,
 }
 
 impl Queue {
@@ -191,6 +191,7 @@ impl Lanes {
         match lane {
             Lane::Hash => &self.hash,
             Lane::File => &self.file,
+            // What readers do has the engine's queue, and is not looked for here.
             Lane::Instant | Lane::Read | Lane::Write => &self.write,
         }
     }

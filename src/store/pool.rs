@@ -135,7 +135,7 @@ impl Store {
     }
 
     /// Whether the database can be used, by what housekeeping knows, without asking it.
-    pub fn is_usable(&self) -> Result<(), Error> {
+    pub fn usable(&self) -> Result<(), Error> {
         self.trouble.read().clone().map_or(Ok(()), |cause| Err(Error::Unavailable(cause)))
     }
 
