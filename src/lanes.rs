@@ -211,9 +211,15 @@ impl Lanes {
         while self.blocked.load(Relaxed)
             && let Ok(request) = self.server.recv()
         {
-            let needs_database = self.app.needs_database(&request);
-            if needs_database && self.app.find(&request).lane() == Lane::Read && self.blocked.load(Relaxed) {
-                self.parked.lock().push_back(request);
+            if self.app.needs_database(&request) && self.app.find(&request).lane() == Lane::Read {
+                // Under the lock: once the readers are no longer blocked, nobody looks at what is parked.
+                let mut parked = self.parked.lock();
+                if self.blocked.load(Relaxed) {
+                    parked.push_back(request);
+                } else {
+                    drop(parked);
+                    self.server.give_back(request);
+                }
             } else if !self.dispatch(place, request) {
                 return;
             }
@@ -320,8 +326,13 @@ impl Lanes {
         });
         if is_away {
             for queue in [&self.write, &self.slow] {
-                let waiting = std::mem::take(&mut queue.waiting.lock().requests);
-                waiting.iter().for_each(|request| self.turn_away(request, "the database is away"));
+                queue.waiting.lock().requests.retain(|request| {
+                    let waits = !self.app.needs_database(request);
+                    if !waits {
+                        self.turn_away(request, "the database is away");
+                    }
+                    waits
+                });
             }
         }
         self.relieve_readers(now);
@@ -330,6 +341,9 @@ impl Lanes {
 
     /// A fresh worker for one that is left behind.
     fn replace(self: &Arc<Lanes>, lane: Lane) {
+        if lane == Lane::Free {
+            return;
+        }
         let mut waiting = self.queue(lane).waiting.lock();
         waiting.running -= 1;
         let is_needed = !waiting.requests.is_empty();
@@ -338,7 +352,6 @@ impl Lanes {
         }
         drop(waiting);
         match lane {
-            Lane::Free => {}
             Lane::Read => self.fill_up(),
             lane if is_needed => self.spawn(lane, |lanes, place| lanes.empty(place)),
             _ => {}
