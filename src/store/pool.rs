@@ -21,16 +21,12 @@ use postgres::error::SqlState;
 use r2d2::{Pool, PooledConnection};
 use scheduled_thread_pool::ScheduledThreadPool;
 
-use super::connect::Connector;
+use super::connect::{CONNECT, Connector};
 use super::connection::{Connection, Manager};
 use super::{Error, is_connection_lost, queries};
 
 /// How long a request waits for a connection; then it gets 503.
 const CHECKOUT: Duration = Duration::from_secs(1);
-/// How long connecting may take.
-const CONNECT: Duration = Duration::from_secs(2);
-/// The same where the database is in doubt: every request waits for the outcome.
-const PROBE: Duration = Duration::from_millis(500);
 /// A connection that was used for longer is not used again: somebody may have given up on it.
 const USE_AT_MOST: Duration = Duration::from_secs(2);
 
@@ -81,7 +77,7 @@ impl Store {
 
     /// A connection outside of the pool and without the limits on statements: for migrations, which may take long.
     pub(super) fn connect(&self) -> Result<Client, Error> {
-        self.connector.connect("", CONNECT)
+        self.connector.connect("")
     }
 
     pub(super) fn set_migrated(&self, migrated: bool) {
@@ -116,7 +112,7 @@ impl Store {
         let store = Arc::clone(self);
         let probe = thread::Builder::new().name("probe".to_owned()).spawn(move || {
             store.connector.doubt();
-            if let Err(error) = store.connector.connect("", PROBE) {
+            if let Err(error) = store.connector.connect("") {
                 store.declare_away(&error);
             }
             store.probing.store(false, Ordering::Relaxed);
@@ -128,7 +124,7 @@ impl Store {
 
     /// Tries to reach a database that was away.
     pub fn probe(&self) -> Result<(), Error> {
-        self.connector.connect("", PROBE)?;
+        self.connector.connect("")?;
         self.epoch.fetch_add(1, Ordering::Relaxed);
         self.away.store(false, Ordering::Relaxed);
         Ok(())
@@ -229,7 +225,7 @@ fn pool(
         .max_lifetime(Some(Duration::from_secs(3600)))
         .thread_pool(Arc::clone(opener))
         .error_handler(Box::new(LogAtDebug))
-        .build_unchecked(Manager::new(database.clone(), Arc::clone(connector), CONNECT))
+        .build_unchecked(Manager::new(database.clone(), Arc::clone(connector)))
 }
 
 /// r2d2 reports each attempt to connect that fails. Each request that fails logs a line already, so these are debug lines.
