@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use postgres::Client;
 use postgres::error::SqlState;
 use r2d2::{Pool, PooledConnection};
@@ -48,6 +48,23 @@ pub struct Store {
     probing: AtomicBool,
     /// Counts the connections that were found dead.
     epoch: AtomicU64,
+    /// When each use of a connection began that has not ended.
+    uses: Mutex<Vec<Instant>>,
+}
+
+/// A use of a connection, until it is dropped.
+struct Use<'a> {
+    store: &'a Store,
+    began: Instant,
+}
+
+impl Drop for Use<'_> {
+    fn drop(&mut self) {
+        let mut uses = self.store.uses.lock();
+        if let Some(index) = uses.iter().position(|began| *began == self.began) {
+            uses.swap_remove(index);
+        }
+    }
 }
 
 impl Store {
@@ -72,6 +89,7 @@ impl Store {
             away: AtomicBool::new(false),
             probing: AtomicBool::new(false),
             epoch: AtomicU64::new(0),
+            uses: Mutex::default(),
         }
     }
 
@@ -112,8 +130,11 @@ impl Store {
         let store = Arc::clone(self);
         let probe = thread::Builder::new().name("probe".to_owned()).spawn(move || {
             store.connector.doubt();
-            if let Err(error) = store.connector.connect("") {
-                store.declare_away(&error);
+            match store.connector.connect("") {
+                Err(error) => store.declare_away(&error),
+                // It answers, but not on these connections: something in between has lost them.
+                Ok(_) if store.uses.lock().iter().any(|began| began.elapsed() > USE_AT_MOST) => store.replace_pool(),
+                Ok(_) => {}
             }
             store.probing.store(false, Ordering::Relaxed);
         });
@@ -135,6 +156,12 @@ impl Store {
             return;
         }
         self.set_trouble(Some(format!("the database is away: {cause}")));
+        self.replace_pool();
+    }
+
+    /// Leaves the connections to whoever waits for them, since they may never come back.
+    fn replace_pool(&self) {
+        self.uses.lock().clear();
         let abandoned =
             std::mem::replace(&mut *self.pool.write(), pool(&self.database, &self.connector, self.size, &self.opener));
         // Closing its connections says good-bye to a server that does not listen, on a thread that may wait for that.
@@ -165,10 +192,11 @@ impl Store {
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, postgres::Error>,
     ) -> Result<Result<T, postgres::Error>, Error> {
+        let using = Use { store: self, began: Instant::now() };
+        self.uses.lock().push(using.began);
         let mut connection = self.checkout()?;
-        let began = Instant::now();
         let outcome = work(&mut connection);
-        if began.elapsed() > USE_AT_MOST {
+        if using.began.elapsed() > USE_AT_MOST {
             connection.is_spent = true;
         }
         if let Err(error) = &outcome {
