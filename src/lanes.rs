@@ -368,7 +368,8 @@ impl Lanes {
             }
         }
         if overdue > 0 {
-            self.app.context.store.doubt();
+            let waited = places.iter().filter_map(|place| place.wait.elapsed()).max();
+            self.app.context.store.doubt(waited.unwrap_or_default());
         }
         self.fill_up();
         self.turn_away_late(now, is_away, left_behind + overdue > 0);
