@@ -160,7 +160,7 @@ impl Store {
     }
 
     /// Leaves the connections to whoever waits for them, since they may never come back.
-    fn replace_pool(&self) {
+    pub(super) fn replace_pool(&self) {
         self.uses.lock().clear();
         let abandoned =
             std::mem::replace(&mut *self.pool.write(), pool(&self.database, &self.connector, self.size, &self.opener));
