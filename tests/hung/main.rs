@@ -9,7 +9,9 @@
 mod support;
 
 mod cluster;
+mod dropped;
 mod frozen;
 mod network;
 mod relay;
+mod states;
 mod trial;
