@@ -9,6 +9,7 @@
 mod support;
 
 mod cluster;
+mod cuts;
 mod dropped;
 mod frozen;
 mod network;
