@@ -12,6 +12,7 @@ mod cluster;
 mod cuts;
 mod dropped;
 mod frozen;
+mod log;
 mod network;
 mod relay;
 mod states;

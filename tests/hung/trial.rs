@@ -491,7 +491,8 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-struct SetOnDrop<'a>(&'a AtomicBool);
+/// So that clients end when a test fails, or its scope would wait for ever.
+pub struct SetOnDrop<'a>(pub &'a AtomicBool);
 
 impl Drop for SetOnDrop<'_> {
     fn drop(&mut self) {
