@@ -72,7 +72,8 @@ pub struct Expected {
 /// Nothing of the database answers.
 pub const HUNG: Expected = Expected { reads: false, writes: false, unready: Some(true), back_meanwhile: false };
 
-pub struct Trial {
+/// A program under trial.
+pub struct Trial<'a> {
     pub server: Server,
     pub cluster: &'static Cluster,
     pub database: String,
@@ -81,6 +82,8 @@ pub struct Trial {
     serial: AtomicU64,
     /// The names of contacts whose creation was acknowledged.
     pub acknowledged: Mutex<Vec<String>>,
+    /// Connects to what must have kept all that was acknowledged.
+    pub witness: Box<dyn Fn() -> postgres::Client + Sync + 'a>,
     _alone: MutexGuard<'static, ()>,
 }
 
@@ -90,14 +93,27 @@ pub fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock()
 }
 
-impl Trial {
+impl<'a> Trial<'a> {
     /// A program on a database of its own, at the URL that leads to it, with a pool that is warm and full.
-    pub fn on(url: impl FnOnce(&'static Cluster, &str) -> String) -> Trial {
+    pub fn on(url: impl FnOnce(&'static Cluster, &str) -> String) -> Trial<'a> {
         Trial::starting(url, |setup| setup)
     }
 
     /// The same, started in another way.
-    pub fn starting(url: impl FnOnce(&'static Cluster, &str) -> String, change: impl FnOnce(Setup) -> Setup) -> Trial {
+    pub fn starting(
+        url: impl FnOnce(&'static Cluster, &str) -> String,
+        change: impl FnOnce(Setup) -> Setup,
+    ) -> Trial<'a> {
+        let trial = Trial::lazily(url, change);
+        trial.fill_pool();
+        trial
+    }
+
+    /// The same, with a pool of a connection or two.
+    pub fn lazily(
+        url: impl FnOnce(&'static Cluster, &str) -> String,
+        change: impl FnOnce(Setup) -> Setup,
+    ) -> Trial<'a> {
         let alone = alone();
         let cluster = Cluster::shared();
         let database = cluster.new_database();
@@ -109,9 +125,9 @@ impl Trial {
         let user = server.client().new_user("a@example.com");
         let contact = format!("/api/contacts/{}", user.new_contact(&json!({ "first_name": "A" })));
         let (serial, acknowledged) = (AtomicU64::new(0), Mutex::default());
-        let trial = Trial { server, cluster, database, user, contact, serial, acknowledged, _alone: alone };
-        trial.fill_pool();
-        trial
+        let name = database.clone();
+        let witness = Box::new(move || cluster.client(&name));
+        Trial { server, cluster, database, user, contact, serial, acknowledged, witness, _alone: alone }
     }
 
     /// Has every worker take a connection, by a lock that all wait for.
@@ -252,7 +268,7 @@ impl Trial {
 
     /// What was acknowledged is there, and nothing is there twice.
     pub fn nothing_is_lost(&self) {
-        let rows = self.cluster.client(&self.database).query("select first_name from contacts", &[]).expect("rows");
+        let rows = (self.witness)().query("select first_name from contacts", &[]).expect("rows");
         let mut counts = BTreeMap::<String, usize>::new();
         for row in rows {
             *counts.entry(row.get(0)).or_default() += 1;
@@ -475,7 +491,8 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-struct SetOnDrop<'a>(&'a AtomicBool);
+/// So that clients end when a test fails, or its scope would wait for ever.
+pub struct SetOnDrop<'a>(pub &'a AtomicBool);
 
 impl Drop for SetOnDrop<'_> {
     fn drop(&mut self) {
