@@ -114,8 +114,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// How many connections to the database there may be: one for each worker, so that no worker waits for another's; one
-    /// for housekeeping; and three for downloads, each of which borrows one per page and gives it back before it sends the page.
+    /// How many connections to the database there may be: one for each worker and
+    /// for the one more of each lane, so that no worker waits for another's; one for housekeeping; and three for downloads, each of which borrows one per page and gives it back before it sends the page.
     pub fn database_connections(&self) -> usize {
         self.workers + self.write_workers + 2 * self.slow_workers + 4 + 1 + 3
     }

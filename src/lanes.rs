@@ -26,7 +26,7 @@ use crate::api::app::App;
 use crate::api::endpoint::Lane;
 use crate::api::problem::Error;
 use crate::api::router::Lookup;
-use crate::http::{Holder, Limits, Pool, Program, Request, Server, Take, Turns};
+use crate::http::{FairQueue, Holder, Limits, Pool, Program, Request, Server, Take};
 use crate::store::Wait;
 
 /// How many requests may wait for hashing, and for a file. Beyond it, whoever has most of them waiting gives way.
@@ -83,9 +83,10 @@ impl Running {
             readers: Mutex::new(0),
             workers,
             // A connection has one request at a time, so there are never more writes than connections.
-            write: Queue::new(workers.write, connections, TURN_LIMIT),
-            hash: Queue::new(workers.slow, MOST_WAITING, TURN_LIMIT),
-            file: Queue::new(workers.slow, MOST_WAITING, PATIENT_TURN_LIMIT),
+            write: Queue::new(workers.write, connections, TURN_LIMIT, false),
+            hash: Queue::new(workers.slow, MOST_WAITING, TURN_LIMIT, false),
+            // Files are large, and imports of one user go one after the other.
+            file: Queue::new(workers.slow, MOST_WAITING, PATIENT_TURN_LIMIT, true),
             places: Mutex::default(),
             blocked: AtomicBool::new(false),
         });
@@ -132,6 +133,8 @@ struct Queue {
     workers: usize,
     most: usize,
     turn_limit: Duration,
+    /// A holder has one worker at most.
+    one_each: bool,
     state: Mutex<State>,
 }
 
@@ -139,12 +142,12 @@ struct Queue {
 struct State {
     /// Whose requests the workers have, one each.
     running: Vec<Holder>,
-    waiting: Turns<Arc<Request>>,
+    waiting: FairQueue<Arc<Request>>,
 }
 
 impl Queue {
-    fn new(workers: usize, most: usize, turn_limit: Duration) -> Queue {
-        Queue { workers, most, turn_limit, state: Mutex::default() }
+    fn new(workers: usize, most: usize, turn_limit: Duration, one_each: bool) -> Queue {
+        Queue { workers, most, turn_limit, one_each, state: Mutex::default() }
     }
 
     /// The next request whose turn it is, if a worker is free for it; it counts as running. Whoever holds none comes first,
@@ -153,13 +156,8 @@ impl Queue {
         let State { running, waiting } = state;
         let busy = running.len();
         let holds_none = |holder: &Holder| busy <= self.workers && !running.contains(holder);
-        let next = waiting.pop(holds_none).or_else(|| waiting.pop(|_| busy < self.workers && self.shares_by_itself()));
+        let next = waiting.pop(holds_none).or_else(|| waiting.pop(|_| busy < self.workers && !self.one_each));
         next.inspect(|(holder, _)| running.push(*holder))
-    }
-
-    /// Whether one holder may have several workers. Files are large, and imports of one user go one after the other.
-    fn shares_by_itself(&self) -> bool {
-        self.turn_limit < PATIENT_TURN_LIMIT
     }
 }
 
@@ -193,6 +191,7 @@ impl Lanes {
         match lane {
             Lane::Hash => &self.hash,
             Lane::File => &self.file,
+            // What readers do has the engine's queue, and is not looked for here.
             Lane::Instant | Lane::Read | Lane::Write => &self.write,
         }
     }
@@ -228,7 +227,7 @@ impl Lanes {
 
     /// The work of an extra reader, who is there while the others are blocked.
     fn relieve(self: &Arc<Lanes>, place: &Place) {
-        while self.blocked.load(Relaxed) {
+        while self.blocked.load(Relaxed) && !self.app.context.is_draining() {
             let held = self.held_by_readers();
             let holds_none = |holder: &Holder| !held.contains(holder);
             let take = if place.role == Role::Reserve { Take::Of(&holds_none) } else { Take::Instant };
@@ -369,8 +368,10 @@ impl Lanes {
             }
         }
         if overdue > 0 {
-            self.app.context.store.doubt();
+            let waited = places.iter().filter_map(|place| place.wait.elapsed()).max();
+            self.app.context.store.doubt(waited.unwrap_or_default());
         }
+        self.fill_up();
         self.turn_away_late(now, is_away, left_behind + overdue > 0);
         self.relieve_readers(now, &places);
         places.iter().any(|place| place.work.lock().request.is_some())
@@ -391,15 +392,12 @@ impl Lanes {
     /// A fresh worker for one that is left behind.
     fn replace(self: &Arc<Lanes>, role: Role) {
         match role {
-            Role::Reader => {
-                *self.readers.lock() -= 1;
-                self.fill_up();
-            }
+            Role::Reader => *self.readers.lock() -= 1,
             Role::Lane(lane, holder) => {
                 self.finish(lane, holder);
                 self.start(lane);
             }
-            // The next look sees that they are missing.
+            // The extra readers: the same look sees that they are missing, as it does for readers.
             Role::Instant | Role::Reserve => {}
         }
     }

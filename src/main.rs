@@ -116,7 +116,7 @@ fn within<T: Send + 'static>(
         }
     });
     receiver.recv_timeout(time).unwrap_or_else(|_| {
-        app.context.store.doubt();
+        app.context.store.doubt(time);
         Err(store::Error::Unavailable(format!("the database did not answer within {time:?}")))
     })
 }

@@ -5,7 +5,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`app`] | the straight line that every request goes |
+//! | [`app`] | the steps of every request, in their order |
 //! | [`routes`] | THE table: every endpoint is a row of it |
 //! | [`handlers`] | what is done for each row |
 //! | [`openapi`] | the table → OpenAPI 3.1 |

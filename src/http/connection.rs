@@ -3,7 +3,7 @@
 //!
 //! A turn goes from hand to hand with the request, and back to the poll without a system call: the kernel goes on reporting
 //! what arrives (edge-triggered, registered once), and a report that comes while somebody has the turn is left as a note,
-//! which the holder finds when it wants to give the turn back.
+//! which its owner finds when it wants to give the turn back.
 
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::ops::Deref;
@@ -34,7 +34,7 @@ pub(super) struct Connection {
     inbound: Mutex<Inbound>,
 }
 
-/// What only the holder of the turn touches, so the lock is always free.
+/// What only the owner of the turn touches, so the lock is always free.
 pub(super) struct Inbound {
     pub(super) input: Input,
     /// When the connection is closed unless somebody takes the turn before.
@@ -45,7 +45,7 @@ pub(super) struct Inbound {
 
 /// Somebody has the turn.
 const TAKEN: u8 = 1;
-/// Something may have arrived since the holder looked last.
+/// Something may have arrived since the owner looked last.
 const NEWS: u8 = 2;
 /// The client has ended its side, or the connection is broken. It stays: of data with the end behind it, one read takes the
 /// data only, and the kernel does not report the end again.
@@ -119,7 +119,7 @@ impl Turn {
         Turn::take_with(connection, 0)
     }
 
-    /// Notes for the holder what the kernel reports; if there is no holder, the turn is the caller's.
+    /// Notes for the owner what the kernel reports; if there is no owner, the turn is the caller's.
     pub(super) fn report(connection: &Arc<Connection>, ended: bool) -> Option<Turn> {
         Turn::take_with(connection, if ended { NEWS | ENDED } else { NEWS })
     }

@@ -12,7 +12,7 @@
 //! | `reading` | a request as far as it is there, or its rest on a thread of the pool; then the queue |
 //! | `answering` | a response, written without ever blocking a worker; then on to reading |
 //!
-//! They stand on these, which know nothing of them:
+//! The parts that they share:
 //!
 //! | module | is |
 //! |---|---|
@@ -20,19 +20,20 @@
 //! | `shared` | what all connections share, and the list of them |
 //! | `request`, `response` | what goes to a handler and comes back |
 //! | `head`, `body` | RFC 9112 within limits; `input` holds what has arrived and is not consumed yet |
-//! | `queue`, `turns`, `pool` | whole requests waiting for a worker, in turns; threads on demand |
+//! | `queue`, `fair_queue`, `pool` | whole requests waiting for a worker, in turns; threads on demand |
 //! | `pace`, `budget` | writing to a slow client with deadlines; counted units that all share |
 //! | `limits` | what the program decides |
 //! | `url` | percent-encoding |
 //!
-//! One request costs one `recv` and one `send`; nobody is woken for it who does not sleep. A connection has a thread only
-//! while a request of it is there in part.
+//! One request costs one `recv` and one `send`; no thread is woken unless one is needed. A connection has a thread only while a
+//! request of it is there in part, or an answer is not all sent.
 
 mod acceptor;
 mod answering;
 mod body;
 mod budget;
 mod connection;
+mod fair_queue;
 mod head;
 mod input;
 mod limits;
@@ -45,10 +46,10 @@ mod request;
 mod response;
 mod server;
 mod shared;
-mod turns;
 mod url;
 
 pub use budget::{Holder, Network};
+pub use fair_queue::FairQueue;
 pub use limits::{Limits, Program};
 pub use pool::Pool;
 pub use queue::Take;
@@ -56,5 +57,4 @@ pub use request::{Identity, Request};
 pub use response::{Body, Response, reason};
 pub use server::Server;
 pub use tiny_http::{Method, StatusCode};
-pub use turns::Turns;
 pub use url::{Pair, parse_pairs, percent_decode, percent_encode};

@@ -35,8 +35,8 @@ impl Poller {
     pub(super) fn start(listener: TcpListener, shared: Arc<Shared>) -> io::Result<Poller> {
         let acceptor = Acceptor::new(listener, Arc::clone(&shared))?;
         let (waker, woken) = UnixStream::pair()?;
-        let running = Running { acceptor: Some(acceptor), sweep_due: Instant::now(), shared, woken };
-        let thread = thread::Builder::new().name("http-poll".to_owned()).spawn(move || running.run())?;
+        let poll_loop = PollLoop { acceptor: Some(acceptor), sweep_due: Instant::now(), shared, woken };
+        let thread = thread::Builder::new().name("http-poll".to_owned()).spawn(move || poll_loop.run())?;
         Ok(Poller { thread: Mutex::new(Some(thread)), waker })
     }
 
@@ -50,7 +50,7 @@ impl Poller {
 }
 
 /// What the thread works with.
-struct Running {
+struct PollLoop {
     /// `None` once the server drains.
     acceptor: Option<Acceptor>,
     sweep_due: Instant,
@@ -59,7 +59,7 @@ struct Running {
     woken: UnixStream,
 }
 
-impl Running {
+impl PollLoop {
     fn run(mut self) {
         let mut napped = false;
         loop {

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use super::budget::{Holder, Network};
+use super::fair_queue::FairQueue;
 use super::limits::Program;
 use super::request::Request;
-use super::turns::Turns;
 
 #[derive(Default)]
 pub(super) struct Queue {
@@ -24,7 +24,7 @@ pub(super) struct Queue {
 struct Waiting {
     /// What is done in no time, and has turns of its own.
     instant: VecDeque<Arc<Request>>,
-    turns: Turns<Arc<Request>>,
+    turns: FairQueue<Arc<Request>>,
     /// The last one that was taken was an instant one.
     was_instant: bool,
     /// Workers in `pop`'s wait, those woken but not yet running included: as many of the waiting requests are theirs

@@ -247,9 +247,9 @@ impl Turn {
         // The program's own code may run in there, and may panic, which must end neither the poller nor a worker.
         let _ = catch_unwind(AssertUnwindSafe(|| {
             let mut turn = Some(self);
-            while let Some(holder) = turn {
-                let outcome = holder.read_now();
-                turn = holder.pass_on(outcome);
+            while let Some(current) = turn {
+                let outcome = current.read_now();
+                turn = current.pass_on(outcome);
             }
         }));
     }

@@ -1,7 +1,7 @@
 //! Passwords as argon2id hashes in the PHC string format (RFC 9106).
 //!
 //! A call takes about 25 ms of CPU and one block of 19 MiB, on the caller's own thread (rust-argon2's threads are a feature
-//! that is off). So it belongs on the slow lane, while no database connection is held. [`crate::system::memory`] tells how the
+//! that is off). So it belongs on the lane of hashing, while no database connection is held. [`crate::system::memory`] tells how the
 //! block is given back.
 
 use std::hint::black_box;

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
@@ -57,6 +58,9 @@ pub struct Flight<'a> {
     subject: Vec<u8>,
 }
 
+/// How long one attempt waits for another before it asks the database again.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
 impl InFlight {
     /// Whether any attempt of a subject is being checked.
     pub fn holds(&self, subject: &[u8]) -> bool {
@@ -69,13 +73,13 @@ impl InFlight {
         Flight { all: self, subject }
     }
 
-    /// If any attempt of a subject is being checked, waits until one has ended, of this subject or of another. Returns
-    /// whether there was any.
+    /// If any attempt of a subject is being checked, waits until one has ended, of this subject or of another, but not for
+    /// long: it may itself wait for a database that does not answer. Returns whether there was any.
     pub fn wait(&self, subject: &[u8]) -> bool {
         let mut counts = self.counts.lock();
         let any = counts.contains_key(subject);
         if any {
-            self.one_ended.wait(&mut counts);
+            self.one_ended.wait_for(&mut counts, LOOK_AGAIN);
         }
         any
     }

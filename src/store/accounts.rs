@@ -100,14 +100,17 @@ impl Store {
 
     /// Deletes a user and everything of theirs; returns the sessions that have ended.
     pub fn delete_user(&self, id: i64) -> Result<Vec<i64>, Error> {
-        let row = self.write(|conn| {
+        let (sessions, is_gone): (Vec<i64>, bool) = self.write(|conn| {
             conn.transaction(|conn| {
                 conn.query_opt(&queries::USER_LOCK, &[&id])?;
-                // Otherwise an account of some million contacts could never be deleted. Only a worker of the slow lane waits.
+                // Otherwise an account of some million contacts could never be deleted.
                 conn.without_time_limit()?;
-                conn.query_one(&queries::USER_DELETE, &[&id])
+                let row = conn.query_one(&queries::USER_DELETE, &[&id])?;
+                let sessions: Vec<i64> = row.get(0);
+                conn.execute(&queries::SESSION_REVOKE, &[&sessions])?;
+                Ok((sessions, row.get(1)))
             })
         })?;
-        if row.get(1) { Ok(row.get(0)) } else { Err(Error::NotFound) }
+        if is_gone { Ok(sessions) } else { Err(Error::NotFound) }
     }
 }

@@ -20,6 +20,11 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connec
 
 use super::Error;
 
+/// How long connecting may take.
+pub(super) const CONNECT: Duration = Duration::from_secs(2);
+/// How long a host may take for its first answer. One that is slow gives it in time, and is not away.
+const ASK: Duration = Duration::from_millis(500);
+
 /// Threads that were left behind and have not ended. Each waits for a host that answered the question and then fell silent,
 /// or for a name server; beyond them nobody connects.
 const LEFT_BEHIND: usize = 32;
@@ -48,12 +53,12 @@ impl Connector {
         }
     }
 
-    /// Opens a connection and runs `setup` on it, waiting so long for each host, the one that answered last first.
-    pub(super) fn connect(&self, setup: &'static str, within: Duration) -> Result<Client, Error> {
+    /// Opens a connection and runs `setup` on it, within [`CONNECT`] for each host, the one that answered last first.
+    pub(super) fn connect(&self, setup: &'static str) -> Result<Client, Error> {
         let first = self.preferred.load(Relaxed);
         let mut outcome = Err(Error::Unavailable("the database has no host".to_owned()));
         for index in (0..self.hosts.len()).map(|n| (first + n) % self.hosts.len()) {
-            outcome = self.connect_to(index, setup, within);
+            outcome = self.connect_to(index, setup);
             self.answers.store(outcome.is_ok(), Relaxed);
             if outcome.is_ok() {
                 self.preferred.store(index, Relaxed);
@@ -68,7 +73,7 @@ impl Connector {
         self.answers.store(false, Relaxed);
     }
 
-    fn connect_to(&self, index: usize, setup: &'static str, within: Duration) -> Result<Client, Error> {
+    fn connect_to(&self, index: usize, setup: &'static str) -> Result<Client, Error> {
         let (config, ask) = (self.hosts[index].clone(), !self.answers.load(Relaxed));
         let place = LeftBehind(Arc::clone(&self.left_behind));
         if place.0.fetch_add(1, Relaxed) >= LEFT_BEHIND {
@@ -77,7 +82,7 @@ impl Connector {
         let (sender, receiver) = mpsc::sync_channel(1);
         let attempt = move || {
             let _place = place;
-            let client = match ask.then(|| is_answering(&config, within)).transpose() {
+            let client = match ask.then(|| is_answering(&config)).transpose() {
                 Ok(_) => open(&config, setup).map_err(Error::from),
                 Err(error) => Err(Error::Unavailable(format!("the database does not answer: {error}"))),
             };
@@ -87,8 +92,8 @@ impl Connector {
         let thread = thread::Builder::new().name("connect".to_owned()).stack_size(256 << 10).spawn(attempt);
         thread.map_err(|error| Error::Unavailable(format!("no thread to connect with: {error}")))?;
         receiver
-            .recv_timeout(within)
-            .unwrap_or_else(|_| Err(Error::Unavailable(format!("the database did not answer within {within:?}"))))
+            .recv_timeout(CONNECT)
+            .unwrap_or_else(|_| Err(Error::Unavailable(format!("the database did not answer within {CONNECT:?}"))))
     }
 }
 
@@ -108,19 +113,19 @@ impl Drop for LeftBehind {
 }
 
 /// Asks the host of `config`, which has one, for one byte.
-fn is_answering(config: &Config, within: Duration) -> io::Result<()> {
+fn is_answering(config: &Config) -> io::Result<()> {
     let port = config.get_ports().first().copied().unwrap_or(5432);
     let tcp = |stream: TcpStream| {
-        stream.set_write_timeout(Some(within))?;
-        stream.set_read_timeout(Some(within))?;
+        stream.set_write_timeout(Some(ASK))?;
+        stream.set_read_timeout(Some(ASK))?;
         ask(stream)
     };
     match (config.get_hostaddrs().first(), config.get_hosts().first()) {
-        (Some(address), _) => tcp(TcpStream::connect_timeout(&(*address, port).into(), within)?),
+        (Some(address), _) => tcp(TcpStream::connect_timeout(&(*address, port).into(), ASK)?),
         (None, Some(Host::Tcp(name))) => {
             let mut outcome = Err(io::ErrorKind::NotFound.into());
             for address in (name.as_str(), port).to_socket_addrs()? {
-                outcome = TcpStream::connect_timeout(&address, within).and_then(tcp);
+                outcome = TcpStream::connect_timeout(&address, ASK).and_then(tcp);
                 if outcome.is_ok() {
                     break;
                 }
@@ -131,7 +136,7 @@ fn is_answering(config: &Config, within: Duration) -> io::Result<()> {
             // The standard library's connect has no timeout, and waits where a stopped server's queue is full.
             let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
             for timeout in [Timeout::Send, Timeout::Recv] {
-                set_socket_timeout(&socket, timeout, Some(within))?;
+                set_socket_timeout(&socket, timeout, Some(ASK))?;
             }
             connect(&socket, &SocketAddrUnix::new(folder.join(format!(".s.PGSQL.{port}")))?)?;
             ask(UnixStream::from(socket))

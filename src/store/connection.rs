@@ -1,7 +1,6 @@
 //! A connection to the database with its prepared statements, and how the pool opens one and decides to drop one.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use postgres::types::ToSql;
 use postgres::{Client, NoTls, Row, Statement};
@@ -121,12 +120,11 @@ impl Drop for OpenTransaction<'_> {
 pub struct Manager {
     manager: PostgresConnectionManager<NoTls>,
     connector: Arc<Connector>,
-    within: Duration,
 }
 
 impl Manager {
-    pub(super) fn new(database: postgres::Config, connector: Arc<Connector>, within: Duration) -> Manager {
-        Manager { manager: PostgresConnectionManager::new(database, NoTls), connector, within }
+    pub(super) fn new(database: postgres::Config, connector: Arc<Connector>) -> Manager {
+        Manager { manager: PostgresConnectionManager::new(database, NoTls), connector }
     }
 }
 
@@ -135,7 +133,7 @@ impl ManageConnection for Manager {
     type Error = Error;
 
     fn connect(&self) -> Result<Connection, Error> {
-        let client = self.connector.connect(CONNECTION_SETTINGS, self.within)?;
+        let client = self.connector.connect(CONNECTION_SETTINGS)?;
         Ok(Connection { client, statements: vec![None; queries::ALL.len()], epoch: None, is_spent: false })
     }
 

@@ -2,6 +2,14 @@
 //!
 //! Nothing here knows HTTP or JSON. A connection is held for one [`Store::read`] or [`Store::write`], never while a password is
 //! hashed and never while a response is written to a client.
+//!
+//! # When Postgres does not answer
+//!
+//! `crate::lanes` watches how long each worker waits here. 2.1 s after its request arrived the client gets 503, a fresh worker
+//! takes over, and [`Store::doubt`] connects anew. If that gets no answer within 0.5 s, the database is *away*: the pool is
+//! replaced, and every request is refused at once, so everybody has an answer within 3 s. Housekeeping ([`Store::probe`]) tries
+//! twice a second; once it gets an answer, the database is back. The connections that were left behind close when their
+//! statements return, if ever.
 
 pub mod accounts;
 pub mod attempts;

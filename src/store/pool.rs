@@ -21,16 +21,12 @@ use postgres::error::SqlState;
 use r2d2::{Pool, PooledConnection};
 use scheduled_thread_pool::ScheduledThreadPool;
 
-use super::connect::Connector;
+use super::connect::{CONNECT, Connector};
 use super::connection::{Connection, Manager};
 use super::{Error, is_connection_lost, queries};
 
 /// How long a request waits for a connection; then it gets 503.
 const CHECKOUT: Duration = Duration::from_secs(1);
-/// How long connecting may take.
-const CONNECT: Duration = Duration::from_secs(2);
-/// The same where the database is in doubt: every request waits for the outcome.
-const PROBE: Duration = Duration::from_millis(500);
 /// A connection that was used for longer is not used again: somebody may have given up on it.
 const USE_AT_MOST: Duration = Duration::from_secs(2);
 
@@ -117,7 +113,7 @@ impl Store {
 
     /// A connection outside of the pool and without the limits on statements: for migrations, which may take long.
     pub(super) fn connect(&self) -> Result<Client, Error> {
-        self.connector.connect("", CONNECT)
+        self.connector.connect("")
     }
 
     pub(super) fn set_migrated(&self, migrated: bool) {
@@ -135,7 +131,7 @@ impl Store {
     }
 
     /// Whether the database can be used, by what housekeeping knows, without asking it.
-    pub fn is_usable(&self) -> Result<(), Error> {
+    pub fn usable(&self) -> Result<(), Error> {
         self.trouble.read().clone().map_or(Ok(()), |cause| Err(Error::Unavailable(cause)))
     }
 
@@ -144,16 +140,19 @@ impl Store {
         *self.trouble.write() = trouble;
     }
 
-    /// A request has taken too long: finds out whether the database still answers.
-    pub fn doubt(self: &Arc<Store>) {
+    /// Somebody has waited so long for an answer: finds out whether the database still gives any.
+    pub fn doubt(self: &Arc<Store>, waited: Duration) {
         if self.is_away() || self.probing.swap(true, Ordering::Relaxed) {
             return;
         }
         let store = Arc::clone(self);
         let probe = thread::Builder::new().name("probe".to_owned()).spawn(move || {
             store.connector.doubt();
-            if let Err(error) = store.connector.connect("", PROBE) {
-                store.declare_away(&error);
+            match store.connector.connect("") {
+                Err(error) => store.declare_away(&error),
+                // It answers, but not on these connections: something in between has lost them.
+                Ok(_) if waited >= USE_AT_MOST => store.replace_pool(),
+                Ok(_) => {}
             }
             store.probing.store(false, Ordering::Relaxed);
         });
@@ -164,7 +163,7 @@ impl Store {
 
     /// Tries to reach a database that was away.
     pub fn probe(&self) -> Result<(), Error> {
-        self.connector.connect("", PROBE)?;
+        self.connector.connect("")?;
         self.epoch.fetch_add(1, Ordering::Relaxed);
         self.away.store(false, Ordering::Relaxed);
         Ok(())
@@ -175,6 +174,11 @@ impl Store {
             return;
         }
         self.set_trouble(Some(format!("the database is away: {cause}")));
+        self.replace_pool();
+    }
+
+    /// Leaves the connections to whoever waits for them, since they may never come back.
+    fn replace_pool(&self) {
         let abandoned =
             std::mem::replace(&mut *self.pool.write(), pool(&self.database, &self.connector, self.size, &self.opener));
         // Closing its connections says good-bye to a server that does not listen, on a thread that may wait for that.
@@ -266,7 +270,7 @@ fn pool(
         .max_lifetime(Some(Duration::from_secs(3600)))
         .thread_pool(Arc::clone(opener))
         .error_handler(Box::new(LogAtDebug))
-        .build_unchecked(Manager::new(database.clone(), Arc::clone(connector), CONNECT))
+        .build_unchecked(Manager::new(database.clone(), Arc::clone(connector)))
 }
 
 /// r2d2 reports each attempt to connect that fails. Each request that fails logs a line already, so these are debug lines.

@@ -57,6 +57,7 @@ queries! {
     SESSION_ROTATE = "sessions/rotate.sql",
     SESSION_LIST = "sessions/list.sql",
     SESSION_END = "sessions/end.sql",
+    SESSION_REVOKE = "sessions/revoke.sql",
     SESSION_REVOKED = "sessions/revoked.sql",
     SESSION_PURGE = "sessions/purge.sql",
     ATTEMPT_RESERVE = "attempts/reserve.sql",

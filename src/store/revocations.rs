@@ -17,8 +17,8 @@ pub const KEPT: Duration = Duration::from_secs(16 * 60);
 /// A list older than this is not trusted. Two refreshes may fail before it is.
 const STALE: Duration = Duration::from_secs(2);
 
-/// How far a refresh looks back beyond the one before, since a row becomes visible only when it is committed: twice the time
-/// that the longest statement may take.
+/// How far a refresh looks back beyond the one before, since a row becomes visible only when it is committed: far longer than
+/// any statement that writes one may take.
 const OVERLAP: Duration = Duration::from_secs(20);
 
 #[derive(Default)]

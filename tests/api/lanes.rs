@@ -46,7 +46,7 @@ fn a_flood_of_logins_is_refused_in_time_and_holds_up_no_read() {
                 }
             });
         }
-        eventually("the slow lane is full", || refused.load(Ordering::SeqCst) > 0);
+        eventually("the lane of hashing is full", || refused.load(Ordering::SeqCst) > 0);
         user.get("/api/contacts").send().expect(200);
         let before = checked.load(Ordering::SeqCst);
         assert!(before < 60, "a read waited for {before} logins");

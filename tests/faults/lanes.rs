@@ -1,4 +1,5 @@
-//! The slow lane: logins without pause slow no read, take no more memory than their permits, and what cannot wait is told so.
+//! The lane of hashing: logins without pause slow no read, take no more memory than their workers, and what cannot wait is told
+//! so.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

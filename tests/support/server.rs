@@ -46,8 +46,13 @@ impl Setup {
     /// On this database, with a secret of its own, everything else by default but for the limit on sign-ups from one address,
     /// since all tests come from one.
     pub fn on(database: &Database) -> Setup {
+        Setup::at(&database.url())
+    }
+
+    /// The same for a database that this URL names.
+    pub fn at(url: &str) -> Setup {
         Setup { settings: Vec::new(), line: vec![env!("CARGO_BIN_EXE_contactd").into()] }
-            .with("DATABASE_URL", database.url())
+            .with("DATABASE_URL", url)
             .with("LISTEN", "127.0.0.1:0")
             .with("JWT_SECRET", random_secret())
             .with("ADDRESS_ATTEMPTS", "0")

@@ -70,7 +70,7 @@ pub struct Route {
 pub const BODY_LIMIT: usize = 1 << 20;
 
 impl Route {
-    /// Runs on another lane than reads and writes do.
+    /// Runs on this lane, not on that of its method.
     pub fn on(mut self, lane: Lane) -> Route {
         self.lane = lane;
         self

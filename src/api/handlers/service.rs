@@ -61,7 +61,7 @@ pub fn readyz(call: &Call<'_>, (): ()) -> Result<Answer<200, Message>, Error> {
     if call.is_draining() {
         return Err(Error::Unavailable("draining".to_owned()));
     }
-    call.store.is_usable()?;
+    call.store.usable()?;
     Ok(Answer::json(&Message { message: "ready" }))
 }
 

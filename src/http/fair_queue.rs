@@ -8,18 +8,18 @@ use super::budget::{Holder, Network};
 type Users<T> = VecDeque<(Holder, VecDeque<T>)>;
 
 /// Things that wait, each for its holder. The holders are few compared with what waits, so they are looked for in a row.
-pub struct Turns<T> {
+pub struct FairQueue<T> {
     networks: VecDeque<(Network, Users<T>)>,
     len: usize,
 }
 
-impl<T> Default for Turns<T> {
-    fn default() -> Turns<T> {
-        Turns { networks: VecDeque::new(), len: 0 }
+impl<T> Default for FairQueue<T> {
+    fn default() -> FairQueue<T> {
+        FairQueue { networks: VecDeque::new(), len: 0 }
     }
 }
 
-impl<T> Turns<T> {
+impl<T> FairQueue<T> {
     /// How many wait.
     pub fn len(&self) -> usize {
         self.len
@@ -107,13 +107,13 @@ mod tests {
         Holder { network: Network::of(address.parse().unwrap()), user: Some(user) }
     }
 
-    fn order(turns: &mut Turns<&'static str>) -> Vec<&'static str> {
+    fn order(turns: &mut FairQueue<&'static str>) -> Vec<&'static str> {
         std::iter::from_fn(|| turns.pop(|_| true)).map(|(_, item)| item).collect()
     }
 
     #[test]
     fn turns_go_round_networks_and_then_round_users() {
-        let mut turns = Turns::default();
+        let mut turns = FairQueue::default();
         for (address, user, item) in [
             ("10.0.0.1", 1, "a1"),
             ("10.0.0.1", 1, "a2"),
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn one_who_may_not_is_passed_over_and_keeps_the_place() {
         let (a, b) = (holder("10.0.0.1", 1), holder("10.0.0.2", 2));
-        let mut turns = Turns::default();
+        let mut turns = FairQueue::default();
         for (holder, item) in [(a, "a1"), (a, "a2"), (b, "b1")] {
             turns.push(holder, item);
         }
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn where_there_is_no_room_whoever_waits_most_gives_way() {
         let (a, b) = (holder("10.0.0.1", 1), holder("10.0.0.1", 2));
-        let mut turns = Turns::default();
+        let mut turns = FairQueue::default();
         for (holder, item) in [(b, "b1"), (a, "a1"), (a, "a2")] {
             turns.push(holder, item);
         }

@@ -1,0 +1,21 @@
+//! All of Postgres stands still: it accepts connections, by its kernel, and answers nothing.
+
+use crate::cluster::{Cluster, Reply, ask};
+use crate::trial::{HUNG, Trial};
+
+#[test]
+fn a_stopped_postgres_over_tcp() {
+    stopped("stopped, TCP", Cluster::by_tcp);
+}
+
+#[test]
+fn a_stopped_postgres_over_a_unix_socket() {
+    stopped("stopped, Unix socket", Cluster::by_socket);
+}
+
+fn stopped(what: &str, url: fn(&Cluster, &str) -> String) {
+    let trial = Trial::on(url);
+    let direct = url(trial.cluster, &trial.database);
+    assert_eq!(ask(&direct), Reply::Answer);
+    trial.withstands(what, HUNG, || trial.cluster.freeze(), || assert_eq!(ask(&direct), Reply::Silence));
+}

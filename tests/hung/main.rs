@@ -1,0 +1,15 @@
+//! What happens when the database hangs: whatever needs it is answered 503 in time, whatever does not is unaffected, the
+//! service is back when the database is, and nothing is lost or done twice.
+//!
+//! The real program runs on a Postgres of this binary's own, which is stopped, cut off, slowed down, restarted and replaced.
+//! Each test takes the machine for itself and proves that its attack was in force. `make check` runs them; with
+//! `--nocapture` each says the longest answer of each kind in milliseconds.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod cluster;
+mod frozen;
+mod network;
+mod relay;
+mod trial;
