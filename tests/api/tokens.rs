@@ -32,11 +32,11 @@ fn a_guarded_read_is_one_round_trip_and_a_refusal_none() {
         requests += 1;
     }
     let cost = proxy.count() - before;
-    // Beyond that, each of the pool's connections (one a lane, one for housekeeping, three for downloads) may be opened once,
+    // Beyond that, each of the pool's connections (two a lane, one for housekeeping, three for downloads) may be opened once,
     // and prepares the statement once.
     assert_eq!((cost.bind, cost.execute), (requests, requests), "{cost:?}");
     assert_eq!(cost.sync - cost.parse, requests, "{cost:?}");
-    assert!(cost.parse <= 7 && cost.query <= 2 * 7, "{cost:?}");
+    assert!(cost.parse <= 14 && cost.query <= 2 * 14, "{cost:?}");
     // Two statements every half second.
     let polls = 2 * (began.elapsed().as_millis() as u64 / 500 + 1);
     assert!(cost.housekeeping <= polls, "{cost:?} in {polls} polls");
