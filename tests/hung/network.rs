@@ -140,3 +140,17 @@ fn a_handshake_without_an_answer_in_a_burst_keeps_the_pool_from_growing_for_a_mo
     );
     assert!(returned.elapsed() < Duration::from_secs(5));
 }
+
+#[test]
+fn a_pooler_that_answers_a_question_and_then_falls_silent() {
+    let relay = Relay::before(Cluster::shared());
+    let trial = Trial::on(|_, database| relay.url(database));
+    let begin = || {
+        let during = relay.during(Mode::Evasive);
+        relay.cut();
+        // More than the program may have threads that wait for an answer.
+        until("many connections are never answered", || relay.mute() > 66);
+        during
+    };
+    trial.withstands("a pooler that falls silent", HUNG, begin, || ());
+}

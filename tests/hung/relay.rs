@@ -28,6 +28,8 @@ pub enum Mode {
     Stalled,
     /// New connections are taken and never heard, not even when it is open again; old ones go on.
     Mute,
+    /// As mute, but whoever asks whether it speaks TLS is answered: a pooler whose Postgres hangs.
+    Evasive,
     /// Whatever the server says comes so much later.
     Late(Duration),
 }
@@ -182,6 +184,10 @@ impl Core {
         let mut state = self.state.lock();
         match state.mode {
             Mode::Mute => return state.mute.push(client),
+            Mode::Evasive => {
+                state.mute.push(client.try_clone().expect("a descriptor"));
+                return drop(thread::spawn(move || evade(client)));
+            }
             Mode::Open | Mode::Stalled | Mode::Late(_) => {}
         }
         // Where the database refuses, the client finds its connection closed.
@@ -335,6 +341,15 @@ impl Line {
         };
         self.apart.store(is_apart, SeqCst);
     }
+}
+
+/// Says that it speaks no TLS, and nothing else.
+fn evade(mut client: TcpStream) {
+    let mut request = [0; 8];
+    if client.read_exact(&mut request).is_ok() && request[4..6] != [0, 3] {
+        let _ = client.write_all(b"N");
+    }
+    let _ = client.read_to_end(&mut Vec::new());
 }
 
 /// Takes the next message off the buffer, if it is whole; the length follows so many bytes.
