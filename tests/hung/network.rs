@@ -154,3 +154,26 @@ fn a_pooler_that_answers_a_question_and_then_falls_silent() {
     };
     trial.withstands("a pooler that falls silent", HUNG, begin, || ());
 }
+
+#[test]
+fn a_pooler_that_has_no_server_for_its_clients() {
+    let relay = Relay::before(Cluster::shared());
+    let trial = Trial::on(|_, database| relay.url(database));
+    let url = relay.url(&trial.database);
+    let begins = || assert_eq!(ask(&url), Reply::Answer);
+    trial.withstands("a pooler without a server", HUNG, || relay.during(Mode::Polite), begins);
+    trial.fill_pool();
+    trial.meets_crowd("a pooler without a server", false, || relay.during(Mode::Polite), begins);
+}
+
+#[test]
+fn a_crowd_that_comes_when_connections_have_just_been_forgotten() {
+    let relay = Relay::before(Cluster::shared());
+    let trial = Trial::on(|_, database| relay.url(database));
+    let forget = || {
+        relay.forget();
+        Remembered(&relay)
+    };
+    let url = relay.url(&trial.database);
+    trial.meets_crowd("connections are forgotten", true, forget, || assert_eq!(ask(&url), Reply::Answer));
+}

@@ -47,6 +47,11 @@ const BOUND_KINDS: [(&str, u16, usize, u64); 5] = [
 ];
 const WORKERS: [(&str, usize); 3] = [("WORKERS", 4), ("WRITE_WORKERS", 8), ("SLOW_WORKERS", 2)];
 
+/// How many connections the pool may have with these.
+const POOL: usize = 24;
+/// The descriptors of a connection to Postgres, with those of what waits for it.
+const CONNECTION: u64 = 4;
+
 /// One answer.
 #[derive(Debug, Clone, Copy)]
 struct Answered {
@@ -162,6 +167,8 @@ impl<'a> Trial<'a> {
     /// `proof` fails unless the failure is in force.
     pub fn withstands<G>(&self, what: &str, expected: Expected, begin: impl FnOnce() -> G, proof: impl Fn()) {
         let before = self.rest();
+        // The pool may have all the connections that it may have, afterwards.
+        let grown = CONNECTION * (POOL as u64).saturating_sub(self.connections() as u64);
         let log = Log::default();
         let over = AtomicBool::new(false);
         let (clock, times) = thread::scope(|scope| {
@@ -182,11 +189,46 @@ impl<'a> Trial<'a> {
             drop(_over);
             (clock.join().expect("the clock's thread"), times)
         });
-        let after = self.recover(&before);
+        let after = self.recover(&before, grown);
         let log = log.0.into_inner();
         println!("{}", row(what, &log, &times, &clock, &before, &after));
         judge(what, &log, &times, &clock, expected);
         assert!(after.1 < RECOVERY, "{what}: before {before:?}, {:?} after it {:?}", after.1, after.0);
+        self.nothing_is_lost();
+    }
+
+    /// Begins a failure when a crowd is about to come, each of which asks once and at the same time, and ends it when all have
+    /// their answer.
+    pub fn meets_crowd<G>(&self, what: &str, may_be_well: bool, begin: impl FnOnce() -> G, proof: impl Fn()) {
+        const KINDS: [(&str, u16); 3] = [("read", 200), ("write", 201), ("login", 200)];
+        let ask_once = |number: usize| {
+            let sent = Instant::now();
+            let Some((kind, well)) = KINDS.get(number % 4) else {
+                self.server.client().get("/livez").send().expect(200);
+                return (3, sent.elapsed());
+            };
+            let status = self.bound(kind).send().status;
+            assert!(status == 503 || may_be_well && status == *well, "{kind}: {status}");
+            (number % 4, sent.elapsed())
+        };
+        let failure = begin();
+        proof();
+        let mut longest = [Duration::ZERO; 4];
+        thread::scope(|scope| {
+            let crowd: Vec<_> = (0..400).map(|number| scope.spawn(move || ask_once(number))).collect();
+            for one in crowd {
+                let (kind, took) = one.join().expect("an answer");
+                longest[kind] = longest[kind].max(took);
+            }
+        });
+        proof();
+        drop(failure);
+        let returned = Instant::now();
+        until("the service is back", || self.asked_well());
+        let back = returned.elapsed();
+        println!("{what}, a crowd of 400: read, write, login, livez {longest:?}; back after {back:?}");
+        assert!(longest[..3].iter().all(|longest| *longest < BOUND + 2 * ALLOWANCE), "{longest:?}");
+        assert!(longest[3] < FREE + 2 * ALLOWANCE && back < BACK + ALLOWANCE, "{longest:?}, {back:?}");
         self.nothing_is_lost();
     }
 
@@ -297,12 +339,11 @@ impl<'a> Trial<'a> {
     }
 
     /// Waits until the process takes what it did before; how long that was.
-    fn recover(&self, before: &Vitals) -> (Vitals, Duration) {
+    fn recover(&self, before: &Vitals, grown: u64) -> (Vitals, Duration) {
         let started = Instant::now();
         loop {
             let now = Vitals::of(self.server.pid());
-            let is_back = now.threads <= before.threads + 2
-                && now.descriptors <= before.descriptors + before.descriptors / 10 + 8;
+            let is_back = now.threads <= before.threads + 2 && now.descriptors <= before.descriptors + grown + 8;
             if is_back || started.elapsed() >= RECOVERY {
                 return (now, started.elapsed());
             }
