@@ -1,7 +1,8 @@
 //! All of Postgres stands still: it accepts connections, by its kernel, and answers nothing.
 
 use crate::cluster::{Cluster, Reply, ask};
-use crate::trial::{HUNG, Trial};
+use crate::trial::Trial;
+use crate::verdict::HUNG;
 
 #[test]
 fn a_stopped_postgres_over_tcp() {

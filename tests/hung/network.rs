@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use crate::cluster::{Cluster, Reply, ask};
 use crate::relay::{Mode, Relay};
 use crate::support::server::Setup;
-use crate::trial::{Expected, HUNG, Trial, alone, until};
+use crate::trial::{Trial, alone};
+use crate::verdict::{Expected, HUNG, until};
 
 #[test]
 fn a_proxy_that_stops_forwarding() {
