@@ -54,6 +54,8 @@ check: rust ## what CI runs: format, clippy, documentation, tests
 	@$(MAKE) --no-print-directory test
 	tests/readers/setup.sh
 	@$(cluster) throwaway -- cargo test --test readers
+	@tests/support/need.sh ip=iproute2 unshare=util-linux nsenter=util-linux
+	cargo test --test hung -- --test-threads=1 --nocapture
 	@tests/support/need.sh chromium=chromium chromedriver=chromium-driver
 	@$(cluster) throwaway -- cargo test --test browser
 	@tests/support/need.sh nginx=nginx-light curl=curl openssl=openssl

@@ -2,8 +2,9 @@
 //!
 //! The postgres crate bounds the TCP connect alone: neither the look-up of a host's name nor the start-up handshake. A stopped
 //! server and a broken balancer accept connections and never answer. So a thread connects, and is left behind when the time
-//! is over. To leave few behind, a host that gave no answer lately is first asked, on a socket with a timeout, whether it
-//! speaks TLS, which every Postgres answers with one byte.
+//! is over. To leave few behind, a host that gave no answer lately is first asked for a session, on a socket with a timeout,
+//! and the first byte of its answer will do. (It was asked whether it speaks TLS, until a pooler answered that for a Postgres
+//! that hung: with each attempt one more thread was left behind.)
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -28,9 +29,6 @@ const ASK: Duration = Duration::from_millis(500);
 /// Threads that were left behind and have not ended. Each waits for a host that answered the question and then fell silent,
 /// or for a name server; beyond them nobody connects.
 const LEFT_BEHIND: usize = 32;
-
-/// `SSLRequest` (the Postgres manual, "Message Formats"): its length, and a number that is no protocol version.
-const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
 /// Opens connections.
 pub(super) struct Connector {
@@ -118,7 +116,7 @@ fn is_answering(config: &Config) -> io::Result<()> {
     let tcp = |stream: TcpStream| {
         stream.set_write_timeout(Some(ASK))?;
         stream.set_read_timeout(Some(ASK))?;
-        ask(stream)
+        ask(config, stream)
     };
     match (config.get_hostaddrs().first(), config.get_hosts().first()) {
         (Some(address), _) => tcp(TcpStream::connect_timeout(&(*address, port).into(), ASK)?),
@@ -139,14 +137,20 @@ fn is_answering(config: &Config) -> io::Result<()> {
                 set_socket_timeout(&socket, timeout, Some(ASK))?;
             }
             connect(&socket, &SocketAddrUnix::new(folder.join(format!(".s.PGSQL.{port}")))?)?;
-            ask(UnixStream::from(socket))
+            ask(config, UnixStream::from(socket))
         }
         (None, None) => Err(io::ErrorKind::NotFound.into()),
     }
 }
 
-fn ask(mut stream: impl Read + Write) -> io::Result<()> {
-    stream.write_all(&SSL_REQUEST)?;
+/// Begins a session as far as the first byte of the answer, be it an error.
+fn ask(config: &Config, mut stream: impl Read + Write) -> io::Result<()> {
+    let name = config.get_user().unwrap_or("postgres");
+    let parameters = format!("user\0{name}\0database\0{}\0\0", config.get_dbname().unwrap_or(name));
+    // `StartupMessage` (the Postgres manual, "Message Formats"): its length, version 3.0, and what is wanted.
+    let length = u32::try_from(8 + parameters.len()).map_err(io::Error::other)?;
+    let message = [&length.to_be_bytes(), [0, 3, 0, 0].as_slice(), parameters.as_bytes()].concat();
+    stream.write_all(&message)?;
     stream.read_exact(&mut [0])
 }
 

@@ -13,7 +13,8 @@ use crate::cluster::Cluster;
 use crate::relay::{Relay, Strike};
 use crate::support::client::{Client, Request};
 use crate::support::server::{Server, Setup};
-use crate::trial::{alone, until};
+use crate::trial::alone;
+use crate::verdict::until;
 
 /// What the contract allows, and the client's own scheduling while four programs are at work.
 const BOUND: Duration = Duration::from_millis(3500);

@@ -10,10 +10,10 @@ use std::process::{Child, Command, Stdio};
 
 use crate::cluster::{Cluster, OF_PARENT, run};
 use crate::relay::Relay;
-use crate::trial::{HUNG, Trial, alone, until};
+use crate::trial::{Trial, alone};
+use crate::verdict::{HUNG, until};
 
 #[test]
-#[allow(clippy::disallowed_methods)] // how it knows that it is the one within the namespace
 fn packets_that_are_dropped() {
     if std::env::var_os(OF_PARENT).is_some() {
         return within_namespace();

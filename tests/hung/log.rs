@@ -14,7 +14,8 @@ use crate::cluster::Cluster;
 use crate::support::client::Client;
 use crate::support::random_secret;
 use crate::support::server::command;
-use crate::trial::{SetOnDrop, alone, until};
+use crate::trial::alone;
+use crate::verdict::{SetOnDrop, until};
 
 const FULL: u64 = 60 * 1024;
 

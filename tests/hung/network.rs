@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use crate::cluster::{Cluster, Reply, ask};
 use crate::relay::{Mode, Relay};
 use crate::support::server::Setup;
-use crate::trial::{Expected, HUNG, Trial, alone, until};
+use crate::trial::{Trial, alone};
+use crate::verdict::{Expected, HUNG, until};
 
 #[test]
 fn a_proxy_that_stops_forwarding() {
@@ -139,4 +140,41 @@ fn a_handshake_without_an_answer_in_a_burst_keeps_the_pool_from_growing_for_a_mo
         returned.elapsed()
     );
     assert!(returned.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn a_pooler_that_answers_a_question_and_then_falls_silent() {
+    let relay = Relay::before(Cluster::shared());
+    let trial = Trial::on(|_, database| relay.url(database));
+    let begin = || {
+        let during = relay.during(Mode::Evasive);
+        relay.cut();
+        // More than the program may have threads that wait for an answer.
+        until("many connections are never answered", || relay.mute() > 66);
+        during
+    };
+    trial.withstands("a pooler that falls silent", HUNG, begin, || ());
+}
+
+#[test]
+fn a_pooler_that_has_no_server_for_its_clients() {
+    let relay = Relay::before(Cluster::shared());
+    let trial = Trial::on(|_, database| relay.url(database));
+    let url = relay.url(&trial.database);
+    let begins = || assert_eq!(ask(&url), Reply::Answer);
+    trial.withstands("a pooler without a server", HUNG, || relay.during(Mode::Polite), begins);
+    trial.fill_pool();
+    trial.meets_crowd("a pooler without a server", false, || relay.during(Mode::Polite), begins);
+}
+
+#[test]
+fn a_crowd_that_comes_when_connections_have_just_been_forgotten() {
+    let relay = Relay::before(Cluster::shared());
+    let trial = Trial::on(|_, database| relay.url(database));
+    let forget = || {
+        relay.forget();
+        Remembered(&relay)
+    };
+    let url = relay.url(&trial.database);
+    trial.meets_crowd("connections are forgotten", true, forget, || assert_eq!(ask(&url), Reply::Answer));
 }

@@ -28,6 +28,10 @@ pub enum Mode {
     Stalled,
     /// New connections are taken and never heard, not even when it is open again; old ones go on.
     Mute,
+    /// As mute, but whoever asks whether it speaks TLS is answered: a pooler whose Postgres hangs.
+    Evasive,
+    /// Sessions begin, and no statement goes through: a pooler that has no server for its clients.
+    Polite,
     /// Whatever the server says comes so much later.
     Late(Duration),
 }
@@ -78,6 +82,8 @@ struct Line {
     apart: AtomicBool,
     /// The client has asked whether the server speaks TLS, and the answer is a single byte.
     asked: AtomicBool,
+    /// Its session has begun.
+    greeted: AtomicBool,
     /// Nothing goes through any more.
     forgotten: AtomicBool,
 }
@@ -182,7 +188,11 @@ impl Core {
         let mut state = self.state.lock();
         match state.mode {
             Mode::Mute => return state.mute.push(client),
-            Mode::Open | Mode::Stalled | Mode::Late(_) => {}
+            Mode::Evasive => {
+                state.mute.push(client.try_clone().expect("a descriptor"));
+                return drop(thread::spawn(move || evade(client)));
+            }
+            Mode::Open | Mode::Stalled | Mode::Polite | Mode::Late(_) => {}
         }
         // Where the database refuses, the client finds its connection closed.
         let Ok(server) = UnixStream::connect(&self.to) else {
@@ -194,6 +204,7 @@ impl Core {
             server,
             apart: AtomicBool::new(true),
             asked: AtomicBool::new(false),
+            greeted: AtomicBool::new(false),
             forgotten: AtomicBool::new(false),
         });
         state.lines.retain(|line| Arc::strong_count(line) > 1);
@@ -211,7 +222,11 @@ impl Core {
     /// Waits until something may go through; false when all is over.
     fn gate(&self, line: &Line) -> bool {
         let mut state = self.state.lock();
-        let is_stuck = |mode| mode == Mode::Stalled || line.forgotten.load(SeqCst);
+        let is_stuck = |mode| match mode {
+            Mode::Stalled => true,
+            Mode::Polite => line.greeted.load(SeqCst) || line.forgotten.load(SeqCst),
+            _ => line.forgotten.load(SeqCst),
+        };
         self.changed.wait_while(&mut state, |state| is_stuck(state.mode) && !state.over);
         !state.over
     }
@@ -279,6 +294,10 @@ impl Core {
             if !self.gate(line) || (&line.client).write_all(&passes).is_err() {
                 break;
             }
+            // ReadyForQuery, which is six bytes long.
+            if passes.len() >= 6 && passes[passes.len() - 6] == b'Z' {
+                line.greeted.store(true, SeqCst);
+            }
             match strike {
                 None => {}
                 Some(Strike::Cut) => break,
@@ -335,6 +354,15 @@ impl Line {
         };
         self.apart.store(is_apart, SeqCst);
     }
+}
+
+/// Says that it speaks no TLS, and nothing else.
+fn evade(mut client: TcpStream) {
+    let mut request = [0; 8];
+    if client.read_exact(&mut request).is_ok() && request[4..6] != [0, 3] {
+        let _ = client.write_all(b"N");
+    }
+    let _ = client.read_to_end(&mut Vec::new());
 }
 
 /// Takes the next message off the buffer, if it is whole; the length follows so many bytes.

@@ -12,7 +12,8 @@ use crate::relay::{Mode, Relay};
 use crate::support::client::Client;
 use crate::support::random_secret;
 use crate::support::server::Setup;
-use crate::trial::{Expected, HUNG, Trial, alone, until};
+use crate::trial::{Trial, alone};
+use crate::verdict::{Expected, HUNG, until};
 
 /// The service must be back while the first server still hangs.
 const TAKEN_OVER: Expected = Expected { reads: true, writes: true, unready: None, back_meanwhile: true };
