@@ -25,8 +25,8 @@ const RECOVERY: Duration = Duration::from_secs(30);
 const MEMORY_SLACK: u64 = 32 * 1024;
 /// Threads that stay for a second, and those that housekeeping runs for a moment.
 const THREADS_SLACK: u64 = 8;
-/// Connections to the database that a busy service opens and keeps.
-const DESCRIPTORS_SLACK: u64 = 32;
+/// Connections to the database that a busy service opens and keeps: on two cores up to 22, of four descriptors each.
+const DESCRIPTORS_SLACK: u64 = 128;
 /// `/livez` answers within this time.
 const ALIVE: Duration = Duration::from_secs(1);
 
