@@ -21,6 +21,12 @@ fn slow_reader(mut client: Client, path: &str) -> Client {
     client
 }
 
+/// Gets something, and then rests for less than those who did so before.
+fn rests(client: &mut Client) {
+    assert_eq!(client.get("/").status, 200);
+    thread::sleep(Duration::from_millis(30));
+}
+
 /// What comes before the connection ends, in whichever way.
 fn length_until_cut(client: &mut Client) -> usize {
     let (mut length, mut piece) = (0, vec![0; 1 << 16]);
@@ -38,8 +44,7 @@ fn who_has_rested_longest_gives_way_first() {
     let mut half = server.connect_and_send(b"GET / HT");
     let mut resting: Vec<Client> = (0..3).map(|_| server.connect()).collect();
     for at in [1, 0, 2] {
-        assert_eq!(resting[at].get("/").status, 200);
-        thread::sleep(Duration::from_millis(20)); // so that one has rested longer than the other
+        rests(&mut resting[at]);
     }
     let mut guests = Vec::new();
     for expected in [1, 0, 2] {
@@ -115,12 +120,12 @@ fn half_sent_heads_keep_nobody_out() {
 fn only_the_network_that_has_most_gives_way() {
     let server = start(Limits { connections: 5, ..Limits::default() });
     let mut small = server.connect_from(2);
-    assert_eq!(small.get("/").status, 200);
+    rests(&mut small);
     let mut many: Vec<Client> = (0..4).map(|_| server.connect()).collect();
-    many.iter_mut().for_each(|client| assert_eq!(client.get("/").status, 200));
+    many.iter_mut().for_each(rests);
     // One more of its own, and one of a network without any.
     let mut more = server.connect();
-    assert_eq!(more.get("/").status, 200);
+    rests(&mut more);
     assert!(many[0].is_closed_silently());
     let mut third = server.connect_from(3);
     assert_eq!(third.get("/").status, 200);
@@ -225,6 +230,7 @@ fn an_upload_holds_little_more_than_it_has_sent() {
     });
     thread::sleep(Duration::from_millis(50));
     assert!(!stalled.has_input(), "twice as much would be more than there is");
+    drop(stalled);
     server.stop();
 }
 
