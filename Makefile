@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run serve test check budget bench fmt psql stop clean rust
+.PHONY: help run serve test check budget hung shares bench fmt psql stop clean rust
 
 LISTEN ?= 127.0.0.1:8000
 export LISTEN
@@ -58,12 +58,21 @@ check: rust ## what CI runs: format, clippy, documentation, tests
 	@$(cluster) throwaway -- cargo test --test browser
 	@tests/support/need.sh nginx=nginx-light curl=curl openssl=openssl
 	@$(cluster) throwaway -- cargo test --test proxy
+	@$(MAKE) --no-print-directory hung ARGS='frozen log'
 	@$(MAKE) --no-print-directory budget
 
 budget: rust ## counts and sizes against their limits: round trips, system calls, instructions, memory
 	@tests/support/need.sh strace=strace valgrind=valgrind
 	cargo build --release
 	@CONTACTD="$$PWD/$${CARGO_TARGET_DIR:-target}/release/contactd" $(cluster) throwaway -- cargo test --test budget -- --test-threads=1 --nocapture
+
+hung: rust ## stop, cut off, slow down, restart and replace the database under the program (ARGS='frozen log' for some)
+	@$(cluster) throwaway -- cargo test --test hung -- --test-threads=1 $(ARGS)
+
+shares: rust ## attacks by one user, and what the others notice: a goal, not all hold yet (CONTACTD_BEFORE=… names a build to compare with)
+	@tests/support/need.sh wrk=wrk
+	cargo build --release
+	@CONTACTD="$$PWD/$${CARGO_TARGET_DIR:-target}/release/contactd" $(cluster) throwaway -- cargo test --test shares -- --test-threads=1 --nocapture
 
 bench: rust ## a small benchmark of requests and of hot functions, on this machine
 	@tests/support/need.sh wrk=wrk curl=curl

@@ -37,6 +37,8 @@ pub const SETTINGS: &[Setting] = &[
     setting("REFUSED_PASSWORDS_FILE",   "",               "file of passwords to refuse, one per line"),
     setting("LOGIN_ATTEMPTS",           "10",             "failed logins per account within 15 minutes; 0: no limit"),
     setting("ADDRESS_ATTEMPTS",         "100",            "failed logins and sign-ups per address within 15 minutes; 0: no limit"),
+    setting("MAX_CONTACTS",             "200000",         "contacts of a user, beyond which create and import answer 409; 0: no limit"),
+    setting("RATE_LIMIT",               "0",              "requests of a user within a minute, to each instance; 0: no limit"),
     setting("TRUSTED_PROXIES",          "",               "comma-separated addresses whose X-Forwarded-For is believed"),
     setting("TIMEZONE",                 "UTC",            "time zone of the server's own today, for birthdays: a name that Postgres knows"),
     setting("CORS_ORIGINS",             "",               "comma-separated origins whose pages may call the API; * for any"),
@@ -102,6 +104,8 @@ pub struct Config {
     pub refused_passwords: Vec<String>,
     pub login_attempts: i32,
     pub address_attempts: i32,
+    pub max_contacts: i64,
+    pub rate_limit: u32,
     pub trusted_proxies: Vec<IpAddr>,
     pub timezone: String,
     pub cors_origins: Vec<String>,
@@ -245,6 +249,8 @@ impl Values {
             refused_passwords,
             login_attempts: self.number("LOGIN_ATTEMPTS", 0..=1_000_000)?,
             address_attempts: self.number("ADDRESS_ATTEMPTS", 0..=1_000_000)?,
+            max_contacts: self.number("MAX_CONTACTS", 0..=1_000_000_000)?,
+            rate_limit: self.number("RATE_LIMIT", 0..=1_000_000)?,
             trusted_proxies: self.list("TRUSTED_PROXIES", "IP addresses", |text| {
                 text.parse().ok().map(|address: IpAddr| address.to_canonical())
             })?,

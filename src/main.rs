@@ -129,20 +129,7 @@ fn keep_house(app: &Arc<App>, pool: &Pool) -> SettingError {
     let (mut is_away, mut zone_checked) = (false, false);
     let (mut trimmer, mut trimmed, mut purged) = (memory::Trimmer::at_start(), Instant::now(), Instant::now());
     loop {
-        let outcome = if cx.store.is_away() {
-            within(ANSWER, pool, app, |cx| cx.store.probe())
-        } else if cx.store.is_migrated() {
-            within(ANSWER, pool, app, |cx| {
-                cx.store.check()?;
-                cx.revocations.refresh(&cx.store)
-            })
-        } else {
-            match within(ANSWER, pool, app, |cx| cx.store.check_schema()) {
-                Ok(true) => Ok(()),
-                Ok(false) => within(MIGRATION, pool, app, |cx| cx.store.migrate()),
-                Err(error) => Err(error),
-            }
-        };
+        let outcome = visit(app, pool);
         match &outcome {
             Ok(()) if is_away => log::info!("the database is back"),
             Err(store::Error::Unavailable(cause)) if !is_away => {
@@ -172,6 +159,21 @@ fn keep_house(app: &Arc<App>, pool: &Pool) -> SettingError {
         }
         thread::sleep(TICK);
     }
+}
+
+/// One round of housekeeping: whether the database can be used.
+fn visit(app: &Arc<App>, pool: &Pool) -> Result<(), store::Error> {
+    let store = &app.context.store;
+    if store.is_away() {
+        within(ANSWER, pool, app, |cx| cx.store.probe())?;
+    }
+    if !store.is_migrated() && !within(ANSWER, pool, app, |cx| cx.store.check_schema())? {
+        within(MIGRATION, pool, app, |cx| cx.store.migrate())?;
+    }
+    within(ANSWER, pool, app, |cx| {
+        cx.store.check()?;
+        cx.revocations.refresh(&cx.store)
+    })
 }
 
 /// Only Postgres knows the time zones, so this setting alone is checked once the database answers.

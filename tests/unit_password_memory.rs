@@ -18,7 +18,8 @@ fn a_hash_takes_19_mib_and_gives_them_back() {
     let before = peak();
     let phc = password::hash("123456");
     let one = peak() - before;
-    assert!((19_456..24_000).contains(&one), "one hash took {one} KiB");
+    // The kernel counts a thread's pages in batches of 64, and what was in use before may have been freed since.
+    assert!((19_456 - 512..24_000).contains(&one), "one hash took {one} KiB");
     for _ in 0..40 {
         assert!(password::verify(&phc, "123456"));
     }

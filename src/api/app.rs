@@ -15,9 +15,11 @@ use crate::api::{middleware, openapi, routes};
 use crate::config::Config;
 use crate::domain::rules;
 use crate::http::{self, Holder, Network, Request, Response};
+use crate::security::rate::Rates;
 use crate::security::throttle::InFlight;
 use crate::security::token::Keys;
 use crate::store::Store;
+use crate::store::quota::Quota;
 use crate::store::revocations::Revocations;
 use crate::store::zone::Today;
 
@@ -38,6 +40,8 @@ impl App {
             keys: Keys::new(&config.jwt_secret, config.jwt_secret_previous.as_ref()),
             revocations: Arc::new(Revocations::default()),
             in_flight: InFlight::default(),
+            quota: Quota::new(config.max_contacts),
+            rates: Rates::new(config.rate_limit),
             today: Today::in_zone(config.timezone.clone()),
             #[expect(clippy::disallowed_methods)] // the one real clock
             clock: Utc::now,

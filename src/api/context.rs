@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
 
+use crate::security::rate::Rates;
 use crate::security::throttle::InFlight;
 use crate::security::token::Keys;
 use crate::store::Store;
+use crate::store::quota::Quota;
 use crate::store::revocations::Revocations;
 use crate::store::zone::Today;
 
@@ -22,6 +24,10 @@ pub struct Context {
     pub revocations: Arc<Revocations>,
     /// The passwords that are being checked.
     pub in_flight: InFlight,
+    /// How many contacts a user may have.
+    pub quota: Quota,
+    /// How many requests a minute a user may make.
+    pub rates: Rates,
     /// The date in the set time zone.
     pub today: Today,
     /// The present time; a function, so that tests can set it.

@@ -32,8 +32,8 @@ pub fn new_request_id() -> String {
     format!("{next:016x}")
 }
 
-/// Finds out who calls, by the access token. The check needs no I/O: signature, claims, and the list of sessions that ended
-/// lately.
+/// Finds out who calls, by the access token, and counts the request. The check needs no I/O: signature, claims, and the list
+/// of sessions that ended lately.
 pub fn authenticate(call: &Call<'_>) -> Result<Caller, Error> {
     if call.request.bearer().is_none() {
         return Err(Error::Unauthorized("Send an access token: Authorization: Bearer …"));
@@ -43,6 +43,8 @@ pub fn authenticate(call: &Call<'_>) -> Result<Caller, Error> {
     if call.revocations.holds(&call.store, session)? {
         return Err(Error::Unauthorized("The session has ended: log in again."));
     }
+    let refused = |seconds| Error::TooManyRequests("requests", seconds);
+    call.rates.take(user, call.request.arrived()).map_err(refused)?;
     Ok(Caller { user, session })
 }
 
@@ -60,14 +62,34 @@ pub fn identity(cx: &Context, request: &Request) -> Option<Identity> {
 pub fn finish(call: &Call<'_>, response: Response) -> Response {
     let mut response =
         response.header("X-Request-Id", call.id.clone().into_owned()).header("X-Content-Type-Options", "nosniff");
-    if call.route.is_some_and(Route::is_guarded) && !response.has("Cache-Control") {
+    let is_guarded = call.route.is_some_and(Route::is_guarded);
+    if is_guarded && !response.has("Cache-Control") {
         let value = if response.has("ETag") { "private, no-cache" } else { "no-store" };
         response = response.header("Cache-Control", value);
+    }
+    if is_guarded {
+        response = rate_limit(call, response);
     }
     let response = cors(call, response);
     access_log(call, &response);
     response
 }
+
+/// What the caller has left of the requests of a minute, if there is a limit.
+fn rate_limit(call: &Call<'_>, mut response: Response) -> Response {
+    let caller = identity(call.context, call.request);
+    let left = caller.and_then(|caller| call.rates.left(caller.user, call.request.arrived()));
+    for (name, value) in
+        ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"].into_iter().zip(left.iter().flatten())
+    {
+        response = response.header(name, value.to_string());
+    }
+    response
+}
+
+/// The headers that pages of other origins may read.
+const EXPOSED: &str = "ETag, Link, Location, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, X-Request-Id, \
+    X-Total-Count";
 
 /// CORS (the Fetch standard), only for the origins of the setting; without it, browsers keep other origins out.
 fn cors(call: &Call<'_>, response: Response) -> Response {
@@ -83,7 +105,7 @@ fn cors(call: &Call<'_>, response: Response) -> Response {
     };
     let response = response
         .header("Access-Control-Allow-Origin", allowed.clone())
-        .header("Access-Control-Expose-Headers", "ETag, Link, Location, Retry-After, X-Request-Id, X-Total-Count");
+        .header("Access-Control-Expose-Headers", EXPOSED);
     let is_preflight = call.request.header("Access-Control-Request-Method").is_some();
     if *call.request.method() != Method::Options || !is_preflight {
         return response;

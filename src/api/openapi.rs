@@ -110,7 +110,7 @@ fn responses(route: &Route, described: &Operation) -> Value {
     if !described.bodies.is_empty() {
         errors.extend([400, 413, 415]);
     }
-    errors.push(503);
+    errors.extend([429, 503]);
     errors.sort_unstable();
     errors.dedup();
     for status in errors {

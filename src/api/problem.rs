@@ -23,8 +23,8 @@ pub enum Error {
     MethodNotAllowed(String),
     /// 406: none of the media types that the client accepts.
     NotAcceptable(String),
-    /// 409: it conflicts with what is there.
-    Conflict(&'static str),
+    /// 409: it conflicts with what is there. With the problem's type, where clients must tell causes apart.
+    Conflict(&'static str, &'static str),
     /// 412: the contact has another version than the request names.
     PreconditionFailed,
     /// 413, with the limit in bytes.
@@ -33,8 +33,8 @@ pub enum Error {
     UnsupportedMediaType(Vec<&'static str>),
     /// 422, with every fault.
     Invalid(Vec<Fault>),
-    /// 429, with the seconds to wait.
-    TooManyRequests(u64),
+    /// 429, with what there are too many of, and the seconds to wait.
+    TooManyRequests(&'static str, u64),
     /// 429: the caller's other requests take all of its share.
     OverShare,
     /// 503, with the cause for the log.
@@ -48,7 +48,7 @@ impl From<store::Error> for Error {
         match error {
             store::Error::NotFound => Error::NotFound("There is no such thing."),
             store::Error::Conflict(constraint) if constraint == "users_email_key" => {
-                Error::Conflict("An account with this e-mail address already exists.")
+                Error::Conflict("urn:contactd:email-taken", "An account with this e-mail address already exists.")
             }
             // The user was deleted between the token check and the write.
             store::Error::Conflict(constraint) if constraint.ends_with("_user_id_fkey") => {
@@ -61,10 +61,13 @@ impl From<store::Error> for Error {
     }
 }
 
+/// The type of a problem that its status says all about.
+pub const BLANK: &str = "about:blank";
+
 /// A problem document with this status, this sentence, and these members besides those that every problem has.
 pub fn document<const N: usize>(status: u16, detail: &str, request_id: &str, more: [(&str, Value); N]) -> Response {
     let mut problem = json!({
-        "type": "about:blank",
+        "type": BLANK,
         "title": reason(status),
         "status": status,
         "detail": detail,
@@ -93,7 +96,7 @@ impl Error {
             Error::NotFound(detail) => plain(404, detail),
             Error::MethodNotAllowed(allow) => plain(405, &format!("This path allows {allow}.")).header("Allow", allow),
             Error::NotAcceptable(detail) => plain(406, &detail),
-            Error::Conflict(detail) => plain(409, detail),
+            Error::Conflict(kind, detail) => document(409, detail, request_id, [("type", json!(kind))]),
             Error::PreconditionFailed => {
                 plain(412, "The contact has changed since you read it: read it again, then repeat the change.")
             }
@@ -109,8 +112,8 @@ impl Error {
                 };
                 document(422, &detail, request_id, [("errors", json!(faults))])
             }
-            Error::TooManyRequests(seconds) => {
-                plain(429, &format!("Too many attempts: try again in {seconds} seconds."))
+            Error::TooManyRequests(what, seconds) => {
+                plain(429, &format!("Too many {what}: try again in {seconds} seconds."))
                     .header("Retry-After", seconds.to_string())
             }
             Error::OverShare => plain(429, "Too many of your requests wait for their turn: try again in a moment.")

@@ -6,6 +6,9 @@ use crate::api::endpoint::{Route, guarded, public};
 use crate::api::handlers::{auth, calendar, contacts, service, transfer, users};
 use crate::http::Method::{Delete, Get, Patch, Post, Put};
 
+/// The most bytes of a body about an account: a token or a password, and a few short texts.
+const SMALL: usize = 16 << 10;
+
 /// All routes.
 pub fn routes() -> Vec<Route> {
     let mut all = accounts();
@@ -18,7 +21,7 @@ pub fn routes() -> Vec<Route> {
 fn accounts() -> Vec<Route> {
     let auth = "auth";
     let users = "users";
-    vec![
+    let rows = [
         public(Post, "/api/auth/signup", auth::signup, auth, "Sign up").on(Hash).errors(&[409, 429]),
         public(Post, "/api/auth/login", auth::login, auth, "Log in and get a pair of tokens").on(Hash).errors(&[401, 429]),
         public(Get, "/api/auth/refresh_token", auth::refresh, auth, "Get a new pair of tokens for the refresh token in Authorization").errors(&[401]),
@@ -30,7 +33,8 @@ fn accounts() -> Vec<Route> {
         guarded(Patch, "/api/users/me", users::rename, users, "Change your name"),
         guarded(Put, "/api/users/me/password", users::change_password, users, "Change your password and end every other session").on(Hash).errors(&[409, 429]),
         guarded(Delete, "/api/users/me", users::delete, users, "Delete your account and everything in it").on(Hash).patient().errors(&[429]),
-    ]
+    ];
+    rows.into_iter().map(|row| row.body_limit(SMALL)).collect()
 }
 
 #[rustfmt::skip]
@@ -38,10 +42,10 @@ fn address_book() -> Vec<Route> {
     let tag = "contacts";
     vec![
         guarded(Get, "/api/contacts", contacts::list, tag, "List your contacts: search, sort, page"),
-        guarded(Post, "/api/contacts", contacts::create, tag, "Add a contact"),
+        guarded(Post, "/api/contacts", contacts::create, tag, "Add a contact").errors(&[409]),
         guarded(Get, "/api/contacts/upcoming_birthdays", contacts::upcoming, tag, "List the contacts whose birthday is next"),
         guarded(Get, "/api/contacts/export", transfer::export, tag, "Export all your contacts as a file").on(File).patient(),
-        guarded(Post, "/api/contacts/import", transfer::import, tag, "Import the contacts of a file").on(File).patient().body_limit(16 << 20),
+        guarded(Post, "/api/contacts/import", transfer::import, tag, "Import the contacts of a file").on(File).patient().body_limit(16 << 20).errors(&[409]),
         guarded(Post, "/api/contacts/calendar", calendar::open, tag, "Create a new secret address for your birthday calendar"),
         guarded(Delete, "/api/contacts/calendar", calendar::close, tag, "Remove the secret address of your birthday calendar"),
         public(Get, "/api/calendar/{secret}.ics", calendar::feed, tag, "Get a birthday calendar, for calendar programs").errors(&[404]),

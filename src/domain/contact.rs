@@ -139,19 +139,20 @@ const fn is_same(a: &[u8], b: &[u8]) -> bool {
     }
 }
 
-// The parts of the search key, with a separator behind each but the last, fit into an index entry; one of them at most is
-// digits, because `fold::any_pattern` looks for a phone number in one part alone.
+// The parts of the search key, with a separator behind each but the last, fit into an index entry. They are four, the last of
+// them digits: the statements look for each by its number, and for a phone number in the fourth.
 const _: () = {
-    let (mut at, mut bytes, mut digits) = (0, 0, 0);
+    let (mut at, mut bytes, mut parts) = (0, 0, 0);
     while at < FIELDS.len() {
         if let Some(part) = FIELDS[at].part {
             bytes += part.max_bytes() + 1;
-            digits += matches!(part, Part::Digits(_)) as usize;
+            parts += 1;
+            assert!(matches!(part, Part::Digits(_)) == (parts == 4));
         }
         at += 1;
     }
     assert!(bytes - 1 <= fold::KEY_MAX_BYTES, "the search key is too long for its index: give a part fewer bytes");
-    assert!(digits <= 1);
+    assert!(parts == 4);
 };
 
 /// The fields that can be searched, with their parts, in the search key's order.

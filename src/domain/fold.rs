@@ -18,8 +18,8 @@ pub const SEPARATOR: char = '\u{1f}';
 /// The most bytes of a search key.
 pub const KEY_MAX_BYTES: usize = 2_500;
 
-/// A pattern that no key matches: it stands for the empty text, and a key has separators.
-const NOTHING: &str = "";
+/// A needle that no key holds: another control character.
+const NOTHING: &str = "\u{1}";
 
 /// How a field is searched: what its part of the search key holds, and in how many bytes at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,10 +45,12 @@ impl Part {
         }
     }
 
-    fn folded(self, text: &str) -> String {
+    /// What to look for in the part. Text that folds to nothing, such as a mark alone or a phone number without a digit, is
+    /// found in no contact: to ignore it would answer with the whole address book.
+    fn needle(self, text: &str) -> String {
         let mut folded = String::new();
         self.push_folded(text, &mut folded);
-        folded
+        if folded.is_empty() && !text.is_empty() { NOTHING.to_owned() } else { folded }
     }
 }
 
@@ -114,66 +116,24 @@ pub fn key<'a>(texts: impl Iterator<Item = (Part, &'a str)>) -> String {
     key
 }
 
-/// The LIKE pattern (with backslash as its escape) for the keys of contacts that have each of these texts in its own part.
-/// It needs a filter for every part. A filter holds no separator, and the pattern has as many separators as a key, so no
-/// filter can match outside of its part.
-///
-/// `None` when nothing is asked: a filter that is absent or empty asks nothing. A filter that is not empty but folds to
-/// nothing, such as a mark alone or a phone number without a digit, matches no contact: to ignore it would answer with the
-/// whole address book.
-pub fn pattern<'a>(filters: impl Iterator<Item = (Part, Option<&'a str>)> + Clone) -> Option<String> {
-    let filters = filters.map(|(part, filter)| (part, filter.unwrap_or("")));
-    if filters.clone().all(|(_, filter)| filter.is_empty()) {
-        return None;
-    }
-    let mut pattern = String::new();
-    for (at, (part, filter)) in filters.enumerate() {
-        let folded = part.folded(filter);
-        if folded.is_empty() && !filter.is_empty() {
-            return Some(NOTHING.to_owned());
-        }
-        if at > 0 {
-            pattern.push(SEPARATOR);
-        }
-        push_containing(&mut pattern, &folded);
-    }
-    Some(pattern)
+/// What to look for in each part of the keys, for contacts that have each of these texts in its own part; `None` in a part
+/// where nothing is asked, and for all of them when nothing is asked at all: a filter that is absent or empty asks nothing. It
+/// needs a filter for every part.
+pub fn needles<'a>(filters: impl Iterator<Item = (Part, Option<&'a str>)>) -> Option<Vec<Option<String>>> {
+    let needle = |(part, filter): (Part, Option<&str>)| filter.filter(|f| !f.is_empty()).map(|f| part.needle(f));
+    let needles: Vec<_> = filters.map(needle).collect();
+    needles.iter().any(Option::is_some).then_some(needles)
 }
 
-/// The patterns for the keys of contacts that have `q` in any part: one over all of them, and where `q` reads as a part of a
-/// phone number one for its digits, since a key has no more of a phone number. A contact is found if either matches.
-///
-/// An empty `q` matches every contact; one that folds to nothing matches none, as with [`pattern`].
-pub fn any_pattern(q: &str, parts: impl Iterator<Item = Part> + Clone) -> (String, Option<String>) {
-    let folded = fold(q);
-    let mut anywhere = String::new();
-    if folded.is_empty() && !q.is_empty() {
-        anywhere.push_str(NOTHING);
-    } else {
-        push_containing(&mut anywhere, &folded);
-    }
+/// What to look for in the keys of contacts that have `q` in any part: in the whole key, for it holds no separator, so it is
+/// never found across two parts; and where `q` reads as a part of a phone number its digits in the phone number, since a key has
+/// no more of that. A contact is found by either. An empty `q` is found in every contact.
+pub fn any_needle(q: &str) -> (String, Option<String>) {
+    let anywhere = Part::Text(KEY_MAX_BYTES).needle(q);
     let is_phone = q.chars().all(|c| digit(c).is_some() || " +-()./\u{a0}".contains(c));
-    let digits = digits(q);
-    // When it is digits only, the first pattern finds them in the phone number too.
-    if !is_phone || digits.is_empty() || digits == folded {
-        return (anywhere, None);
-    }
-    let filters = parts.map(|part| (part, matches!(part, Part::Digits(_)).then_some(digits.as_str())));
-    (anywhere, pattern(filters))
-}
-
-fn push_containing(pattern: &mut String, text: &str) {
-    pattern.push('%');
-    if text.is_empty() {
-        return;
-    }
-    for c in text.chars() {
-        if matches!(c, '\\' | '%' | '_') {
-            pattern.push('\\');
-        }
-        pattern.push(c);
-    }
-    pattern.push('%');
+    // When it is digits only, the first needle finds them in the phone number too.
+    let digits = Some(digits(q)).filter(|digits| is_phone && !digits.is_empty() && *digits != anywhere);
+    (anywhere, digits)
 }
 
 #[cfg(test)]
@@ -190,8 +150,8 @@ mod tests {
         key(PARTS.into_iter().zip(texts))
     }
 
-    fn pattern_of(filters: [Option<&str>; 4]) -> Option<String> {
-        pattern(PARTS.into_iter().zip(filters))
+    fn needles_of(filters: [Option<&str>; 4]) -> Option<Vec<Option<String>>> {
+        needles(PARTS.into_iter().zip(filters))
     }
 
     fn all_characters() -> impl Iterator<Item = char> {
@@ -253,24 +213,20 @@ mod tests {
         assert_eq!(digits("/:²½①IVжa٪"), "");
     }
 
-    /// What Postgres does: `%` is any text, `_` any character, and a backslash takes its meaning from what follows.
-    fn like(text: &[char], pattern: &[char]) -> bool {
-        match pattern {
-            [] => text.is_empty(),
-            ['%', rest @ ..] => (0..=text.len()).any(|at| like(&text[at..], rest)),
-            ['_', rest @ ..] => !text.is_empty() && like(&text[1..], rest),
-            ['\\', literal, rest @ ..] | [literal, rest @ ..] => {
-                text.first() == Some(literal) && like(&text[1..], rest)
-            }
-        }
+    /// What the statements do with needles for each part.
+    fn has_in_parts(key: &str, needles: &[Option<String>]) -> bool {
+        let parts = key.split(SEPARATOR);
+        assert_eq!(needles.len(), PARTS.len());
+        parts.zip(needles).all(|(part, needle)| needle.as_ref().is_none_or(|needle| part.contains(needle)))
     }
 
-    fn matches(key: &str, pattern: &str) -> bool {
-        let characters = |text: &str| text.chars().collect::<Vec<_>>();
-        like(&characters(key), &characters(pattern))
+    /// And with those for any part.
+    fn has_anywhere(key: &str, (anywhere, digits): &(String, Option<String>)) -> bool {
+        let phone = key.rsplit(SEPARATOR).next().unwrap();
+        key.contains(anywhere) || digits.as_ref().is_some_and(|digits| phone.contains(digits))
     }
 
-    /// Few characters, so that random filters hit; among them all that LIKE, folding or phone numbers treat in a special way.
+    /// Few characters, so that random filters hit; among them all that folding, phone numbers or SQL treat in a special way.
     fn text(most: usize) -> impl Strategy<Value = String> {
         let alphabet = "aAbé\u{301}ßẞΣς%_\\'’\u{1f}\0 1２-+й😀";
         let character = proptest::sample::select(alphabet.chars().collect::<Vec<_>>());
@@ -281,10 +237,14 @@ mod tests {
         proptest::option::of(text(most))
     }
 
-    /// The meaning of one filter, without LIKE.
+    /// The meaning of one filter.
     fn is_in(part: Part, text: &str, filter: &str) -> bool {
-        let folded = part.folded(filter);
-        filter.is_empty() || (!folded.is_empty() && part.folded(text).contains(&folded))
+        let folded = |text: &str| {
+            let mut folded = String::new();
+            part.push_folded(text, &mut folded);
+            folded
+        };
+        filter.is_empty() || (!folded(filter).is_empty() && folded(text).contains(&folded(filter)))
     }
 
     proptest! {
@@ -311,15 +271,15 @@ mod tests {
         }
 
         #[test]
-        fn a_pattern_finds_the_texts_in_their_own_fields(
+        fn needles_find_the_texts_in_their_own_fields(
             texts in [text(6), text(4), text(4), text(6)],
             filters in [optional(2), optional(2), optional(2), optional(2)],
         ) {
             let key = key_of(texts.each_ref().map(String::as_str));
             let mut each = PARTS.iter().zip(texts.iter().zip(&filters));
             let expected = each.all(|(part, (text, filter))| is_in(*part, text, filter.as_deref().unwrap_or("")));
-            match pattern_of(filters.each_ref().map(Option::as_deref)) {
-                Some(pattern) => prop_assert_eq!(matches(&key, &pattern), expected, "{:?} {}", key, pattern),
+            match needles_of(filters.each_ref().map(Option::as_deref)) {
+                Some(needles) => prop_assert_eq!(has_in_parts(&key, &needles), expected, "{:?} {:?}", key, needles),
                 None => prop_assert!(filters.iter().flatten().all(String::is_empty)),
             }
         }
@@ -332,34 +292,38 @@ mod tests {
             let expected = names.iter().any(|name| is_in(NAME, name, &q))
                 || is_in(NAME, &digits(phone), &q)
                 || (is_phone && is_in(PHONE, phone, &q));
-            let (anywhere, by_phone) = any_pattern(&q, PARTS.into_iter());
-            let found = matches(&key, &anywhere) || by_phone.is_some_and(|pattern| matches(&key, &pattern));
-            prop_assert_eq!(found, expected, "{:?} {:?}", key, anywhere);
+            let needle = any_needle(&q);
+            prop_assert_eq!(has_anywhere(&key, &needle), expected, "{:?} {:?}", key, needle);
         }
     }
 
     #[test]
-    fn patterns_as_text() {
-        let s = SEPARATOR;
-        assert_eq!(pattern_of([None; 4]), None);
-        assert_eq!(pattern_of([Some(""), None, Some(""), None]), None);
-        let is = |got: Option<String>, expected: String| assert_eq!(got, Some(expected));
-        is(pattern_of([Some("Іван"), None, None, None]), format!("%іван%{s}%{s}%{s}%"));
-        is(pattern_of([None, None, Some("50%_\\"), Some("+38 (050)")]), format!("%{s}%{s}%50\\%\\_\\\\%{s}%38050%"));
+    fn needles_as_text() {
+        assert_eq!(needles_of([None; 4]), None);
+        assert_eq!(needles_of([Some(""), None, Some(""), None]), None);
+        let is = |got: Option<Vec<Option<String>>>, expected: [Option<&str>; 4]| {
+            assert_eq!(got, Some(expected.map(|needle| needle.map(str::to_owned)).to_vec()));
+        };
+        is(needles_of([Some("Іван"), None, None, None]), [Some("іван"), None, None, None]);
+        is(
+            needles_of([None, Some(""), Some("50%_\\"), Some("+38 (050)")]),
+            [None, None, Some("50%_\\"), Some("38050")],
+        );
         for nothing_left in
             [[Some("\u{301}"), None, None, None], [Some("a"), None, None, Some("abc")], [None, Some("\0"), None, None]]
         {
-            let pattern = pattern_of(nothing_left).unwrap();
-            assert!(!matches(&key_of(["a", "", "", ""]), &pattern));
-            assert!(!matches(&key_of([""; 4]), &pattern));
+            let needles = needles_of(nothing_left).unwrap();
+            assert!(!has_in_parts(&key_of(["a", "", "", ""]), &needles));
+            assert!(!has_in_parts(&key_of([""; 4]), &needles));
         }
-        let any = |q| any_pattern(q, PARTS.into_iter());
-        assert_eq!(any(""), ("%".to_owned(), None));
-        assert_eq!(any("0501234"), ("%0501234%".to_owned(), None));
-        let phone = format!("%{s}%{s}%{s}%050123%");
-        assert_eq!(any("(050) 12-3"), ("%(050) 12-3%".to_owned(), Some(phone)));
-        assert_eq!(any("+"), ("%+%".to_owned(), None));
-        assert_eq!(any("a1"), ("%a1%".to_owned(), None));
-        assert!(!matches(&key_of([""; 4]), &any("\u{301}").0));
+        let is = |q, anywhere: &str, digits: Option<&str>| {
+            assert_eq!(any_needle(q), (anywhere.to_owned(), digits.map(str::to_owned)));
+        };
+        is("", "", None);
+        is("0501234", "0501234", None);
+        is("(050) 12-3", "(050) 12-3", Some("050123"));
+        is("+", "+", None);
+        is("a1", "a1", None);
+        assert!(!has_anywhere(&key_of([""; 4]), &any_needle("\u{301}")));
     }
 }

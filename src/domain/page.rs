@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use serde_json::{Value, json};
 
 use super::birthday::WINDOW_MAX_DAYS;
-use super::contact::{FIELDS, searchable};
+use super::contact::FIELDS;
 use super::fields::{Fields, FromFields, Given, Rule};
 use super::fold::{self, Part};
 use super::hex;
@@ -129,12 +129,11 @@ pub struct List {
     pub count: bool,
 }
 
-/// What contacts must match, as `LIKE` patterns over the folded search key (see [`fold`]): `fields`, and one of `any` and
-/// `phone`.
+/// What contacts must hold, as text to find in the folded search key (see [`fold`]): `fields`, and one of `any` and `phone`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// From the parameters that are named like fields.
-    pub fields: Option<String>,
+    /// From the parameters that are named like fields: for each part of the key, if anything is asked of any.
+    pub fields: Option<Vec<Option<String>>>,
     /// From `q`: any field.
     pub any: Option<String>,
     /// From `q`, where it looks like a phone number: the phone's digits, as an alternative to `any`.
@@ -168,9 +167,8 @@ impl FromFields for List {
         });
         let cursor = cursor.transpose().map_err(|detail| fields.fault("cursor", detail)).ok()?;
         let filters = filters.iter().flatten().map(|(part, filter)| (*part, filter.as_deref()));
-        let parts = searchable().map(|(_, part)| part);
-        let (any, phone) = q.map(|q| fold::any_pattern(&q, parts)).unzip();
-        let filter = Filter { fields: fold::pattern(filters), any, phone: phone.flatten() };
+        let (any, phone) = q.map(|q| fold::any_needle(&q)).unzip();
+        let filter = Filter { fields: fold::needles(filters), any, phone: phone.flatten() };
         Some(List { filter, sort, skip, limit, cursor, count })
     }
 }

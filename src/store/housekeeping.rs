@@ -5,13 +5,14 @@ use super::{Error, Store, queries, revocations, sessions};
 impl Store {
     /// Asks the database whether the program can work on it; it may be read-only, or the rights may be missing.
     pub fn check(&self) -> Result<(), Error> {
-        let trouble: Option<String> = self.read(|connection| {
-            let row = connection.query_one(&queries::TROUBLE, &[])?;
-            // A connection may outlive what made it read-only.
-            connection.is_spent |= row.get::<_, Option<&str>>(0).is_some();
-            Ok(row.get(0))
-        })?;
-        trouble.map_or(Ok(()), |trouble| Err(Error::Unavailable(format!("the database cannot be used: {trouble}"))))
+        let trouble: Option<String> =
+            self.read(|connection| Ok(connection.query_one(&queries::TROUBLE, &[])?.get(0)))?;
+        let Some(trouble) = trouble else {
+            return Ok(());
+        };
+        // Connections may outlive what made them read-only.
+        self.replace_pool();
+        Err(Error::Unavailable(format!("the database cannot be used: {trouble}")))
     }
 
     /// Deletes what is of no more use: old sessions, revocations and attempts.

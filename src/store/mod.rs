@@ -21,6 +21,7 @@ mod housekeeping;
 pub mod migrations;
 mod pool;
 pub mod queries;
+pub mod quota;
 pub mod revocations;
 pub mod sessions;
 pub mod zone;

@@ -178,7 +178,7 @@ impl Store {
     }
 
     /// Leaves the connections to whoever waits for them, since they may never come back.
-    fn replace_pool(&self) {
+    pub(super) fn replace_pool(&self) {
         let abandoned =
             std::mem::replace(&mut *self.pool.write(), pool(&self.database, &self.connector, self.size, &self.opener));
         // Closing its connections says good-bye to a server that does not listen, on a thread that may wait for that.

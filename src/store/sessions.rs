@@ -1,6 +1,7 @@
 //! Sessions: one row per login. A refresh token is a signed (session, generation), so the table holds no secret.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use postgres::types::ToSql;
 
 use super::accounts::Credentials;
 use super::{Connection, Error, Store, queries};
@@ -12,6 +13,9 @@ pub const LIFETIME: TimeDelta = TimeDelta::days(30);
 pub const UNUSED_AT_MOST: TimeDelta = TimeDelta::days(7);
 /// How long the previous refresh token still gets the same successor: a reply may be lost, two tabs may refresh at once.
 const GRACE: TimeDelta = TimeDelta::seconds(10);
+
+/// How many sessions a user may have.
+const MOST: i64 = 100;
 
 /// A session that tokens are made for.
 #[derive(Debug, Clone, Copy)]
@@ -37,18 +41,20 @@ pub enum Sessions {
 
 impl Store {
     /// Begins a session for a user whose password was right. [`Error::NotFound`] if these credentials are no longer valid: the
-    /// user is gone or disabled, or has changed the password since.
+    /// user is gone or disabled, or has changed the password since. Also returns the sessions that ended to make room.
     pub fn begin_session(
         &self,
         known: &Credentials,
         user_agent: Option<&str>,
         ip: Option<&str>,
-    ) -> Result<Session, Error> {
+    ) -> Result<(Session, Vec<i64>), Error> {
+        let others = MOST - 1;
         let row = self.write(|conn| {
-            conn.query_opt(&queries::SESSION_INSERT, &[&known.user, &user_agent, &ip, &known.password_hash])
+            let params: [&(dyn ToSql + Sync); 5] = [&known.user, &user_agent, &ip, &known.password_hash, &others];
+            conn.query_opt(&queries::SESSION_INSERT, &params)
         })?;
         let row = row.ok_or(Error::NotFound)?;
-        Ok(Session { id: row.get(0), generation: row.get(1), created_at: row.get(2) })
+        Ok((Session { id: row.get(0), generation: row.get(1), created_at: row.get(2) }, row.get(3)))
     }
 
     /// The next generation, for the refresh token of `generation`. [`Error::NotFound`] if that token is no longer valid.

@@ -54,7 +54,9 @@ fn the_origins_of_the_setting_are_let_in_and_no_others() {
         let made = made.header("Origin", origin).send().expect(201);
         assert_eq!(made.header("Access-Control-Allow-Origin"), Some(origin));
         let exposed = made.header("Access-Control-Expose-Headers").unwrap();
-        for header in ["ETag", "Link", "Location", "Retry-After", "X-Request-Id", "X-Total-Count"] {
+        for header in
+            ["ETag", "Link", "Location", "RateLimit-Remaining", "Retry-After", "X-Request-Id", "X-Total-Count"]
+        {
             assert!(exposed.contains(header), "{exposed}");
         }
         // A page must be able to read what was wrong.

@@ -16,6 +16,7 @@ mod ends;
 mod fields;
 mod hostile;
 mod lanes;
+mod limits;
 mod lists;
 mod model;
 mod openapi;

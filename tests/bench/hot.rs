@@ -37,9 +37,9 @@ fn fold_text(text: &str) -> String {
 }
 
 #[divan::bench]
-fn search_pattern() -> Option<String> {
+fn search_needles() -> Option<Vec<Option<String>>> {
     let filters = searchable().enumerate();
-    fold::pattern(black_box(filters).map(|(n, (_, part))| (part, (n == 0).then_some("First99"))))
+    fold::needles(black_box(filters).map(|(n, (_, part))| (part, (n == 0).then_some("First99"))))
 }
 
 #[divan::bench]

@@ -9,7 +9,11 @@
 mod support;
 
 mod cluster;
+mod cuts;
+mod dropped;
 mod frozen;
+mod log;
 mod network;
 mod relay;
+mod states;
 mod trial;

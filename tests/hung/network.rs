@@ -81,3 +81,62 @@ fn a_database_that_is_slow_is_not_away() {
     };
     trial.withstands("each answer 300 ms later", fails, || relay.during(late), proof);
 }
+
+#[test]
+fn a_handshake_without_an_answer_at_the_start() {
+    let _alone = alone();
+    let relay = Relay::before(Cluster::shared());
+    let database = Cluster::shared().new_database();
+    let during = relay.during(Mode::Mute);
+    let server = Setup::at(&relay.url(&database)).start();
+    let client = server.client();
+    let started = Instant::now();
+    let mut longest = [Duration::ZERO; 2];
+    while started.elapsed() < Duration::from_secs(4) {
+        for (path, status, index) in
+            [("/livez", 200, 0), ("/docs", 200, 0), ("/readyz", 503, 0), ("/healthchecker", 503, 1)]
+        {
+            let sent = Instant::now();
+            assert_eq!(client.get(path).send().status, status, "{path}");
+            longest[index] = longest[index].max(sent.elapsed());
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert!(relay.mute() >= 2, "it tries again and again");
+    drop(during);
+    let returned = Instant::now();
+    until("it is ready", || client.get("/readyz").send().status == 200);
+    let back = returned.elapsed();
+    println!(
+        "no handshake at the start: free {} bound {}; back after {}",
+        longest[0].as_millis(),
+        longest[1].as_millis(),
+        back.as_millis()
+    );
+    assert!(longest[0] < Duration::from_millis(1200) && longest[1] < Duration::from_millis(3200), "{longest:?}");
+    assert!(back < Duration::from_millis(5200), "{back:?}");
+    client.new_user("a@example.com");
+}
+
+#[test]
+fn a_handshake_without_an_answer_in_a_burst_keeps_the_pool_from_growing_for_a_moment_only() {
+    let relay = Relay::before(Cluster::shared());
+    let trial = Trial::lazily(|_, database| relay.url(database), |setup| setup);
+    let few = trial.connections();
+    let during = relay.during(Mode::Mute);
+    thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| trial.asked_well());
+        }
+        until("the pool tries to grow", || relay.mute() > 0);
+    });
+    drop(during);
+    let returned = Instant::now();
+    trial.fill_pool();
+    println!(
+        "no handshake in a burst: from {few} connections to {} within {:?}",
+        trial.connections(),
+        returned.elapsed()
+    );
+    assert!(returned.elapsed() < Duration::from_secs(5));
+}

@@ -28,8 +28,6 @@ pub enum Mode {
     Stalled,
     /// New connections are taken and never heard, not even when it is open again; old ones go on.
     Mute,
-    /// New connections are closed at once.
-    Closed,
     /// Whatever the server says comes so much later.
     Late(Duration),
 }
@@ -39,15 +37,8 @@ pub enum Mode {
 pub enum Strike {
     /// Its connection is cut before it passes.
     Cut,
-    /// It never passes, nor does anything after it; the connection stands.
+    /// An answer of the server never passes, nor does anything after it; the connection stands.
     Withhold,
-}
-
-/// A message of a request or of an answer to one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seen {
-    pub is_of_server: bool,
-    pub kind: char,
 }
 
 /// A running relay. Dropping it cuts its connections.
@@ -70,13 +61,14 @@ struct State {
     over: bool,
 }
 
-/// What is seen and done while somebody watches.
+/// What is counted and done while somebody watches.
 #[derive(Default)]
 struct Watch {
-    is_on: bool,
     strike: Option<(usize, Strike)>,
-    seen: Vec<Seen>,
-    struck: bool,
+    messages: usize,
+    answers: usize,
+    /// The latest message was the server's.
+    is_answering: bool,
 }
 
 struct Line {
@@ -139,7 +131,7 @@ impl Relay {
         self.core.state.lock().lines.iter().for_each(|line| line.forgotten.store(true, SeqCst));
     }
 
-    /// Cuts the connections that [`Relay::forget`] met.
+    /// Cuts the connections that [`Relay::forget`] or [`Strike::Withhold`] met.
     pub fn cut_forgotten(&self) {
         let state = self.core.state.lock();
         state.lines.iter().filter(|line| line.forgotten.load(SeqCst)).for_each(|line| line.close());
@@ -157,12 +149,13 @@ impl Relay {
         self.core.state.lock().mute.len()
     }
 
-    /// What passes during `work`, housekeeping left out. At one of these messages something may happen; whether it did.
-    pub fn watch<T>(&self, strike: Option<(usize, Strike)>, work: impl FnOnce() -> T) -> (T, Vec<Seen>, bool) {
-        *self.core.watch.lock() = Watch { is_on: true, strike, ..Watch::default() };
+    /// Does something at the nth message that passes during `work`, or at the nth answer of the server. Housekeeping's do not
+    /// count. Whether it came to that.
+    pub fn strike<T>(&self, strike: Strike, at: usize, work: impl FnOnce() -> T) -> (T, bool) {
+        *self.core.watch.lock() = Watch { strike: Some((at, strike)), ..Watch::default() };
         let value = work();
         let watch = std::mem::take(&mut *self.core.watch.lock());
-        (value, watch.seen, watch.struck)
+        (value, watch.strike.is_none())
     }
 }
 
@@ -188,7 +181,6 @@ impl Core {
     fn take(self: &Arc<Core>, client: TcpStream) {
         let mut state = self.state.lock();
         match state.mode {
-            Mode::Closed => return,
             Mode::Mute => return state.mute.push(client),
             Mode::Open | Mode::Stalled | Mode::Late(_) => {}
         }
@@ -240,8 +232,7 @@ impl Core {
                     started = message[4..6] == [0, 3];
                     line.asked.store(!started, SeqCst);
                 }
-                let kind = if started { char::from(message[0]) } else { '-' };
-                is_struck = self.see(line, Seen { is_of_server: false, kind }).is_some();
+                is_struck = self.see(line, false).is_some();
                 if !is_struck {
                     passes.extend(message);
                 }
@@ -280,7 +271,7 @@ impl Core {
             while strike.is_none()
                 && let Some(message) = next(&mut buffer, 1)
             {
-                strike = self.see(line, Seen { is_of_server: true, kind: char::from(message[0]) });
+                strike = self.see(line, true);
                 if strike.is_none() {
                     passes.extend(message);
                 }
@@ -292,21 +283,29 @@ impl Core {
                 None => {}
                 Some(Strike::Cut) => break,
                 // The other threads end with the connection, and this one's silence lasts as long.
-                Some(Strike::Withhold) => receiver.iter().for_each(drop),
+                Some(Strike::Withhold) => {
+                    line.forgotten.store(true, SeqCst);
+                    receiver.iter().for_each(drop);
+                }
             }
         }
         line.close();
     }
 
-    fn see(&self, line: &Line, seen: Seen) -> Option<Strike> {
+    fn see(&self, line: &Line, is_of_server: bool) -> Option<Strike> {
         let watch = &mut *self.watch.lock();
-        if !watch.is_on || line.apart.load(SeqCst) {
+        if line.apart.load(SeqCst) {
             return None;
         }
-        watch.seen.push(seen);
-        let count = watch.seen.len();
-        let strike = watch.strike.take_if(|(at, _)| *at < count);
-        watch.struck |= strike.is_some();
+        let (message, answer) = (watch.messages, watch.answers);
+        let begins_answer = is_of_server && !watch.is_answering;
+        watch.is_answering = is_of_server;
+        watch.messages += 1;
+        watch.answers += usize::from(begins_answer);
+        let strike = watch.strike.take_if(|(at, strike)| match strike {
+            Strike::Cut => *at == message,
+            Strike::Withhold => begins_answer && *at == answer,
+        });
         strike.map(|(_, strike)| strike)
     }
 }

@@ -1,9 +1,10 @@
 //! A small HTTP client over a plain socket: it sends exactly what a test says and hides nothing of the answer.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::time::Duration;
 
+use rustix::net::{AddressFamily, SocketType};
 use serde_json::{Value, json};
 
 /// Whom to talk to, and as whom.
@@ -15,11 +16,15 @@ pub struct Client {
     pub token: Option<String>,
     /// The refresh token of the login.
     pub refresh_token: Option<String>,
+    /// The address to come from, where it matters.
+    pub source: Option<Ipv4Addr>,
 }
 
 /// A request being put together.
 pub struct Request {
     address: SocketAddr,
+    source: Option<Ipv4Addr>,
+    patience: Duration,
     method: String,
     target: Vec<u8>,
     headers: Vec<(String, String)>,
@@ -40,7 +45,7 @@ pub struct Answer {
 impl Client {
     /// Without a token.
     pub fn new(address: SocketAddr) -> Client {
-        Client { address, token: None, refresh_token: None }
+        Client { address, token: None, refresh_token: None, source: None }
     }
 
     /// With this token.
@@ -48,10 +53,17 @@ impl Client {
         Client { token: Some(token.to_owned()), ..self.clone() }
     }
 
+    /// From this address of the loopback network.
+    pub fn from(&self, source: Ipv4Addr) -> Client {
+        Client { source: Some(source), ..self.clone() }
+    }
+
     /// A request; the target goes out as it is, raw bytes included.
     pub fn request(&self, method: &str, target: impl AsRef<[u8]>) -> Request {
         let request = Request {
             address: self.address,
+            source: self.source,
+            patience: Duration::from_secs(60),
             method: method.to_owned(),
             target: target.as_ref().to_vec(),
             headers: Vec::new(),
@@ -97,7 +109,7 @@ impl Client {
         assert_eq!(answer.status, 200, "{}", answer.text());
         let pair = answer.json();
         let text = |name: &str| pair[name].as_str().map(str::to_owned);
-        Client { address: self.address, token: text("access_token"), refresh_token: text("refresh_token") }
+        Client { token: text("access_token"), refresh_token: text("refresh_token"), ..self.clone() }
     }
 
     /// Makes a contact and gives its id; panics unless it succeeds.
@@ -123,6 +135,12 @@ impl Request {
         self
     }
 
+    /// Gives up when nothing comes for so long, in place of a minute.
+    pub fn within(mut self, patience: Duration) -> Request {
+        self.patience = patience;
+        self
+    }
+
     /// Sends it on a connection of its own and reads the answer to its end.
     pub fn send(self) -> Answer {
         self.try_send().expect("the server answers")
@@ -130,8 +148,11 @@ impl Request {
 
     /// The same, where the server may not be there.
     pub fn try_send(self) -> std::io::Result<Answer> {
-        let mut socket = TcpStream::connect_timeout(&self.address, Duration::from_secs(10))?;
-        socket.set_read_timeout(Some(Duration::from_secs(60)))?;
+        let mut socket = match self.source {
+            Some(source) => connect_from(source, self.address)?,
+            None => TcpStream::connect_timeout(&self.address, Duration::from_secs(10))?,
+        };
+        socket.set_read_timeout(Some(self.patience))?;
         socket.set_nodelay(true)?;
         let mut bytes = format!("{} ", self.method).into_bytes();
         bytes.extend_from_slice(&self.target);
@@ -214,6 +235,14 @@ impl Answer {
         let contacts = list.as_array().unwrap_or_else(|| panic!("a list: {}", self.text())).iter();
         contacts.map(|c| c["first_name"].as_str().expect("a name").to_owned()).collect()
     }
+}
+
+/// A connection from one address of this machine to another.
+fn connect_from(source: Ipv4Addr, to: SocketAddr) -> std::io::Result<TcpStream> {
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    rustix::net::bind(&socket, &SocketAddrV4::new(source, 0))?;
+    rustix::net::connect(&socket, &to)?;
+    Ok(TcpStream::from(socket))
 }
 
 fn unchunk(mut bytes: &[u8]) -> Option<Vec<u8>> {

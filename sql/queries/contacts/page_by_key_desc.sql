@@ -14,8 +14,11 @@ from (
     end) collate "C" as key
     from contacts
     where user_id = $1
-      and ($5::text is null or search like $5)
-      and ($6::text is null or search like $6 or search like $7)
+      and ($5::text[] is null or ($5[1] is null or strpos(split_part(search, U&'\001f', 1), $5[1]) > 0)
+        and ($5[2] is null or strpos(split_part(search, U&'\001f', 2), $5[2]) > 0)
+        and ($5[3] is null or strpos(split_part(search, U&'\001f', 3), $5[3]) > 0)
+        and ($5[4] is null or strpos(split_part(search, U&'\001f', 4), $5[4]) > 0))
+      and ($6::text is null or strpos(search, $6) > 0 or ($7::text is not null and strpos(split_part(search, U&'\001f', 4), $7) > 0))
   ) as keyed
   where $2::bigint is null or (key, id) < ($10::text collate "C", $2)
   order by key desc, id desc

@@ -103,7 +103,11 @@ fn begin_session(
         };
         match call.store.begin_session(&credentials, agent.as_deref(), Some(&address)) {
             Err(store::Error::NotFound) => known = call.store.credentials_by_email(&login.email)?,
-            session => return Ok(Some((credentials, session?))),
+            begun => {
+                let (session, ended) = begun?;
+                call.revocations.add(ended);
+                return Ok(Some((credentials, session)));
+            }
         }
     }
     Ok(None)

@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use super::export::{Document, Export};
+use super::export::{self, Document};
 use crate::api::endpoint::{Answer, Call, Caller, IfNoneMatch, NoContent, Operation, Path, Reply};
 use crate::api::problem::Error;
 use crate::domain::fields::{Fields, FromFields};
 use crate::domain::rules::{Doc, Verbatim};
 use crate::domain::shape::shape;
 use crate::formats::ics;
-use crate::http::{Body, Response};
+use crate::http::Response;
 use crate::security::secret;
 use crate::store;
 
@@ -73,8 +73,8 @@ pub fn feed(call: &Call<'_>, (Path(Secret(secret)), known): (Path<Secret>, IfNon
     let response = if known.names(&etag) {
         Response::new(304)
     } else {
-        let file = Export::begin(&call.store, user, Document::Birthdays)?;
-        Response::with_body(200, "text/calendar; charset=utf-8", Body::Stream(Box::new(file)))
+        let file = export::body(&call.store, user, Document::Birthdays)?;
+        Response::with_body(200, "text/calendar; charset=utf-8", file)
     };
     Ok(Feed(response.header("ETag", etag).header("Cache-Control", "private, no-cache")))
 }

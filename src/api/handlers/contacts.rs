@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::Value;
 
-use super::Id;
+use super::{Id, leave_for};
 use crate::api::endpoint::{Answer, Call, Caller, IfNoneMatch, Input, NoContent, Operation, Path, Payload, Query};
 use crate::api::problem::Error;
 use crate::domain::birthday;
@@ -103,6 +103,7 @@ pub fn create(
     caller: &Caller,
     Payload(draft): Payload<Draft>,
 ) -> Result<Answer<201, Contact<'static>>, Error> {
+    let _leave = leave_for(call, caller, 1)?;
     let row = call.store.insert_contact(caller.user, &draft)?;
     let location = format!("/api/contacts/{}", row.contact().id);
     Ok(answer(&row).header("Location", location))

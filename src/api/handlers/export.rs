@@ -1,4 +1,4 @@
-//! Contacts as the body of a response that is made while it is sent.
+//! Contacts as the body of a response: a small file whole, a large one made while it is sent.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -6,11 +6,15 @@ use std::vec;
 
 use crate::domain::contact::Contact;
 use crate::formats::{Format, ics};
+use crate::http::Body;
 use crate::store::contacts::ContactRow;
 use crate::store::{self, Store};
 
 /// Contacts that are in memory at once. With the longest texts they take about 4 MiB.
 const PAGE: i64 = 200;
+
+/// The most bytes of a file that is sent whole, with its length, and so takes no stream.
+const WHOLE: usize = 1 << 20;
 
 /// The content of a file.
 #[derive(Clone, Copy)]
@@ -55,7 +59,7 @@ impl Document {
 /// A file while it is sent: pages of contacts by id, each written into a small buffer as that empties. Between pages no
 /// connection to the database is held, however slowly the client takes them. So it is no snapshot: a contact that changes
 /// meanwhile is in it as it was or as it is, and every other contact is in it once.
-pub struct Export {
+struct Export {
     store: Arc<Store>,
     user: i64,
     document: Document,
@@ -72,27 +76,30 @@ pub struct Export {
     given: usize,
 }
 
-impl Export {
-    /// Reads the first page, so that a database that is away causes a 503 and no broken download. The thread that sends the
-    /// file reads the rest, only as far as the client takes it: for a HEAD, not at all.
-    pub fn begin(store: &Arc<Store>, user: i64, document: Document) -> Result<Export, store::Error> {
-        let mut export = Export {
-            store: Arc::clone(store),
-            user,
-            document,
-            page: Vec::new().into_iter(),
-            after: 0,
-            is_last: false,
-            is_first: true,
-            is_done: false,
-            buffer: Vec::new(),
-            given: 0,
-        };
-        export.next_page()?;
-        document.begin(&mut export.buffer);
-        Ok(export)
+/// The file. If it is small it is made here, so that a database that is away causes a 503 and no broken download. Of a large one
+/// the thread that sends it reads the rest, only as far as the client takes it: for a HEAD, not at all.
+pub fn body(store: &Arc<Store>, user: i64, document: Document) -> Result<Body, store::Error> {
+    let mut export = Export {
+        store: Arc::clone(store),
+        user,
+        document,
+        page: Vec::new().into_iter(),
+        after: 0,
+        is_last: false,
+        is_first: true,
+        is_done: false,
+        buffer: Vec::new(),
+        given: 0,
+    };
+    document.begin(&mut export.buffer);
+    while export.buffer.len() <= WHOLE && !export.is_done {
+        export.step()?;
     }
+    let is_whole = export.buffer.len() <= WHOLE;
+    Ok(if is_whole { Body::Bytes(export.buffer) } else { Body::Stream(Box::new(export)) })
+}
 
+impl Export {
     fn next_page(&mut self) -> Result<(), store::Error> {
         let page = self.document.page(&self.store, self.user, self.after)?;
         if let Some(last) = page.last() {
@@ -127,6 +134,8 @@ impl Read for Export {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if self.given == self.buffer.len() {
             self.buffer.clear();
+            // Not what was made before it turned out to be large.
+            self.buffer.shrink_to(WHOLE / 8);
             self.given = 0;
         }
         while self.buffer.len() < out.len() && !self.is_done {

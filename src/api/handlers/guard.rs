@@ -45,7 +45,7 @@ impl<'a> Attempt<'a> {
                 Reservation::Refused(_) if account.as_ref().is_some_and(|a| call.in_flight.wait(a)) || is_busy => {}
                 Reservation::Refused(seconds) => {
                     call.audit("throttled", user);
-                    return Err(Error::TooManyRequests(seconds));
+                    return Err(Error::TooManyRequests("attempts", seconds));
                 }
             }
         }

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::export::{Document, Export};
+use super::export::{self, Document};
+use super::leave_for;
 use crate::api::endpoint::{Answer, Call, Caller, Input, Operation, Query, Reply};
 use crate::api::problem::Error;
 use crate::domain::contact::{Contact, Draft};
@@ -10,7 +11,7 @@ use crate::domain::fields::{Fault, Fields, FromFields, object_schema};
 use crate::domain::rules::{Doc, Flag, OneOf};
 use crate::domain::shape::Shape;
 use crate::formats::{self, Format, Import, Report, Unreadable};
-use crate::http::{Body, Response};
+use crate::http::Response;
 
 /// The number of contacts inserted by one statement: so many that round trips cost little, and so few that each statement
 /// ends long before its time limit.
@@ -81,6 +82,7 @@ pub fn import(
     (Query(query), Upload(import)): (Query<ImportQuery>, Upload),
 ) -> Result<Answer<200, Report>, Error> {
     if !query.dry_run && !import.drafts.is_empty() {
+        let _leave = leave_for(call, caller, import.drafts.len())?;
         call.store.insert_contacts(caller.user, import.drafts.chunks(BATCH))?;
     }
     Ok(Answer::json(&import.report))
@@ -138,8 +140,8 @@ pub fn export(call: &Call<'_>, caller: &Caller, Query(query): Query<ExportQuery>
         Format::Csv => ("text/csv; charset=utf-8; header=present", "attachment; filename=\"contacts.csv\""),
         Format::Json => ("application/json", "attachment; filename=\"contacts.json\""),
     };
-    let file = Export::begin(&call.store, caller.user, Document::Contacts(format))?;
-    let response = Response::with_body(200, content_type, Body::Stream(Box::new(file)))
+    let file = export::body(&call.store, caller.user, Document::Contacts(format))?;
+    let response = Response::with_body(200, content_type, file)
         .header("Content-Disposition", disposition)
         .header("Vary", "Accept");
     Ok(Download(response))

@@ -2,7 +2,7 @@
 
 use super::guard::{account_deleted, confirm_password};
 use crate::api::endpoint::{Answer, Call, Caller, NoContent, Payload};
-use crate::api::problem::Error;
+use crate::api::problem::{BLANK, Error};
 use crate::domain::fields::Patch;
 use crate::domain::user::{ChangePassword, DeleteAccount, Rename, User};
 use crate::security::password;
@@ -32,7 +32,8 @@ pub fn change_password(
     let old = confirm_password(call, caller, &change.current)?;
     let new = password::hash(change.new.reveal());
     let ended = call.store.change_password(caller.user, &new, Some(&old), Sessions::Others(caller.session))?;
-    let ended = ended.ok_or(Error::Conflict("The password was changed by another request meanwhile: log in again."))?;
+    let ended =
+        ended.ok_or(Error::Conflict(BLANK, "The password was changed by another request meanwhile: log in again."))?;
     call.revocations.add(ended);
     call.audit("password-changed", Some(caller.user));
     Ok(NoContent)
