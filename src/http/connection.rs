@@ -16,7 +16,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::budget::Network;
 use super::input::Input;
-use super::pace::Pace;
+use super::pace::{Pace, SLOW};
 use super::shared::Shared;
 
 /// How long a client may go on sending after the last answer before the socket is closed. Closing with unread input makes
@@ -106,11 +106,13 @@ impl Connection {
     }
 
     /// How well it may give way to another: whether it rests, whether a thread waits for what it sends, and how long it rests
-    /// or how slow it is. `None` while its request is with a worker.
+    /// or how slow it is. Who has come or was answered just now is about to send, and rests no more than those who send: of
+    /// many half-sent heads the oldest goes first. `None` while its request is with a worker.
     pub(super) fn gives_way(&self) -> Option<(bool, bool, Reverse<Instant>)> {
         if self.turn.load(SeqCst) & TAKEN == 0 {
             // A lock that is held by now belongs to somebody who has taken the turn.
-            return Some((true, false, Reverse(self.inbound.try_lock()?.since)));
+            let since = self.inbound.try_lock()?.since;
+            return Some((since.elapsed() >= SLOW, true, Reverse(since)));
         }
         self.pace.lock().as_ref().map(|pace| (false, pace.sends, pace.slowness()))
     }

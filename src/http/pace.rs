@@ -19,6 +19,9 @@ const SLOWEST: u64 = 16 * 1024;
 /// but not as far as one that keeps its room for as long as it may.
 const BRISK: u64 = 4 * 1024 * 1024;
 
+/// Who is so far behind is slow, and gives way first. Nobody is, right after the start.
+pub(super) const SLOW: Duration = Duration::from_secs(1);
+
 /// How fast a client is, while a thread waits for it.
 pub(super) struct Pace {
     /// It sends a request; otherwise it takes an answer.

@@ -13,6 +13,7 @@ use rustix::event::epoll;
 use super::budget::{Budget, Holder, Network, Permit};
 use super::connection::{Connection, Turn};
 use super::limits::{Limits, Program};
+use super::pace::SLOW;
 use super::pool::Pool;
 use super::queue::Queue;
 
@@ -30,9 +31,6 @@ pub(super) struct Shared {
     drain: OnceLock<Instant>,
     polling_ended: AtomicBool,
 }
-
-/// How far behind those who are brisk a client is that may have to give way to another's answer. Nobody is, right after the start.
-const SLOW: Duration = Duration::from_secs(1);
 
 /// The flags of a connection's end.
 pub(super) const ENDED: epoll::EventFlags =

@@ -46,6 +46,7 @@ fn who_has_rested_longest_gives_way_first() {
     for at in [1, 0, 2] {
         rests(&mut resting[at]);
     }
+    thread::sleep(A_WHILE);
     let mut guests = Vec::new();
     for expected in [1, 0, 2] {
         // At the limit everybody stays, beyond it one goes for each that comes.
@@ -113,6 +114,11 @@ fn half_sent_heads_keep_nobody_out() {
         guest.reply().status == 200
     });
     eventually("one gives way", || halves.iter().any(Client::has_input));
+    // Their neighbour has just come, and is not who has rested longest.
+    let mut neighbour = server.connect();
+    let mut guest = server.connect_from(2);
+    guest.send(get);
+    assert_eq!((guest.reply().status, neighbour.get("/").status), (200, 200));
     server.stop();
 }
 
