@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::net::{SendFlags, send};
 
 use super::answering;
+use super::budget::Network;
 use super::connection::{Connection, Responder};
 use super::reading::FULL;
 use super::shared::Shared;
@@ -81,7 +82,7 @@ impl Acceptor {
 
     fn admit(&self, stream: TcpStream, peer: SocketAddr) {
         let (admitted, turned_away) = self.shared.connections.count();
-        let is_full = admitted >= self.shared.limits.connections;
+        let is_full = admitted >= self.shared.limits.connections && !self.shared.displace(Network::of(peer.ip()));
         if is_full && turned_away >= TURNED_AWAY {
             return self.turn_away(&stream);
         }

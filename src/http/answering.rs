@@ -11,10 +11,10 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use httpdate::HttpDate;
 use rustix::net::{SendFlags, send};
 
-use super::budget::{Holder, Network};
-use super::connection::{LINGER, LINGER_BYTES, Responder};
+use super::budget::{Holder, Permit};
+use super::connection::{LINGER_BYTES, Responder};
 use super::head::{Refusal, refusal};
-use super::pace::{self, Pace};
+use super::limits::SMALL;
 use super::request::Request;
 use super::response::{Body, Response, reason};
 use super::shared::Shared;
@@ -23,6 +23,8 @@ use super::shared::Shared;
 const HEAD: usize = 512;
 /// Bytes read from a streamed response at a time, and written as one chunk.
 const PIECE: usize = 32 * 1024;
+
+const BUSY: Refusal = refusal(503, "The server is busy with other downloads; try again in a moment.");
 
 /// How the end of the body is known.
 enum Framing {
@@ -44,7 +46,16 @@ pub(super) fn answer(responder: Responder, response: Response, request: Option<&
         Body::Stream(_) => return answer_by_stream(responder, response, request, close),
     };
     let bytes = render(&response, body, responder.head_only, close, responder.is_1_1);
-    deliver(responder, bytes, request, close);
+    // The room is taken before the head is sent, so that whoever gets one gets all of the answer.
+    let mut permit = None;
+    if bytes.len() > SMALL {
+        let shared = &responder.turn.shared;
+        permit = shared.reserve(&shared.responses, holder(&responder, request), bytes.len());
+        if permit.is_none() {
+            return refuse(responder, BUSY, request);
+        }
+    }
+    deliver(responder, bytes, permit, close);
 }
 
 /// Answers with what the program makes of a refusal, and closes. The request is given where its head is known.
@@ -86,21 +97,17 @@ fn render(response: &Response, body: &[u8], head_only: bool, close: bool, is_1_1
 /// Answers with a body that is read on a thread of the pool, and may wait for what it reads from. Beyond
 /// [`super::Limits::streams`] at once the client gets a 503.
 fn answer_by_stream(responder: Responder, response: Response, request: Option<&Request>, close: bool) {
-    const BUSY: Refusal = refusal(503, "The server is busy with other downloads; try again in a moment.");
-    let Some(permit) = responder.turn.shared.streams.take(holder(&responder, request), 1) else {
-        return refuse(responder, BUSY, None);
+    let shared = Arc::clone(&responder.turn.shared);
+    let Some(permit) = shared.reserve(&shared.streams, holder(&responder, request), 1) else {
+        return refuse(responder, BUSY, request);
     };
-    let pool = responder.turn.shared.pool.clone();
-    pool.spawn(move |has_thread| match has_thread {
-        true => {
-            stream(responder, response, close);
-            drop(permit);
-        }
+    shared.pool.spawn(move |has_thread| match has_thread {
+        true => stream(responder, response, permit, close),
         false => refuse(responder, BUSY, None),
     });
 }
 
-fn stream(responder: Responder, mut response: Response, close: bool) {
+fn stream(responder: Responder, mut response: Response, permit: Permit, close: bool) {
     let Body::Stream(mut reader) = std::mem::replace(&mut response.body, Body::Empty) else {
         return;
     };
@@ -126,24 +133,22 @@ fn stream(responder: Responder, mut response: Response, close: bool) {
         }
     };
     write_head(&mut bytes, &response, &framing, close, responder.is_1_1);
-    let mut pace = Pace::new(responder.turn.shared.limits.write_timeout);
-    loop {
-        append_piece(&mut bytes, &piece[..count], &framing);
-        if pace.write_all(&responder.turn.stream, &bytes).is_err() {
-            return;
-        }
-        if count < PIECE {
-            return finish(responder, close);
-        }
-        bytes.clear();
-        count = match read_piece(&mut reader, &mut piece) {
-            Ok(count) => count,
-            Err(error) => {
-                // The missing end tells the client that the body is incomplete.
-                log::error!("a streamed response broke off: {error}");
-                return;
+    let connection = &responder.turn;
+    let written = connection.paced(false, Some(permit), || {
+        loop {
+            append_piece(&mut bytes, &piece[..count], &framing);
+            connection.write_all(&bytes)?;
+            if count < PIECE {
+                return io::Result::Ok(());
             }
-        };
+            bytes.clear();
+            count = read_piece(&mut reader, &mut piece)
+                .inspect_err(|error| log::error!("a streamed response broke off: {error}"))?;
+        }
+    });
+    // Otherwise the missing end tells the client that the body is incomplete.
+    if written.is_ok() {
+        finish(responder, close);
     }
 }
 
@@ -178,7 +183,7 @@ fn append_piece(bytes: &mut Vec<u8>, piece: &[u8], framing: &Framing) {
 
 /// Whose share the answer takes.
 fn holder(responder: &Responder, request: Option<&Request>) -> Holder {
-    let unknown = || Holder { network: Network::of(responder.turn.peer.ip()), user: None };
+    let unknown = || Holder { network: responder.turn.network, user: None };
     request.map_or_else(unknown, |request| responder.turn.shared.program.holder(request))
 }
 
@@ -231,7 +236,7 @@ fn date() -> [u8; 29] {
 ///
 /// MSG_DONTWAIT rather than a non-blocking socket, because a thread may wait for a request on the same one. A client that
 /// has left makes `send` fail with EPIPE: Rust programs ignore SIGPIPE.
-fn deliver(responder: Responder, bytes: Vec<u8>, request: Option<&Request>, close: bool) {
+fn deliver(responder: Responder, bytes: Vec<u8>, permit: Option<Permit>, close: bool) {
     let sent = match send(&responder.turn.stream, &bytes, SendFlags::DONTWAIT) {
         Ok(sent) if sent == bytes.len() => return finish(responder, close),
         Ok(sent) => sent,
@@ -239,18 +244,12 @@ fn deliver(responder: Responder, bytes: Vec<u8>, request: Option<&Request>, clos
         // The client has left; dropping the responder ends the connection.
         Err(_) => return,
     };
-    let shared = Arc::clone(&responder.turn.shared);
-    let Some(permit) = shared.responses.take(holder(&responder, request), bytes.len()) else {
-        log::warn!("too many response bytes wait for slow clients: one is cut off");
-        return;
-    };
-    shared.pool.spawn(move |has_thread| {
-        let _permit = permit;
+    let pool = responder.turn.shared.pool.clone();
+    pool.spawn(move |has_thread| {
         let connection = &responder.turn;
+        let rest = || connection.write_all(&bytes[sent..]);
         // Without a thread, or unfinished, the responder is dropped and the connection ends.
-        if has_thread
-            && pace::write_all(&connection.stream, &bytes[sent..], connection.shared.limits.write_timeout).is_ok()
-        {
+        if has_thread && connection.paced(false, permit, rest).is_ok() {
             finish(responder, close);
         }
     });
@@ -264,7 +263,7 @@ fn finish(responder: Responder, close: bool) {
         let _ = turn.stream.shutdown(Shutdown::Write);
         inbound.input.clear();
         inbound.lingering = Some(LINGER_BYTES);
-        inbound.deadline = Instant::now() + LINGER;
+        inbound.since = Instant::now();
     }
     // In the ordinary case there is neither: the client has yet to read the answer.
     let is_begun = !inbound.input.data().is_empty();

@@ -1,13 +1,13 @@
 //! A request body, whole, before a worker sees the request. Memory is taken as bytes arrive, never because a
 //! client announced them.
 
-use std::net::TcpStream;
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::budget::{Budget, Holder, Permit};
+use super::connection::Connection;
 use super::head::{Framing, Refusal, refusal};
 use super::input::Input;
+use super::limits::SMALL;
 use super::reading::Stop;
 
 pub(super) const TOO_LARGE: Refusal = refusal(413, "The body is larger than this address takes.");
@@ -16,8 +16,6 @@ pub(super) const TOO_LARGE: Refusal = refusal(413, "The body is larger than this
 const CHUNK_LINE: usize = 1024;
 /// All extensions of one body, and all its trailers: both are read past and dropped.
 const CHUNK_WASTE: usize = 16 * 1024;
-/// A body of so many bytes draws on no budget: the number of connections bounds them, and no upload stands before a login.
-const SMALL: usize = 64 * 1024;
 const FIRST_CAPACITY: usize = 8 * 1024;
 
 #[derive(Default)]
@@ -37,15 +35,14 @@ impl Body {
 
 /// Reads a body of at most `limit` bytes. A length over it must have been refused before.
 pub(super) fn read(
-    stream: &TcpStream,
+    connection: &Connection,
     input: &mut Input,
     framing: Framing,
     limit: usize,
     budget: (&Arc<Budget>, Holder),
-    deadline: Instant,
 ) -> Result<Body, Stop> {
     let mut reader = Reader {
-        stream,
+        connection,
         input,
         body: Body::default(),
         limit: match framing {
@@ -53,7 +50,6 @@ pub(super) fn read(
             _ => limit,
         },
         budget,
-        deadline,
     };
     match framing {
         Framing::Empty => {}
@@ -64,12 +60,11 @@ pub(super) fn read(
 }
 
 struct Reader<'a> {
-    stream: &'a TcpStream,
+    connection: &'a Connection,
     input: &'a mut Input,
     body: Body,
     limit: usize,
     budget: (&'a Arc<Budget>, Holder),
-    deadline: Instant,
 }
 
 impl Reader<'_> {
@@ -86,21 +81,21 @@ impl Reader<'_> {
                 self.input.consume(buffered);
                 self.body.filled += buffered;
             } else {
-                let read = self.input.read_into(self.stream, into, self.deadline);
-                self.body.filled += Stop::at_eof(read)?;
+                self.body.filled += self.connection.receive(into)?;
             }
         }
         Ok(())
     }
 
-    /// Makes room for at least one byte more, by doubling. What is made is zeroed once, so a client that sends
-    /// byte by byte costs no more than another.
+    /// Makes room for at least one byte more, by doubling what is small; beyond, by a quarter, so that nobody holds twice what
+    /// they have sent. What is made is zeroed once, so a client that sends byte by byte costs no more than another.
     fn make_room(&mut self) -> Result<(), Stop> {
         let Body { bytes, filled, permit } = &mut self.body;
         if *filled < bytes.len() {
             return Ok(());
         }
-        let wanted = self.limit.min((*filled * 2).max(FIRST_CAPACITY));
+        let more = if *filled < SMALL { *filled } else { *filled / 4 };
+        let wanted = self.limit.min((*filled + more).max(FIRST_CAPACITY));
         let more = wanted - bytes.len();
         let granted = match permit {
             Some(permit) => permit.grow(more),
@@ -176,7 +171,7 @@ impl Reader<'_> {
             if looked_at > CHUNK_LINE || self.input.is_full() {
                 return Err(MALFORMED);
             }
-            Stop::at_eof(self.input.fill(self.stream, self.deadline))?;
+            self.input.fill(self.connection)?;
         }
     }
 }

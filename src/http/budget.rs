@@ -84,6 +84,22 @@ impl Permit {
         self.units += more;
         true
     }
+
+    /// How much is held by the network of whoever holds this, and by that holder: if they are to make room in this budget for
+    /// `units` of another, who will then not hold more than they do.
+    pub(super) fn gives_way(&self, budget: &Arc<Budget>, holder: Holder, units: usize) -> Option<(usize, usize)> {
+        let held = self.budget.held.lock();
+        let of = |holder: Holder| {
+            let network = held.by_network.get(&holder.network).copied().unwrap_or(0);
+            (network, held.by_holder.get(&holder).copied().unwrap_or(0))
+        };
+        let (here, there) = (of(self.holder), of(holder));
+        let is_more = match self.holder.network == holder.network {
+            true => here.1 >= there.1 + units,
+            false => here.0 >= there.0 + units,
+        };
+        (is_more && Arc::ptr_eq(&self.budget, budget)).then_some(here)
+    }
 }
 
 impl Drop for Permit {

@@ -5,6 +5,7 @@
 //! what arrives (edge-triggered, registered once), and a report that comes while somebody has the turn is left as a note,
 //! which its owner finds when it wants to give the turn back.
 
+use std::cmp::Reverse;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::ops::Deref;
 use std::sync::Arc;
@@ -13,7 +14,9 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 
+use super::budget::Network;
 use super::input::Input;
+use super::pace::{Pace, SLOW};
 use super::shared::Shared;
 
 /// How long a client may go on sending after the last answer before the socket is closed. Closing with unread input makes
@@ -26,9 +29,12 @@ pub(super) struct Connection {
     pub(super) stream: TcpStream,
     pub(super) shared: Arc<Shared>,
     pub(super) peer: SocketAddr,
+    pub(super) network: Network,
     pub(super) id: u64,
     /// A thread waits for the rest of a head: a drain may end the wait.
     pub(super) awaits_head: AtomicBool,
+    /// While a thread waits for the client; without it, nobody does.
+    pub(super) pace: Mutex<Option<Pace>>,
     /// `TAKEN`, `NEWS` and `ENDED`.
     turn: AtomicU8,
     inbound: Mutex<Inbound>,
@@ -37,8 +43,8 @@ pub(super) struct Connection {
 /// What only the owner of the turn touches, so the lock is always free.
 pub(super) struct Inbound {
     pub(super) input: Input,
-    /// When the connection is closed unless somebody takes the turn before.
-    pub(super) deadline: Instant,
+    /// Since when it rests, if nobody has the turn.
+    pub(super) since: Instant,
     /// The last answer has been given; so many bytes more are read and thrown away.
     pub(super) lingering: Option<usize>,
 }
@@ -57,12 +63,14 @@ impl Connection {
         let connection = Arc::new(Connection {
             stream,
             peer,
+            network: Network::of(peer.ip()),
+            pace: Mutex::new(None),
             id: shared.connections.new_id(),
             turn: AtomicU8::new(TAKEN),
             awaits_head: AtomicBool::new(false),
             inbound: Mutex::new(Inbound {
                 input: Input::new(shared.limits.head_bytes),
-                deadline: Instant::now() + shared.limits.idle_timeout,
+                since: Instant::now(),
                 lingering: None,
             }),
             shared: Arc::clone(shared),
@@ -94,7 +102,19 @@ impl Connection {
     pub(super) fn is_overdue(&self, now: Instant) -> bool {
         let mut inbound = self.inbound();
         inbound.input.shrink();
-        now >= inbound.deadline
+        now >= inbound.since + inbound.lingering.map_or(self.shared.limits.idle_timeout, |_| LINGER)
+    }
+
+    /// How well it may give way to another: whether it rests, whether a thread waits for what it sends, and how long it rests
+    /// or how slow it is. Who has come or was answered just now is about to send, and rests no more than those who send: of
+    /// many half-sent heads the oldest goes first. `None` while its request is with a worker.
+    pub(super) fn gives_way(&self) -> Option<(bool, bool, Reverse<Instant>)> {
+        if self.turn.load(SeqCst) & TAKEN == 0 {
+            // A lock that is held by now belongs to somebody who has taken the turn.
+            let since = self.inbound.try_lock()?.since;
+            return Some((since.elapsed() >= SLOW, true, Reverse(since)));
+        }
+        self.pace.lock().as_ref().map(|pace| (false, pace.sends, pace.slowness()))
     }
 
     /// Ends the connection whatever it is doing.
@@ -146,7 +166,7 @@ impl Turn {
     pub(super) fn rest(self) -> Option<Turn> {
         let mut inbound = self.inbound();
         if inbound.lingering.is_none() {
-            inbound.deadline = Instant::now() + self.shared.limits.idle_timeout;
+            inbound.since = Instant::now();
         }
         drop(inbound);
         self.release()

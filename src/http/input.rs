@@ -1,10 +1,11 @@
 //! What has arrived on a connection and is not consumed yet.
 
-use std::io::{self, ErrorKind, Read};
+use std::io;
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
 
 use rustix::net::{RecvFlags, recv};
+
+use super::connection::Connection;
 
 /// What most requests fit into with room to spare.
 const FIRST_CAPACITY: usize = 4096;
@@ -68,18 +69,10 @@ impl Input {
         Ok((count, count == size))
     }
 
-    /// Waits for more bytes and appends them to `data()`, which must not be full. 0 means that the client has ended its
-    /// side, ErrorKind::TimedOut that the deadline is over.
-    pub(super) fn fill(&mut self, stream: &TcpStream, deadline: Instant) -> io::Result<usize> {
-        let count = receive(stream, self.room(), deadline)?;
-        self.end += count;
-        Ok(count)
-    }
-
-    /// Reads past the buffer, which must be empty, straight into `into`. Otherwise as `fill`.
-    pub(super) fn read_into(&mut self, stream: &TcpStream, into: &mut [u8], deadline: Instant) -> io::Result<usize> {
-        debug_assert!(self.data().is_empty());
-        receive(stream, into, deadline)
+    /// Waits for more bytes and appends them to `data()`, which must not be full.
+    pub(super) fn fill(&mut self, connection: &Connection) -> io::Result<()> {
+        self.end += connection.receive(self.room())?;
+        Ok(())
     }
 
     /// Room for at least a byte more.
@@ -94,21 +87,5 @@ impl Input {
             self.buffer.resize(larger, 0);
         }
         &mut self.buffer[self.end..]
-    }
-}
-
-fn receive(mut stream: &TcpStream, into: &mut [u8], deadline: Instant) -> io::Result<usize> {
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        // SO_RCVTIMEO counts microseconds, and takes 0 for no timeout at all.
-        if left < Duration::from_micros(1) {
-            return Err(ErrorKind::TimedOut.into());
-        }
-        stream.set_read_timeout(Some(left))?;
-        match stream.read(into) {
-            // WouldBlock is what SO_RCVTIMEO says at its end.
-            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {}
-            result => return result,
-        }
     }
 }

@@ -9,6 +9,10 @@ use super::response::Response;
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
+/// A body or a response of so many bytes draws on no budget: the number of connections bounds them, so that no upload stands
+/// before a login.
+pub(super) const SMALL: usize = 64 * KIB;
+
 /// What clients may cost the server, one by one and all together. Every field bounds something that the published
 /// tiny_http leaves to the client. An operator sets two of them; the others are constants, whose reasons stand at
 /// [`Limits::default`], and tests set them to small values.
@@ -18,23 +22,20 @@ pub struct Limits {
     pub head_bytes: usize,
     /// Header lines of one request; beyond, 431.
     pub headers: usize,
-    /// Bytes of memory for all request bodies that are being read or handled; beyond, 503.
+    /// Bytes of memory for all request bodies over 64 KiB that are being read or handled; beyond, 503.
     pub bodies_in_flight: usize,
-    /// Bytes of all responses that clients have not taken yet; beyond, the connection is cut.
+    /// Bytes of all responses over 64 KiB that clients have not taken yet; beyond, 503, unless somebody slower gives way.
     pub responses_pending: usize,
-    /// A whole head must arrive within this time of its first byte; else 408.
-    pub head_timeout: Duration,
-    /// A whole body must arrive within this time of its head; else 408.
-    pub body_timeout: Duration,
     /// A connection without a request is closed, without a word, after this time.
     pub idle_timeout: Duration,
-    /// A client that takes no byte of a response for this time is cut off, and one that takes fewer than 16 KiB a second
-    /// once it has had this time of grace.
-    pub write_timeout: Duration,
-    /// Connections at once; beyond, 503 and close. Each takes one file descriptor, and a thread while a request of it is
+    /// A client that is waited for, for the head or the body of a request or to take a response, is cut off when nothing
+    /// moves for this time, and when less than 16 KiB a second does once it has had this time of grace. In a request that is
+    /// a 408.
+    pub grace: Duration,
+    /// Connections at once; beyond, one gives way, or where none can it is 503 and close. Each takes one file descriptor, and a thread while a request of it is
     /// there in part; those turned away take up to 128 descriptors more, for two seconds.
     pub connections: usize,
-    /// Streamed responses at once (each holds a thread); beyond, 503.
+    /// Streamed responses at once (each holds a thread); beyond, 503, unless somebody slower gives way.
     pub streams: usize,
     /// Bytes of stack for a thread of the pool. The program's handlers run on it.
     pub thread_stack: usize,
@@ -51,14 +52,10 @@ impl Default for Limits {
             bodies_in_flight: 128 * MIB,
             // As much again for those who read slowly.
             responses_pending: 128 * MIB,
-            // A head fits into one packet or a few: ten seconds are for the worst of mobile networks.
-            head_timeout: Duration::from_secs(10),
-            // The largest body in this time needs 4.5 Mbit/s.
-            body_timeout: Duration::from_secs(30),
             // Above the 60 seconds after which nginx closes an idle upstream connection: who closes first loses no request.
             idle_timeout: Duration::from_secs(75),
             // Rides out some seconds without a network.
-            write_timeout: Duration::from_secs(10),
+            grace: Duration::from_secs(10),
             connections: 1024,
             // Each takes a database connection for a moment now and then, of which three are kept for them.
             streams: 16,

@@ -7,7 +7,6 @@ use std::net::Shutdown;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::Instant;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
@@ -19,7 +18,7 @@ use super::head::{self, Framing, Head, Refusal, Scanner, refusal};
 use super::input::Input;
 use super::request::Request;
 use super::shared::{ENDED, Shared};
-use super::{answering, body, pace};
+use super::{answering, body};
 
 pub(super) const FULL: Refusal = refusal(503, "The server has too many connections; try again in a moment.");
 const STOPPING: Refusal = refusal(503, "The server is stopping.");
@@ -56,19 +55,16 @@ impl From<Refusal> for Stop {
     }
 }
 
-impl Stop {
-    /// The result of a read within a request: its count, which is not 0.
-    pub(super) fn at_eof(read: io::Result<usize>) -> Result<usize, Stop> {
-        match read {
-            Ok(0) => Err(Stop::Left),
-            Ok(count) => Ok(count),
-            Err(error) if error.kind() == ErrorKind::TimedOut => {
-                Err(refusal(408, "The request did not arrive in time.").into())
-            }
-            Err(_) => Err(Stop::Left),
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Stop {
+        match error.kind() {
+            ErrorKind::TimedOut => refusal(408, "The request did not arrive in time.").into(),
+            _ => Stop::Left,
         }
     }
+}
 
+impl Stop {
     fn outcome(self, connection: &Connection, request: Option<Request>) -> ReadOutcome {
         match self {
             Stop::Refuse(refusal) => ReadOutcome::Refused(refusal, request),
@@ -172,7 +168,7 @@ impl Connection {
         let mut inbound = self.inbound();
         let input = &mut inbound.input;
         self.awaits_head.store(true, SeqCst);
-        let head = self.read_head(input);
+        let head = self.paced(true, None, || self.read_head(input));
         self.awaits_head.store(false, SeqCst);
         match head {
             Ok(head) => self.complete(head, input),
@@ -181,11 +177,9 @@ impl Connection {
     }
 
     fn read_head(&self, input: &mut Input) -> Result<Head, Stop> {
-        let limits = &self.shared.limits;
         let mut scanner = Scanner::default();
-        let deadline = Instant::now() + limits.head_timeout;
         loop {
-            if let Some(length) = scanner.scan(input.data(), limits)? {
+            if let Some(length) = scanner.scan(input.data(), &self.shared.limits)? {
                 let head = head::parse(&input.data()[..length]);
                 input.consume(length);
                 return Ok(head?);
@@ -193,7 +187,7 @@ impl Connection {
             if input.is_full() {
                 return Err(refusal(431, "The request line and headers are too long.").into());
             }
-            Stop::at_eof(input.fill(&self.stream, deadline))?;
+            input.fill(self)?;
         }
     }
 
@@ -215,14 +209,13 @@ impl Connection {
         if matches!(framing, Framing::Length(length) if length > limit) {
             return Err(body::TOO_LARGE.into());
         }
-        let limits = &self.shared.limits;
-        if request.head.expects_continue && input.data().is_empty() {
-            let interim = b"HTTP/1.1 100 Continue\r\n\r\n";
-            pace::write_all(&self.stream, interim, limits.write_timeout).map_err(|_| Stop::Left)?;
-        }
-        let deadline = Instant::now() + limits.body_timeout;
-        let holder = self.shared.program.holder(request);
-        request.body = body::read(&self.stream, input, framing, limit, (&self.shared.bodies, holder), deadline)?;
+        let budget = (&self.shared.bodies, self.shared.program.holder(request));
+        request.body = self.paced(true, None, || {
+            if request.head.expects_continue && input.data().is_empty() {
+                self.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+            }
+            body::read(self, input, framing, limit, budget)
+        })?;
         Ok(())
     }
 

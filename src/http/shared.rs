@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use rustix::event::epoll;
 
-use super::budget::Budget;
-use super::connection::Connection;
+use super::budget::{Budget, Holder, Network, Permit};
+use super::connection::{Connection, Turn};
 use super::limits::{Limits, Program};
+use super::pace::SLOW;
 use super::pool::Pool;
 use super::queue::Queue;
 
@@ -51,6 +52,40 @@ impl Shared {
             limits,
             program,
         })
+    }
+
+    /// Takes units of a budget. Where too few are left, whoever takes their answers slowest gives way, of the holder who holds
+    /// most in the network that holds most.
+    pub(super) fn reserve(&self, budget: &Arc<Budget>, holder: Holder, units: usize) -> Option<Permit> {
+        loop {
+            let permit = budget.take(holder, units);
+            if permit.is_some() {
+                return permit;
+            }
+            let slowest = self.connections.first(|connection| {
+                let pace = connection.pace.lock();
+                let pace = pace.as_ref().filter(|pace| pace.slowness().0.elapsed() >= SLOW)?;
+                Some((pace.permit.as_ref()?.gives_way(budget, holder, units)?, pace.slowness()))
+            });
+            slowest?.cut_short();
+        }
+    }
+
+    /// Makes one connection give way to a new one of this network: of the network that has most, first who has rested longest,
+    /// then who sends slowest, then who takes slowest. False where all the requests are with workers.
+    pub(super) fn displace(&self, network: Network) -> bool {
+        let counts = self.connections.by_network(network);
+        loop {
+            let first = self.connections.first(|connection| {
+                let count = *counts.get(&connection.network)?;
+                (count >= counts[&network]).then_some((count, connection.gives_way()?))
+            });
+            let Some(connection) = first else { return false };
+            if connection.cut_short() || Turn::take(&connection).is_some() {
+                self.connections.discount(connection.id);
+                return true;
+            }
+        }
     }
 
     /// From now on the kernel reports what arrives, until the connection's socket is closed.
@@ -132,6 +167,33 @@ impl Connections {
         drop(listed);
         // Closing a socket is no work to do under the lock.
         drop(removed);
+    }
+
+    /// The connection is about to go, and does not count any more.
+    fn discount(&self, id: u64) {
+        let mut listed = self.listed.lock();
+        let counted = listed.connections.get_mut(&id).filter(|(_, turned_away)| !turned_away);
+        if let Some((_, turned_away)) = counted {
+            *turned_away = true;
+            listed.turned_away += 1;
+        }
+    }
+
+    /// How many there are of each network, with one more of this one.
+    fn by_network(&self, newcomer: Network) -> HashMap<Network, usize> {
+        let mut counts = HashMap::from([(newcomer, 1)]);
+        let listed = self.listed.lock();
+        let counted = listed.connections.values().filter(|(_, turned_away)| !turned_away);
+        counted.for_each(|(connection, _)| *counts.entry(connection.network).or_default() += 1);
+        counts
+    }
+
+    /// The one with the highest rank of those that have one.
+    fn first<R: Ord>(&self, rank: impl Fn(&Connection) -> Option<R>) -> Option<Arc<Connection>> {
+        let listed = self.listed.lock();
+        let counted = listed.connections.values().filter(|(_, turned_away)| !turned_away);
+        let ranked = counted.filter_map(|(connection, _)| Some((rank(connection)?, connection)));
+        ranked.max_by(|(one, _), (other, _)| one.cmp(other)).map(|(_, connection)| Arc::clone(connection))
     }
 
     pub(super) fn get(&self, id: u64) -> Option<Arc<Connection>> {

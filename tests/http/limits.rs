@@ -12,7 +12,7 @@ const SHORT: Duration = Duration::from_millis(300);
 
 #[test]
 fn fault_7_half_a_head_gets_408() {
-    let server = start(Limits { head_timeout: SHORT, ..Limits::default() });
+    let server = start(Limits { grace: SHORT, ..Limits::default() });
     for half in ["G", "GET / HTTP/1.1\r\nHost: a\r\n", "GET / HTTP/1.1\r\nHost: a\r\n\r"] {
         let said = server.exchange(half.as_bytes());
         assert!(said.starts_with("HTTP/1.1 408 ") && said.contains("Connection: close"), "{said:?}");
@@ -35,7 +35,7 @@ fn fault_7_half_a_head_gets_408() {
 
 #[test]
 fn fault_7_half_a_body_gets_408() {
-    let server = start(Limits { body_timeout: SHORT, ..Limits::default() });
+    let server = start(Limits { grace: SHORT, ..Limits::default() });
     for half in [
         "Content-Length: 5\r\n\r\nabc",
         "Transfer-Encoding: chunked\r\n\r\n5\r\nabc",
@@ -75,8 +75,9 @@ fn a_long_answer_is_no_idleness() {
 #[test]
 fn fault_7_too_many_connections_get_503_and_may_read_it() {
     let server = start(Limits { connections: 20, ..Limits::default() });
-    let mut inside: Vec<Client> = (0..20).map(|_| server.connect()).collect();
-    inside.iter_mut().for_each(|client| assert_eq!(client.get("/").status, 200));
+    // With a request at a worker, or on its way to one, nobody gives way.
+    let mut inside: Vec<Client> = (0..20).map(|_| server.connect_and_send(GATE)).collect();
+    eventually("all are there", || server.gate.waiting.load(SeqCst) == 4 && server.server.connections() == 20);
     // Each goes on sending: a connection closed meanwhile would answer that with RST.
     let upload =
         [b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8000000\r\n\r\n".to_vec(), vec![b'u'; 8_000_000]].concat();
@@ -84,6 +85,8 @@ fn fault_7_too_many_connections_get_503_and_may_read_it() {
         let said = server.exchange(&upload);
         assert!(said.starts_with("HTTP/1.1 503 ") && said.contains("refused: "), "{said:?}");
     }
+    server.gate.open();
+    inside.iter_mut().for_each(|client| assert_eq!(client.reply().text(), "through the gate"));
     inside.pop();
     eventually("there is room again", || {
         server.exchange(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").starts_with("HTTP/1.1 200")
@@ -94,7 +97,7 @@ fn fault_7_too_many_connections_get_503_and_may_read_it() {
 
 #[test]
 fn fault_7_a_client_that_takes_nothing_is_cut_off() {
-    let server = start(Limits { write_timeout: SHORT, ..Limits::default() });
+    let server = start(Limits { grace: SHORT, ..Limits::default() });
     let mut answered = server.connect();
     answered.send(b"GET /bytes/50000000 HTTP/1.1\r\nHost: a\r\n\r\n");
     let mut streamed = server.connect();
@@ -124,14 +127,16 @@ fn a_slow_reader_holds_no_worker() {
 
 #[test]
 fn responses_that_nobody_takes_share_a_budget() {
-    let server = start(Limits { responses_pending: 60_000_000, write_timeout: DEADLINE * 2, ..Limits::default() });
+    let server = start(Limits { responses_pending: 60_000_000, grace: DEADLINE * 2, ..Limits::default() });
     let mut slow: Vec<Client> = (0..3).map(|_| server.connect()).collect();
     for client in &mut slow {
         client.send(b"GET /bytes/20000000 HTTP/1.1\r\nHost: a\r\n\r\n");
     }
-    eventually("the third is cut off, for a quarter stays free", || {
+    eventually("the third is refused, for a quarter stays free", || {
         server.handled.load(SeqCst) == 3 && server.server.connections() == 2
     });
+    let refused = slow.iter_mut().find(|client| client.peeked(12) == b"HTTP/1.1 503").expect("before its head");
+    assert!(refused.rest().contains("refused: "));
     server.assert_alive();
     drop(slow);
     // Their share comes back.

@@ -8,4 +8,5 @@ mod framing;
 mod limits;
 mod responses;
 mod serving;
+mod shares;
 mod turns;

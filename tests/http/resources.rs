@@ -196,13 +196,15 @@ fn fault_6_endless_input_takes_no_memory() {
 fn fault_7_a_refused_connection_takes_no_thread() {
     let _alone = alone();
     let server = start(Limits { connections: 5, ..Limits::default() });
-    let mut inside: Vec<Client> = (0..5).map(|_| server.connect()).collect();
-    inside.iter_mut().for_each(|client| assert_eq!(client.get("/").status, 200));
+    let mut inside: Vec<Client> = (0..5).map(|_| server.connect_and_send(GATE)).collect();
+    eventually("all are there", || server.gate.waiting.load(SeqCst) == 4 && server.server.connections() == 5);
     let refused: Vec<Client> = (0..300).map(|_| server.connect()).collect();
     let mut last = server.connect();
     assert!(last.rest().starts_with("HTTP/1.1 503 "));
     assert_eq!(threads(), 1);
     drop(refused);
+    server.gate.open();
+    inside.iter_mut().for_each(|client| assert_eq!(client.reply().text(), "through the gate"));
     inside.iter_mut().for_each(|client| assert_eq!(client.get("/").status, 200));
     server.stop();
 }

@@ -10,9 +10,13 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use contactd::http::{Body, Holder, Limits, Network, Program, Request, Response, Server, StatusCode};
+use rustix::net;
 
 /// Generous: no test waits this long unless it fails.
 pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A request that waits for the gate.
+pub const GATE: &[u8] = b"GET /gate HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /// Refuses in a shape that the tests can tell from a worker's answer.
 pub struct Refuser;
@@ -115,6 +119,10 @@ fn answer(request: Arc<Request>, gate: &Gate) {
             gate.pass();
             text(200, "through the gate")
         }
+        "left" => {
+            eventually("the client leaves", || request.client_left());
+            text(200, "it left")
+        }
         "bytes" => text(200, "x".repeat(number())),
         "status" => text(number() as u16, ""),
         "stream" => stream(std::io::repeat(b's').take(number() as u64)),
@@ -150,6 +158,14 @@ impl Read for Broken {
 impl Running {
     pub fn connect(&self) -> Client {
         Client::new(TcpStream::connect(self.address).unwrap())
+    }
+
+    /// A client in another network: its address is 127.0.0.`last`.
+    pub fn connect_from(&self, last: u8) -> Client {
+        let socket = net::socket(net::AddressFamily::INET, net::SocketType::STREAM, None).unwrap();
+        net::bind(&socket, &SocketAddr::from(([127, 0, 0, last], 0))).unwrap();
+        net::connect(&socket, &self.address).unwrap();
+        Client::new(TcpStream::from(socket))
     }
 
     pub fn connect_and_send(&self, bytes: &[u8]) -> Client {
@@ -249,6 +265,16 @@ impl Client {
         self.rest().is_empty()
     }
 
+    /// The first bytes that have arrived and that nobody has read, up to so many.
+    pub fn peeked(&self, count: usize) -> Vec<u8> {
+        let mut peeked = vec![0; count];
+        self.stream.set_nonblocking(true).unwrap();
+        let found = self.stream.peek(&mut peeked).unwrap_or(0);
+        self.stream.set_nonblocking(false).unwrap();
+        peeked.truncate(found);
+        peeked
+    }
+
     /// Something has arrived that nobody has read.
     pub fn has_input(&self) -> bool {
         self.stream.set_nonblocking(true).unwrap();
@@ -270,7 +296,7 @@ impl Client {
                     return count;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => panic!("reading: {error}; had {:?}", self.text()),
+                Err(error) => panic!("reading: {error}; had {:.300?}", self.text()),
             }
         }
     }
