@@ -1,7 +1,6 @@
 //! Sessions: one row per login. A refresh token is a signed (session, generation), so the table holds no secret.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use postgres::types::ToSql;
 
 use super::accounts::Credentials;
 use super::{Connection, Error, Store, queries};
@@ -14,8 +13,8 @@ pub const UNUSED_AT_MOST: TimeDelta = TimeDelta::days(7);
 /// How long the previous refresh token still gets the same successor: a reply may be lost, two tabs may refresh at once.
 const GRACE: TimeDelta = TimeDelta::seconds(10);
 
-/// How many sessions a user may have.
-const MOST: i64 = 100;
+/// How many sessions a user may have besides the one that a login begins: 100 in all.
+const OTHERS: i64 = 99;
 
 /// A session that tokens are made for.
 #[derive(Debug, Clone, Copy)]
@@ -48,10 +47,8 @@ impl Store {
         user_agent: Option<&str>,
         ip: Option<&str>,
     ) -> Result<(Session, Vec<i64>), Error> {
-        let others = MOST - 1;
         let row = self.write(|conn| {
-            let params: [&(dyn ToSql + Sync); 5] = [&known.user, &user_agent, &ip, &known.password_hash, &others];
-            conn.query_opt(&queries::SESSION_INSERT, &params)
+            conn.query_opt(&queries::SESSION_INSERT, &[&known.user, &user_agent, &ip, &known.password_hash, &OTHERS])
         })?;
         let row = row.ok_or(Error::NotFound)?;
         Ok((Session { id: row.get(0), generation: row.get(1), created_at: row.get(2) }, row.get(3)))
