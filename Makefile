@@ -55,12 +55,11 @@ check: rust ## what CI runs: format, clippy, documentation, tests
 	tests/readers/setup.sh
 	@$(cluster) throwaway -- cargo test --test readers
 	@tests/support/need.sh ip=iproute2 unshare=util-linux nsenter=util-linux
-	cargo test --test hung -- --test-threads=1 --nocapture
+	@$(MAKE) --no-print-directory hung
 	@tests/support/need.sh chromium=chromium chromedriver=chromium-driver
 	@$(cluster) throwaway -- cargo test --test browser
 	@tests/support/need.sh nginx=nginx-light curl=curl openssl=openssl
 	@$(cluster) throwaway -- cargo test --test proxy
-	@$(MAKE) --no-print-directory hung ARGS='frozen log'
 	@$(MAKE) --no-print-directory budget
 
 budget: rust ## counts and sizes against their limits: round trips, system calls, instructions, memory
