@@ -16,7 +16,6 @@ use crate::config::Config;
 use crate::domain::rules;
 use crate::http::{self, Holder, Network, Request, Response};
 use crate::security::rate::Rates;
-use crate::security::throttle::InFlight;
 use crate::security::token::Keys;
 use crate::store::Store;
 use crate::store::quota::Quota;
@@ -39,7 +38,6 @@ impl App {
             store: Arc::new(Store::new(config.database.clone(), config.database_connections())),
             keys: Keys::new(&config.jwt_secret, config.jwt_secret_previous.as_ref()),
             revocations: Arc::new(Revocations::default()),
-            in_flight: InFlight::default(),
             quota: Quota::new(config.max_contacts),
             rates: Rates::new(config.rate_limit),
             today: Today::in_zone(config.timezone.clone()),
@@ -49,6 +47,7 @@ impl App {
             refused_passwords: rules::PasswordRule::refusals(&config.refused_passwords),
             login_attempts: config.login_attempts,
             address_attempts: config.address_attempts,
+            refresh_grace: config.refresh_grace,
             trusted_proxies: config.trusted_proxies.clone(),
             cors_origins: config.cors_origins.clone(),
             // It is made once, and needed as long as the program runs.
@@ -106,9 +105,13 @@ fn run(route: &Route, call: &Call<'_>) -> Result<Response, Error> {
     if call.request.body().len() > route.body_limit {
         return Err(Error::PayloadTooLarge(route.body_limit));
     }
+    let is_coded = call.request.list("Content-Encoding").any(|coding| !coding.eq_ignore_ascii_case("identity"));
+    let readable = if is_coded && !call.request.body().is_empty() { Err(Error::UnsupportedCoding) } else { Ok(()) };
     match &route.handler {
-        Handler::Public(handler) => handler(call),
-        Handler::Guarded(handler) => handler(call, &middleware::authenticate(call)?),
+        Handler::Public(handler) => readable.and_then(|()| handler(call)),
+        Handler::Guarded(handler) => {
+            middleware::authenticate(call).and_then(|caller| readable.and_then(|()| handler(call, &caller)))
+        }
     }
 }
 
@@ -141,7 +144,7 @@ impl http::Program for App {
         }
         match call {
             Some(call) => middleware::finish(&call, response),
-            None => response.header("X-Request-Id", id.into_owned()).header("X-Content-Type-Options", "nosniff"),
+            None => middleware::safe(response, id.into_owned()),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Users: creating, finding, changing and deleting them.
 
 use postgres::Row;
+use postgres::types::ToSql;
 
 use super::sessions::{self, Sessions};
-use super::{Error, Store, queries};
+use super::{Connection, Error, Store, queries};
 use crate::domain::user::User;
 
 /// What a login is checked against.
@@ -14,6 +15,8 @@ pub struct Credentials {
     pub password_hash: String,
     /// Disabled by the operator.
     pub disabled: bool,
+    /// Whether a session of theirs lives in the network that asks.
+    pub is_at_home: bool,
 }
 
 fn user(row: &Row) -> User {
@@ -21,14 +24,28 @@ fn user(row: &Row) -> User {
 }
 
 fn credentials(row: &Row) -> Credentials {
-    Credentials { user: row.get(0), password_hash: row.get(1), disabled: row.get(2) }
+    Credentials { user: row.get(0), password_hash: row.get(1), disabled: row.get(2), is_at_home: row.get(3) }
 }
 
 impl Store {
     /// Creates a user. [`Error::Conflict`] on `users_email_key` when the address is taken.
     pub fn insert_user(&self, username: &str, email: &str, password_hash: &str) -> Result<User, Error> {
-        let row = self.write(|conn| conn.query_one(&queries::USER_INSERT, &[&username, &email, &password_hash]))?;
+        let row =
+            self.with_new_id(|conn| conn.query_one(&queries::USER_INSERT, &[&username, &email, &password_hash]))?;
         Ok(user(&row))
+    }
+
+    /// Makes a row whose id the database draws at random; again, should a row have that id.
+    pub(super) fn with_new_id<T>(
+        &self,
+        insert: impl Fn(&mut Connection) -> Result<T, postgres::Error>,
+    ) -> Result<T, Error> {
+        loop {
+            match self.write(&insert) {
+                Err(Error::Conflict(constraint)) if constraint.ends_with("_pkey") => {}
+                outcome => return outcome,
+            }
+        }
     }
 
     /// A user by id.
@@ -37,21 +54,19 @@ impl Store {
         row.as_ref().map(user).ok_or(Error::NotFound)
     }
 
-    /// The credentials of the user with this e-mail, if there is one.
-    pub fn credentials_by_email(&self, email: &str) -> Result<Option<Credentials>, Error> {
-        let row = self.read(|conn| conn.query_opt(&queries::USER_CREDENTIALS_BY_EMAIL, &[&email]))?;
+    /// The credentials of the user with this e-mail, if there is one, for whoever asks from a network.
+    pub fn credentials(&self, email: &str, network: i64) -> Result<Option<Credentials>, Error> {
+        let (lifetime, unused) = (sessions::LIFETIME.as_seconds_f64(), sessions::UNUSED_AT_MOST.as_seconds_f64());
+        let params: [&(dyn ToSql + Sync); 4] = [&email, &network, &lifetime, &unused];
+        let row = self.read(|conn| conn.query_opt(&queries::USER_CREDENTIALS, &params))?;
         Ok(row.as_ref().map(credentials))
     }
 
-    /// The credentials of a user by id, to confirm the password.
-    pub fn credentials(&self, id: i64) -> Result<Credentials, Error> {
-        let row = self.read(|conn| conn.query_opt(&queries::USER_CREDENTIALS_BY_ID, &[&id]))?;
-        row.as_ref().map(credentials).ok_or(Error::NotFound)
-    }
-
-    /// Renames a user; `None` keeps the name.
-    pub fn rename_user(&self, id: i64, username: Option<&str>) -> Result<User, Error> {
-        let row = self.write(|conn| conn.query_opt(&queries::USER_RENAME, &[&id, &username]))?;
+    /// Gives a user another name, and another address if the password's hash still is this one; `None` keeps them.
+    /// [`Error::Conflict`] on `users_email_key` when the address is taken.
+    pub fn update_user(&self, id: i64, username: Option<&str>, email: Option<(&str, &str)>) -> Result<User, Error> {
+        let (email, hash) = email.unzip();
+        let row = self.write(|conn| conn.query_opt(&queries::USER_UPDATE, &[&id, &username, &email, &hash]))?;
         row.as_ref().map(user).ok_or(Error::NotFound)
     }
 
