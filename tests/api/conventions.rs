@@ -226,11 +226,15 @@ fn head_is_get_without_a_body() {
         }
         let path = crate::table::with_parameter(path, &id.to_string());
         for client in [&user, &nobody] {
-            let get = client.get(&path).send();
             let head = client.request("HEAD", &path).send();
+            if path == "/api/auth/refresh_token" {
+                assert_eq!((head.status, head.body), (405, Vec::new()), "it would spend the token");
+                continue;
+            }
+            let get = client.get(&path).send();
             assert_eq!(head.status, get.status, "{path}");
             assert_eq!(head.body, b"", "{path}");
-            if get.status == 200 && path != "/api/auth/refresh_token" {
+            if get.status == 200 {
                 assert_eq!(lasting_headers(&head), lasting_headers(&get), "{path}");
             }
         }
@@ -245,7 +249,8 @@ fn head_is_get_without_a_body() {
 fn allowed(methods: &[Method]) -> BTreeSet<&str> {
     let mut names: BTreeSet<_> = methods.iter().map(|method| method.as_str()).collect();
     names.insert("OPTIONS");
-    if methods.contains(&Method::Get) {
+    // Refreshing is the one GET that writes, beside a POST that does the same.
+    if methods.contains(&Method::Get) && *methods != [Method::Get, Method::Post] {
         names.insert("HEAD");
     }
     names
@@ -499,7 +504,7 @@ fn unknown_and_read_only_fields_change_nothing() {
     assert_eq!(user.get("/api/contacts").send().names(), ["A"]);
     assert_eq!(user.get("/api/contacts?q=zzz").send().names(), [""; 0]);
     assert_eq!(other.get("/api/contacts").send().names(), [""; 0]);
-    let rename = json!({ "username": "New", "email": "new@example.com", "id": 1, "password": "1" });
+    let rename = json!({ "username": "New", "created_at": "2001-01-01T00:00:00Z", "id": 1, "password": "1" });
     let before = user.get("/api/users/me").send().json();
     let after = user.patch("/api/users/me", &rename).send().expect(200).json();
     assert_eq!(after["username"], "New");

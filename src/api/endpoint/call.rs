@@ -62,9 +62,10 @@ impl Call<'_> {
         Network::of(self.client_address()).number()
     }
 
-    /// `User-Agent`, at most 200 characters of it.
+    /// `User-Agent`, at most 200 characters of it, to be shown.
     pub fn user_agent(&self) -> Option<String> {
-        self.request.header("User-Agent").map(|text| text.chars().take(200).collect())
+        let shown = |c: char| if c.is_control() { '?' } else { c };
+        self.request.header("User-Agent").map(|text| text.chars().take(200).map(shown).collect())
     }
 
     /// The scheme and host by which the client reached this server; empty where it named none, which leaves addresses

@@ -151,16 +151,15 @@ pub struct Preconditions {
 
 impl Preconditions {
     /// Whether a request about what has this tag may proceed: `Err` if `If-Match` forbids it, `Ok(false)` if `If-None-Match`
-    /// does. The first compares tags strongly, the second weakly (§8.8.3.2). Our own tags are strong and contain no comma, so it
-    /// does no harm that a foreign one with a comma is split.
+    /// does. The first compares tags strongly, the second weakly (§8.8.3.2). Our own tags contain no comma, so it does no harm
+    /// that a foreign one with a comma is split.
     pub fn allow(&self, tag: &str) -> Result<bool, Error> {
-        let names = |tags: &[String], strip| {
-            tags == ["*"] || tags.iter().any(|given| given.strip_prefix(strip).unwrap_or(given) == tag)
-        };
-        if !self.r#match.is_empty() && !names(&self.r#match, "\0") {
+        let opaque = |tag: &str| tag.trim_start_matches("W/").to_owned();
+        let is_same = |given: &String| given == tag && !tag.starts_with("W/");
+        if !(self.r#match.is_empty() || self.r#match == ["*"] || self.r#match.iter().any(is_same)) {
             return Err(Error::PreconditionFailed);
         }
-        Ok(!names(&self.none_match, "W/"))
+        Ok(self.none_match != ["*"] && !self.none_match.iter().any(|given| opaque(given) == opaque(tag)))
     }
 }
 
