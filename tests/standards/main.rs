@@ -35,7 +35,9 @@ pub enum Level {
 /// What became of a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
+    /// It is so.
     Met,
+    /// It is not, for this reason.
     Refused(&'static str),
 }
 
@@ -44,9 +46,13 @@ pub type Point = (&'static str, Level, &'static str, Verdict, fn(&World));
 
 /// A server, and a user with a contact.
 pub struct World {
+    /// The server, which trusts proxies on this machine.
     pub server: Server,
+    /// Its database.
     pub database: Database,
+    /// The user, logged in.
     pub user: Client,
+    /// The path of the contact, which is at version 1.
     pub contact: String,
 }
 
