@@ -5,8 +5,9 @@ use std::sync::LazyLock;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::Value;
 
-use super::{Id, leave_for};
-use crate::api::endpoint::{Answer, Call, Caller, NoContent, Path, Payload, Preconditions, Query};
+use super::{FULL, Id};
+use crate::api::context::Context;
+use crate::api::endpoint::{Answer, Batch, Call, Caller, NoContent, Path, Payload, Preconditions, Query};
 use crate::api::problem::Error;
 use crate::domain::birthday;
 use crate::domain::contact::{Contact, Draft, Upcoming};
@@ -59,7 +60,7 @@ fn meant_for(call: &Call<'_>, caller: &Caller, id: i64, conditions: &Preconditio
         let is_any = conditions.r#match.is_empty() || conditions.r#match == ["*"];
         return Ok((!is_any).then(|| conditions.r#match.iter().filter_map(|tag| version(tag)).collect()));
     }
-    let row = call.store.contact(caller.user, id).map_err(no_such_contact)?;
+    let row = call.store.contacts_by_id(&[(caller.user, id)]).remove(0).map_err(no_such_contact)?;
     match conditions.allow(&etag(&row.contact()))? {
         true => Ok(Some(vec![row.contact().version])),
         false => Err(Error::PreconditionFailed),
@@ -97,26 +98,51 @@ fn answer<const STATUS: u16>(row: &ContactRow) -> Answer<STATUS, Contact<'static
 // --------------------------------------------------------------------------------------------------------------- handlers
 
 /// `POST /api/contacts`
-pub fn create(
-    call: &Call<'_>,
-    caller: &Caller,
-    Payload(draft): Payload<Draft>,
-) -> Result<Answer<201, Contact<'static>>, Error> {
-    let _leave = leave_for(call, caller, 1)?;
-    let row = call.store.insert_contact(caller.user, &draft)?;
-    let location = format!("/api/contacts/{}", row.contact().id);
-    Ok(answer(&row).header("Location", location))
+pub struct Create;
+
+impl Batch for Create {
+    type Who = Caller;
+    type Input = Payload<Draft>;
+    type Asked = (i64, Draft);
+    type Kept = ();
+    type Got = Option<ContactRow>;
+    type Reply = Answer<201, Contact<'static>>;
+
+    fn ask(caller: &Caller, Payload(draft): Payload<Draft>) -> ((i64, Draft), ()) {
+        ((caller.user, draft), ())
+    }
+    fn run(cx: &Context, asked: &[(i64, Draft)]) -> Vec<Result<Option<ContactRow>, store::Error>> {
+        cx.store.create_contacts(&cx.quota, asked)
+    }
+    fn reply((): (), row: Result<Option<ContactRow>, store::Error>) -> Result<Self::Reply, Error> {
+        let row = row?.ok_or(FULL)?;
+        let location = format!("/api/contacts/{}", row.contact().id);
+        Ok(answer(&row).header("Location", location))
+    }
 }
 
 /// `GET /api/contacts/{id}`
-pub fn one(
-    call: &Call<'_>,
-    caller: &Caller,
-    (Path(Id(id)), conditions): (Path<Id>, Preconditions),
-) -> Result<Answer<200, Contact<'static>>, Error> {
-    let row = call.store.contact(caller.user, id).map_err(no_such_contact)?;
-    let answer = answer(&row);
-    Ok(if conditions.allow(&etag(&row.contact()))? { answer } else { answer.not_modified() })
+pub struct One;
+
+impl Batch for One {
+    type Who = Caller;
+    type Input = (Path<Id>, Preconditions);
+    type Asked = (i64, i64);
+    type Kept = Preconditions;
+    type Got = ContactRow;
+    type Reply = Answer<200, Contact<'static>>;
+
+    fn ask(caller: &Caller, (Path(Id(id)), conditions): Self::Input) -> ((i64, i64), Preconditions) {
+        ((caller.user, id), conditions)
+    }
+    fn run(cx: &Context, asked: &[(i64, i64)]) -> Vec<Result<ContactRow, store::Error>> {
+        cx.store.contacts_by_id(asked)
+    }
+    fn reply(conditions: Preconditions, row: Result<ContactRow, store::Error>) -> Result<Self::Reply, Error> {
+        let row = row.map_err(no_such_contact)?;
+        let answer = answer(&row);
+        Ok(if conditions.allow(&etag(&row.contact()))? { answer } else { answer.not_modified() })
+    }
 }
 
 /// `PUT /api/contacts/{id}`
