@@ -92,8 +92,8 @@ fn well_used() -> (Database, Client) {
     let mut client = database.client();
     client
         .batch_execute(
-            "insert into users (username, email, password_hash)
-             select 'U', format('user%s@example.com', n), 'x' from generate_series(1, 20) as n;
+            "insert into users (id, username, email, password_hash)
+             select n, 'U', format('user%s@example.com', n), 'x' from generate_series(1, 20) as n;
              insert into sessions (user_id) select id from users, generate_series(1, 20);
              insert into revocations (session_id, revoked_at)
              select n, now() - n * interval '1 minute' from generate_series(1, 2000) as n;
