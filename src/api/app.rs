@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::domain::rules;
 use crate::http::{self, Holder, Kind, Network, Request, Response};
 use crate::security::rate::Rates;
+use crate::security::throttle::Line;
 use crate::security::token::Keys;
 use crate::store::Store;
 use crate::store::quota::Quota;
@@ -38,6 +39,7 @@ impl App {
             store: Arc::new(Store::new(config.database.clone(), config.database_connections())),
             keys: Keys::new(&config.jwt_secret, config.jwt_secret_previous.as_ref()),
             revocations: Arc::new(Revocations::default()),
+            line: Line::default(),
             quota: Quota::new(config.max_contacts),
             rates: Rates::new(config.rate_limit),
             today: Today::in_zone(config.timezone.clone()),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::security::rate::Rates;
+use crate::security::throttle::Line;
 use crate::security::token::Keys;
 use crate::store::Store;
 use crate::store::quota::Quota;
@@ -22,6 +23,8 @@ pub struct Context {
     pub keys: Keys,
     /// The sessions that ended lately, whose access tokens are invalid before they expire.
     pub revocations: Arc<Revocations>,
+    /// Attempts at passwords that ask for their place.
+    pub line: Line,
     /// How many contacts a user may have.
     pub quota: Quota,
     /// How many requests a minute a user may make.

@@ -17,7 +17,7 @@ use crate::store::sessions::Sessions;
 const NETWORKS: i32 = 10;
 /// How long an attempt waits for those that are being checked, and may give their places back: when many right logins come at
 /// the same moment, as from a script that starts all its jobs at once, some find no place left.
-const WAIT: Duration = Duration::from_secs(3);
+const WAIT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(20);
 /// An attempt that is not judged counts no more after so many seconds.
 const UNJUDGED: u64 = 30;
@@ -47,11 +47,14 @@ impl<'a> Attempt<'a> {
         if of_network > 0 {
             wanted.push(Limited { subject: Subject::Network(network).digest(), of_network, of_all: None });
         }
-        let began = Instant::now();
+        let deadline = Instant::now() + WAIT;
+        let _turn = account.as_deref().and_then(|account| call.line.turn(account, deadline));
         loop {
             match call.store.reserve_attempt(&wanted, network)? {
                 Reservation::Granted(reserved) => return Ok(Attempt { call, account, reserved: Some(reserved) }),
-                Reservation::Refused(seconds) if seconds <= UNJUDGED && began.elapsed() < WAIT => thread::sleep(PAUSE),
+                Reservation::Refused(seconds) if seconds <= UNJUDGED && Instant::now() < deadline => {
+                    thread::sleep(PAUSE)
+                }
                 Reservation::Refused(seconds) => {
                     call.audit("throttled", known.map(|known| known.user));
                     return Err(Error::TooManyRequests("attempts", seconds));
