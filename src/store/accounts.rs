@@ -49,14 +49,23 @@ impl Store {
         }
     }
 
+    /// A user by id.
+    pub fn user(&self, id: i64) -> Result<User, Error> {
+        let row = self.read(|conn| conn.query_opt(&queries::USER_BY_ID, &[&id]))?;
+        row.as_ref().map(user).ok_or(Error::NotFound)
+    }
+
     /// Users by their ids.
-    pub fn users(&self, asked: &[i64]) -> Vec<Result<User, Error>> {
+    pub fn users(&self, asked: &[i64]) -> Vec<Option<Result<User, Error>>> {
         let found = |row: Option<Row>| row.as_ref().map(user).ok_or(Error::NotFound);
-        let one = |id: &i64| self.read(|conn| conn.query_opt(&queries::USER_BY_ID, &[id])).and_then(found);
-        together(asked, one, || {
-            let rows = self.read(|conn| conn.query(&queries::USERS_BY_IDS, &[&asked]))?;
-            Ok(by_place(rows, asked.len()).into_iter().map(|row| Some(found(row))).collect())
-        })
+        together(
+            asked,
+            |id| self.user(*id),
+            || {
+                let rows = self.read(|conn| conn.query(&queries::USERS_BY_IDS, &[&asked]))?;
+                Ok(by_place(rows, asked.len()).into_iter().map(|row| Some(found(row))).collect())
+            },
+        )
     }
 
     /// The credentials of the user with this e-mail, if there is one, for whoever asks from a network.

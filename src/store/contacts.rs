@@ -118,21 +118,33 @@ impl From<Error> for ChangeError {
 }
 
 impl Store {
-    /// Contacts, each by its user and its id.
-    pub fn contacts_by_id(&self, asked: &[(i64, i64)]) -> Vec<Result<ContactRow, Error>> {
-        let found = |row: Option<Row>| row.map(ContactRow).ok_or(Error::NotFound);
-        let one = |(user, id): &(i64, i64)| {
-            self.read(|conn| conn.query_opt(&queries::CONTACT_BY_ID, &[user, id])).and_then(found)
-        };
-        together(asked, one, || {
-            let (users, ids): (Vec<_>, Vec<_>) = asked.iter().copied().unzip();
-            let rows = self.read(|conn| conn.query(&queries::CONTACTS_BY_IDS, &[&users, &ids]))?;
-            Ok(by_place(rows, asked.len()).into_iter().map(|row| Some(found(row))).collect())
-        })
+    /// A contact by its user and its id.
+    pub fn contact(&self, user: i64, id: i64) -> Result<ContactRow, Error> {
+        let row = self.read(|conn| conn.query_opt(&queries::CONTACT_BY_ID, &[&user, &id]))?;
+        row.map(ContactRow).ok_or(Error::NotFound)
     }
 
-    /// Creates contacts, each for its user; `None` where the address book is full.
-    pub fn create_contacts(&self, quota: &Quota, asked: &[(i64, Draft)]) -> Vec<Result<Option<ContactRow>, Error>> {
+    /// Contacts, each by its user and its id.
+    pub fn contacts_by_id(&self, asked: &[(i64, i64)]) -> Vec<Option<Result<ContactRow, Error>>> {
+        let found = |row: Option<Row>| row.map(ContactRow).ok_or(Error::NotFound);
+        together(
+            asked,
+            |(user, id)| self.contact(*user, *id),
+            || {
+                let (users, ids): (Vec<_>, Vec<_>) = asked.iter().copied().unzip();
+                let rows = self.read(|conn| conn.query(&queries::CONTACTS_BY_IDS, &[&users, &ids]))?;
+                Ok(by_place(rows, asked.len()).into_iter().map(|row| Some(found(row))).collect())
+            },
+        )
+    }
+
+    /// Creates contacts, each for its user; no row where the address book is full. Of several, those whose leave takes a count or
+    /// a wait are left out, and those whose user is being changed or deleted.
+    pub fn create_contacts(
+        &self,
+        quota: &Quota,
+        asked: &[(i64, Draft)],
+    ) -> Vec<Option<Result<Option<ContactRow>, Error>>> {
         let one = |(user, draft): &(i64, Draft)| {
             let Some(_leave) = quota.leave(self, *user, 1)? else {
                 return Ok(None);
@@ -142,7 +154,6 @@ impl Store {
             self.write(|conn| conn.query_one(&queries::CONTACT_INSERT, &params)).map(|row| Some(ContactRow(row)))
         };
         together(asked, one, || {
-            // Whose leave takes a count or a wait is left out.
             let leaves: Vec<_> = asked.iter().map(|(user, _)| quota.leave_now(*user, 1)).collect();
             let with_leave = asked.iter().zip(&leaves).filter(|(_, leave)| leave.is_some()).map(|(asked, _)| asked);
             let users: Vec<_> = with_leave.clone().map(|(user, _)| *user).collect();

@@ -60,7 +60,7 @@ fn meant_for(call: &Call<'_>, caller: &Caller, id: i64, conditions: &Preconditio
         let is_any = conditions.r#match.is_empty() || conditions.r#match == ["*"];
         return Ok((!is_any).then(|| conditions.r#match.iter().filter_map(|tag| version(tag)).collect()));
     }
-    let row = call.store.contacts_by_id(&[(caller.user, id)]).remove(0).map_err(no_such_contact)?;
+    let row = call.store.contact(caller.user, id).map_err(no_such_contact)?;
     match conditions.allow(&etag(&row.contact()))? {
         true => Ok(Some(vec![row.contact().version])),
         false => Err(Error::PreconditionFailed),
@@ -105,16 +105,16 @@ impl Batch for Create {
     type Input = Payload<Draft>;
     type Asked = (i64, Draft);
     type Kept = ();
-    type Got = Option<ContactRow>;
+    type Got = Result<Option<ContactRow>, store::Error>;
     type Reply = Answer<201, Contact<'static>>;
 
     fn ask(caller: &Caller, Payload(draft): Payload<Draft>) -> ((i64, Draft), ()) {
         ((caller.user, draft), ())
     }
-    fn run(cx: &Context, asked: &[(i64, Draft)]) -> Vec<Result<Option<ContactRow>, store::Error>> {
+    fn run(cx: &Context, asked: &[(i64, Draft)]) -> Vec<Option<Self::Got>> {
         cx.store.create_contacts(&cx.quota, asked)
     }
-    fn reply((): (), row: Result<Option<ContactRow>, store::Error>) -> Result<Self::Reply, Error> {
+    fn reply((): (), row: Self::Got) -> Result<Self::Reply, Error> {
         let row = row?.ok_or(FULL)?;
         let location = format!("/api/contacts/{}", row.contact().id);
         Ok(answer(&row).header("Location", location))
@@ -129,16 +129,16 @@ impl Batch for One {
     type Input = (Path<Id>, Preconditions);
     type Asked = (i64, i64);
     type Kept = Preconditions;
-    type Got = ContactRow;
+    type Got = Result<ContactRow, store::Error>;
     type Reply = Answer<200, Contact<'static>>;
 
     fn ask(caller: &Caller, (Path(Id(id)), conditions): Self::Input) -> ((i64, i64), Preconditions) {
         ((caller.user, id), conditions)
     }
-    fn run(cx: &Context, asked: &[(i64, i64)]) -> Vec<Result<ContactRow, store::Error>> {
+    fn run(cx: &Context, asked: &[(i64, i64)]) -> Vec<Option<Self::Got>> {
         cx.store.contacts_by_id(asked)
     }
-    fn reply(conditions: Preconditions, row: Result<ContactRow, store::Error>) -> Result<Self::Reply, Error> {
+    fn reply(conditions: Preconditions, row: Self::Got) -> Result<Self::Reply, Error> {
         let row = row.map_err(no_such_contact)?;
         let answer = answer(&row);
         Ok(if conditions.allow(&etag(&row.contact()))? { answer } else { answer.not_modified() })
