@@ -93,12 +93,12 @@ fn well_used() -> (Database, Client) {
     let mut client = database.client();
     client
         .batch_execute(
-            "insert into users (username, email, password_hash)
-             select 'U', format('user%s@example.com', n), 'x' from generate_series(1, 20) as n;
+            "insert into users (id, username, email, password_hash)
+             select n, 'U', format('user%s@example.com', n), 'x' from generate_series(1, 20) as n;
              insert into sessions (user_id) select id from users, generate_series(1, 20);
              insert into revocations (session_id, revoked_at)
              select n, now() - n * interval '1 minute' from generate_series(1, 2000) as n;
-             insert into attempts select sha256(n::text::bytea), array[now()], true from generate_series(1, 2000) as n;
+             insert into login_attempts select sha256(n::text::bytea), array[now()], array[1], true from generate_series(1, 2000) as n;
              insert into calendars select id, sha256(id::text::bytea) from users;",
         )
         .unwrap();
@@ -194,7 +194,7 @@ fn promised(query: &Query) -> Vec<String> {
 }
 
 /// Housekeeping, once a minute and without anybody waiting: it reads what it cleans.
-const SCANS: [&str; 2] = ["sessions/purge.sql", "attempts/purge.sql"];
+const SCANS: [&str; 3] = ["sessions/end_all.sql", "sessions/purge.sql", "attempts/purge.sql"];
 
 #[test]
 fn every_statement_goes_by_the_index_that_it_names() {
@@ -253,7 +253,8 @@ fn hot_statements_read_no_more_than_they_need(client: &mut Client) {
         check(query, "Index Scan", key, &["(id = $2)"]);
     }
     check(&queries::SESSION_ROTATE, "Index Scan", "sessions_pkey", &["(id = $2)"]);
-    check(&queries::USER_CREDENTIALS_BY_EMAIL, "Index Scan", "users_email_key", &["(email = $1)"]);
+    check(&queries::USER_CREDENTIALS, "Index Scan", "users_email_key", &["(email = $1)"]);
+    check(&queries::USER_CREDENTIALS, "Index Scan", "sessions_pkey", &["user_id"]);
     check(&queries::SESSION_REVOKED, "Index Scan", "revocations_revoked_at_idx", &["revoked_at > "]);
 
     // The index gives the order of days, so only the names of one day are sorted, and a page ends the reading.
