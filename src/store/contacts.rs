@@ -169,17 +169,20 @@ impl Store {
 
     /// A page of contacts, with one more than its limit if there is a next page.
     pub fn contacts(&self, user: i64, list: &List) -> Result<Vec<ContactRow>, Error> {
-        let List { filter: Filter { fields, any, phone }, sort, skip, limit, cursor, .. } = list;
+        let List { filter: Filter { fields, words }, sort, skip, limit, cursor, .. } = list;
         let after = cursor.as_ref().map(|cursor| cursor.id);
         let after_key = cursor.as_ref().map(|cursor| cursor.key.as_str());
         let limit = limit + 1;
         let part = searchable().zip(1..).find(|((field, _), _)| field.name == sort.key).map(|(_, number)| number);
+        let column: Param<'_> = if part.is_some() { &part } else { &sort.key };
         // Each statement takes the first of these.
-        let params: [Param<'_>; 10] = [&user, &after, &limit, skip, fields, any, phone, &part, &sort.key, &after_key];
-        let ([up, down], count) = if !sort.is_by_id() {
-            ([&queries::CONTACT_PAGE_BY_KEY, &queries::CONTACT_PAGE_BY_KEY_DESC], 10)
+        let params: [Param<'_>; 8] = [&user, &after, &limit, skip, fields, words, column, &after_key];
+        let ([up, down], count) = if part.is_some() {
+            ([&queries::CONTACT_PAGE_BY_TEXT, &queries::CONTACT_PAGE_BY_TEXT_DESC], 8)
+        } else if !sort.is_by_id() {
+            ([&queries::CONTACT_PAGE_BY_TIME, &queries::CONTACT_PAGE_BY_TIME_DESC], 8)
         } else if !list.filter.is_empty() || *skip > 0 {
-            ([&queries::CONTACT_SEARCH, &queries::CONTACT_SEARCH_DESC], 7)
+            ([&queries::CONTACT_SEARCH, &queries::CONTACT_SEARCH_DESC], 6)
         } else {
             ([&queries::CONTACT_PAGE, &queries::CONTACT_PAGE_DESC], 3)
         };
@@ -196,8 +199,8 @@ impl Store {
 
     /// How many contacts match.
     pub fn count_contacts(&self, user: i64, filter: &Filter) -> Result<i64, Error> {
-        let Filter { fields, any, phone } = filter;
-        Ok(self.read(|conn| conn.query_one(&queries::CONTACT_COUNT, &[&user, fields, any, phone]))?.get(0))
+        let Filter { fields, words } = filter;
+        Ok(self.read(|conn| conn.query_one(&queries::CONTACT_COUNT, &[&user, fields, words]))?.get(0))
     }
 
     /// Contacts whose birthday falls in the windows, nearest first.
