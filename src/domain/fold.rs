@@ -131,34 +131,26 @@ pub fn key<'a>(texts: impl Iterator<Item = (Part, &'a str)>) -> String {
 /// What statements look for in the keys, as the array that they take: `None` where nothing is looked for.
 pub type Needles = Option<Vec<Option<String>>>;
 
-/// What to look for in each part of the keys, for contacts that have each of these texts in its own part, and at last the
-/// [`phone::Number::tail`] that will do as well as the digits. A filter that is absent or empty asks nothing. It needs a
-/// filter for every part. Text that folds to nothing, such as a mark alone or a phone number without a digit, is found in no
-/// contact: to ignore it would answer with the whole address book.
+/// What to look for in each part of the keys, for contacts that have each of these texts in its own part: two for each part,
+/// of a phone number its tail, which will do as well. A filter that is absent or empty asks nothing. It needs a filter for
+/// every part. Text that folds to nothing, such as a mark alone or a phone number without a digit, is found in no contact: to
+/// ignore it would answer with the whole address book.
 pub fn needles<'a>(filters: impl Iterator<Item = (Part, Option<&'a str>)>) -> Needles {
     let needles = filters.flat_map(|(part, filter)| {
         let text = filter.unwrap_or_default();
-        let some = |needle: String| match needle.as_str() {
-            "" if text.is_empty() => None,
-            "" => Some(NOTHING.to_owned()),
-            _ => Some(needle),
+        let (needle, tail) = match part {
+            Part::Text(_) => (fold(text), None),
+            Part::Digits(_) => phone::digits_and_tail(text),
         };
-        match part {
-            Part::Text(_) => vec![some(fold(text))],
-            Part::Digits(_) => {
-                let number = phone::Number::of(text);
-                let tail = number.tail().map(str::to_owned);
-                vec![some(number.digits), tail]
-            }
-        }
+        let needle = if needle.is_empty() { NOTHING.to_owned() } else { needle };
+        [Some(needle).filter(|_| !text.is_empty()), tail]
     });
-    let needles: Vec<_> = needles.collect();
-    needles.iter().any(Option::is_some).then_some(needles)
+    Some(needles.collect()).filter(|needles: &Vec<_>| needles.iter().any(Option::is_some))
 }
 
 /// What to look for in the keys of contacts that have each word of `q` in any part: three for each word, any of which will do.
 /// The word itself, anywhere: it holds no separator, so it is never found across two parts. Where it reads as a phone number,
-/// its digits in the phone number, since a key has no more of that, and its [`phone::Number::tail`]. A `q` that is a phone number
+/// its digits in the phone number, since a key has no more of that, and its tail (see [`phone`]). A `q` that is a phone number
 /// as a whole is one word. A blank `q` asks nothing.
 pub fn words(q: &str) -> Needles {
     let folded = fold(q);
@@ -171,14 +163,11 @@ pub fn words(q: &str) -> Needles {
     words.sort_by_key(|word| (Reverse(word.len()), *word));
     words.dedup();
     let needles = words.into_iter().flat_map(|word| {
-        let number = phone::is_number(word).then(|| phone::Number::of(word));
-        let tail = number.as_ref().and_then(|number| number.tail().map(str::to_owned));
+        let (digits, tail) = phone::is_number(word).then(|| phone::digits_and_tail(word)).unzip();
         // Where it is digits only, the word itself finds them in the phone number too.
-        let digits = number.map(|number| number.digits).filter(|digits| digits != word);
-        [Some(word.to_owned()), digits, tail]
+        [Some(word.to_owned()), digits.filter(|digits| digits != word), tail.flatten()]
     });
-    let needles: Vec<_> = needles.collect();
-    (!needles.is_empty()).then_some(needles)
+    Some(needles.collect()).filter(|needles: &Vec<_>| !needles.is_empty())
 }
 
 #[cfg(test)]
@@ -267,12 +256,10 @@ mod tests {
     /// What the statements do with needles for each part.
     fn has_in_parts(key: &str, needles: &Needles) -> bool {
         let Some(needles) = needles else { return true };
-        let [parts @ .., tail] = needles.as_slice() else { panic!("a needle for each part, and the tail") };
-        assert_eq!(parts.len(), PARTS.len());
-        let mut found = key.split(SEPARATOR).zip(parts).map(|(part, needle)| {
-            let is_digits = std::ptr::eq(needle, &raw const parts[3]);
-            let by_tail = is_digits && tail.as_ref().is_some_and(|tail| key.ends_with(tail.as_str()));
-            by_tail || needle.as_ref().is_none_or(|needle| part.contains(needle))
+        assert_eq!(needles.len(), 2 * PARTS.len());
+        let mut found = key.split(SEPARATOR).zip(needles.chunks(2)).map(|(part, needles)| {
+            let by_tail = needles[1].as_ref().is_some_and(|tail| key.ends_with(tail.as_str()));
+            by_tail || needles[0].as_ref().is_none_or(|needle| part.contains(needle))
         });
         found.all(|found| found)
     }
@@ -315,9 +302,8 @@ mod tests {
 
     /// The meaning of one filter of phone numbers.
     fn is_called(text: &str, filter: &str) -> bool {
-        let (kept, asked) = (phone::Number::of(text), phone::Number::of(filter));
-        let same_tail = asked.tail().is_some_and(|tail| kept.tail() == Some(tail));
-        filter.is_empty() || (!asked.digits.is_empty() && kept.digits.contains(&asked.digits)) || same_tail
+        let ((digits, tail), (asked, asked_tail)) = (phone::digits_and_tail(text), phone::digits_and_tail(filter));
+        filter.is_empty() || (!asked.is_empty() && digits.contains(&asked)) || (tail == asked_tail && tail.is_some())
     }
 
     /// Whether `q` finds the texts as a single word.
@@ -325,7 +311,7 @@ mod tests {
         let [names @ .., number] = texts;
         let word = fold(word);
         names.iter().any(|name| is_in(name, &word))
-            || is_in(&phone::Number::of(number).digits, &word)
+            || is_in(&phone::digits_and_tail(number).0, &word)
             || (phone::is_number(word.trim()) && is_called(number, &word))
     }
 
@@ -409,13 +395,13 @@ mod tests {
         let is = |got: Needles, expected: &[Option<&str>]| {
             assert_eq!(got, Some(expected.iter().map(|needle| needle.map(str::to_owned)).collect()));
         };
-        is(needles_of([Some("Іван"), None, None, None]), &[Some("іван"), None, None, None, None]);
-        is(
-            needles_of([None, Some(""), Some("50%_\\"), Some("+38 (050)")]),
-            &[None, None, Some("50%_\\"), Some("38050"), None],
-        );
-        let with_extension = needles_of([None, None, None, Some("+1 555 010 4567 ext. 5")]);
-        is(with_extension, &[None, None, None, Some("155501045675"), Some("550104567")]);
+        let each = |needles: [Option<&'static str>; 4]| needles.map(|needle| [needle, None]).concat();
+        is(needles_of([Some("Іван"), None, None, None]), &each([Some("іван"), None, None, None]));
+        let odd = needles_of([None, Some(""), Some("50%_\\"), Some("+38 (050)")]);
+        is(odd, &each([None, None, Some("50%_\\"), Some("38050")]));
+        let mut whole = each([None, None, None, Some("155501045675")]);
+        whole[7] = Some("550104567");
+        is(needles_of([None, None, None, Some("+1 555 010 4567 ext. 5")]), &whole);
         for nothing_left in
             [[Some("\u{301}"), None, None, None], [Some("a"), None, None, Some("abc")], [None, Some("\0"), None, None]]
         {

@@ -3,48 +3,36 @@
 /// What a number written in another way still ends with: `+380 50 123 45 67`, `00380501234567` and `050 123-45-67` are one.
 const TAIL: usize = 9;
 
-/// Between all digits of a number with an extension and the tail without it: a control character, which no needle holds.
+/// Between all digits of a number and the tail, where it does not end with that: a control character, which no needle holds.
 const BEHIND: char = '\u{2}';
 
 /// The words that an extension begins with, folded; `p` and `w` are a pause and a wait.
 const EXTENSIONS: [&str; 7] = ["ext", "extension", "x", "p", "w", "доб", "вн"];
 
-/// A number's digits.
-pub struct Number {
-    /// All of them, with those of an extension, as ASCII.
-    pub digits: String,
-    /// How many of them stand before the extension.
-    main: usize,
-}
-
-impl Number {
-    /// An extension begins with the first letter, comma, semicolon or `#` behind a digit.
-    pub fn of(text: &str) -> Number {
-        let (mut digits, mut main) = (String::new(), None);
-        for c in text.chars() {
-            if let Some(digit) = digit(c) {
-                digits.push(digit);
-            } else if !digits.is_empty() && (c.is_alphabetic() || ",;#".contains(c)) {
-                main.get_or_insert(digits.len());
-            }
+/// All digits of a number as ASCII, and its tail: the last nine before the extension, if there are so many. An extension begins
+/// with the first letter, comma, semicolon or `#` behind a digit.
+pub fn digits_and_tail(text: &str) -> (String, Option<String>) {
+    let (mut digits, mut end) = (String::new(), None);
+    for c in text.chars() {
+        if let Some(digit) = digit(c) {
+            digits.push(digit);
+        } else if !digits.is_empty() && (c.is_alphabetic() || ",;#".contains(c)) {
+            end.get_or_insert(digits.len());
         }
-        let main = main.unwrap_or(digits.len());
-        Number { digits, main }
     }
-
-    /// The last nine digits before the extension, if there are so many.
-    pub fn tail(&self) -> Option<&str> {
-        self.digits.get(self.main.checked_sub(TAIL)?..self.main)
-    }
+    let end = end.unwrap_or(digits.len());
+    let tail = end.checked_sub(TAIL).map(|start| digits[start..end].to_owned());
+    (digits, tail)
 }
 
-/// A number's part of a search key: all its digits, and the tail at its end.
+/// A number's part of a search key: all its digits, and its tail at the end.
 pub(super) fn push_part(text: &str, out: &mut String) {
-    let number = Number::of(text);
-    out.push_str(&number.digits);
-    if number.main < number.digits.len() {
+    let (digits, tail) = digits_and_tail(text);
+    let tail = tail.unwrap_or_default();
+    out.push_str(&digits);
+    if tail.is_empty() || !digits.ends_with(&tail) {
         out.push(BEHIND);
-        out.push_str(number.tail().unwrap_or_default());
+        out.push_str(&tail);
     }
 }
 
@@ -53,12 +41,10 @@ pub(super) fn push_part(text: &str, out: &mut String) {
 pub(super) fn is_number(folded: &str) -> bool {
     let is_part = |c: char| digit(c).is_some() || c.is_whitespace() || "+-()./*#,;".contains(c);
     let text = folded.strip_prefix("tel:").unwrap_or(folded);
-    let extension = text.trim_start_matches(is_part);
-    let number = text.strip_suffix(extension).unwrap_or_default();
-    let rest = extension.trim_start_matches(char::is_alphabetic);
-    let word = extension.strip_suffix(rest).unwrap_or_default();
-    number.contains(|c| digit(c).is_some())
-        && (extension.is_empty() || EXTENSIONS.contains(&word) && rest.chars().all(|c| is_part(c) || ":=".contains(c)))
+    let (number, extension) = text.split_at(text.find(|c| !is_part(c)).unwrap_or(text.len()));
+    let (word, rest) = extension.split_at(extension.find(|c: char| !c.is_alphabetic()).unwrap_or(extension.len()));
+    let is_extension = EXTENSIONS.contains(&word) && rest.chars().all(|c| is_part(c) || ":=".contains(c));
+    number.contains(|c| digit(c).is_some()) && (extension.is_empty() || is_extension)
 }
 
 /// A decimal digit as ASCII, of the scripts that people write phone numbers in.
@@ -78,17 +64,11 @@ fn digit(c: char) -> Option<char> {
 mod tests {
     use super::*;
 
-    fn number(text: &str) -> (String, Option<String>) {
-        let number = Number::of(text);
-        let tail = number.tail().map(str::to_owned);
-        (number.digits, tail)
-    }
-
     #[test]
     fn digits_are_those_of_any_script_and_nothing_else() {
-        assert_eq!(number("+38 (050) 123-45-67").0, "380501234567");
-        assert_eq!(number("٠١٢٣٤٥٦٧٨٩ ۰۹ ०९ ０９ ๐๙").0, "012345678909090909");
-        assert_eq!(number("/:²½①IVжa٪").0, "");
+        assert_eq!(digits_and_tail("+38 (050) 123-45-67").0, "380501234567");
+        assert_eq!(digits_and_tail("٠١٢٣٤٥٦٧٨٩ ۰۹ ०९ ０９ ๐๙").0, "012345678909090909");
+        assert_eq!(digits_and_tail("/:²½①IVжa٪").0, "");
     }
 
     #[test]
@@ -107,7 +87,7 @@ mod tests {
             ("*111#", None),
             ("", None),
         ] {
-            assert_eq!(number(text).1.as_deref(), tail, "{text}");
+            assert_eq!(digits_and_tail(text).1.as_deref(), tail, "{text}");
         }
     }
 

@@ -13,7 +13,7 @@ use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
 use super::queries;
 use super::{Error, Store};
-use crate::domain::birthday::{self, Window};
+use crate::domain::birthday::Window;
 use crate::domain::contact::{Contact, Draft, FIELDS, Value, Values, searchable};
 use crate::domain::fields::Patch;
 use crate::domain::fold;
@@ -204,26 +204,10 @@ impl Store {
     }
 
     /// Contacts whose birthday falls in the windows, nearest first.
-    pub fn upcoming(&self, user: i64, windows: &[Window; 2], limit: i64, skip: i64) -> Result<Vec<ContactRow>, Error> {
-        let [first, second] = windows;
-        let params: [Param<'_>; 9] = [
-            &user,
-            &first.from,
-            &first.to,
-            &second.from,
-            &second.to,
-            &limit,
-            &skip,
-            &first.leap_day_on_28,
-            &second.leap_day_on_28,
-        ];
-        let leap_day = windows.iter().any(|w| w.leap_day_on_28 && (w.from..=w.to).contains(&birthday::LEAP_DAY));
-        let (query, params) = if leap_day {
-            (&queries::CONTACT_UPCOMING_LEAP_DAY, &params[..])
-        } else {
-            (&queries::CONTACT_UPCOMING, &params[..7])
-        };
-        let rows = self.read(|conn| conn.query(query, params))?;
+    pub fn upcoming(&self, user: i64, windows: [Window; 2], limit: i64, skip: i64) -> Result<Vec<ContactRow>, Error> {
+        let (from, to, as_one): (Vec<_>, Vec<_>, Vec<_>) = windows.into_iter().flat_map(Window::ranges).collect();
+        let params: [Param<'_>; 6] = [&user, &from, &to, &as_one, &limit, &skip];
+        let rows = self.read(|conn| conn.query(&queries::CONTACT_UPCOMING, &params))?;
         Ok(rows.into_iter().map(ContactRow).collect())
     }
 }

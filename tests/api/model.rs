@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use contactd::domain::fold::fold;
-use contactd::domain::phone::Number;
+use contactd::domain::phone::digits_and_tail;
 use contactd::http::percent_encode;
 use serde_json::{Value, json};
 
@@ -80,7 +80,7 @@ fn text<'a>(contact: &'a Value, field: &str) -> &'a str {
 }
 
 fn digits(text: &str) -> String {
-    Number::of(text).digits
+    digits_and_tail(text).0
 }
 
 /// Whether a phone number has these digits in a row, or ends as this number does.

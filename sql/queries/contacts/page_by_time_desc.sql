@@ -14,9 +14,9 @@ from (
     from contacts
     where user_id = $1
       and ($5::text[] is null or ($5[1] is null or strpos(split_part(search, U&'\001f', 1), $5[1]) > 0)
-        and ($5[2] is null or strpos(split_part(search, U&'\001f', 2), $5[2]) > 0)
-        and ($5[3] is null or strpos(split_part(search, U&'\001f', 3), $5[3]) > 0)
-        and ($5[4] is null or strpos(split_part(search, U&'\001f', 4), $5[4]) > 0 or right(search, 9) = $5[5]))
+        and ($5[3] is null or strpos(split_part(search, U&'\001f', 2), $5[3]) > 0)
+        and ($5[5] is null or strpos(split_part(search, U&'\001f', 3), $5[5]) > 0)
+        and ($5[7] is null or strpos(split_part(search, U&'\001f', 4), $5[7]) > 0 or right(search, 9) = $5[8]))
       and ($6::text[] is null or (strpos(search, $6[1]) > 0 or ($6[3] is not null and right(search, 9) = $6[3])
           or (strpos(search, $6[2]) > 0 and strpos(split_part(search, U&'\001f', 4), $6[2]) > 0))
         and (cardinality($6) = 3 or not exists (

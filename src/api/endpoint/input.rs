@@ -148,8 +148,8 @@ impl IfNoneMatch {
     /// Whether the client has what this tag stands for: it sent `*`, or a tag that is the same when compared weakly
     /// (§8.8.3.2). Our own tags contain no comma, so it does no harm that a foreign one with a comma is split.
     pub fn names(&self, tag: &str) -> bool {
-        let opaque = tag.strip_prefix("W/").unwrap_or(tag);
-        self.0 == ["*"] || self.0.iter().any(|given| given.strip_prefix("W/").unwrap_or(given) == opaque)
+        let opaque = |tag: &str| tag.trim_start_matches("W/").to_owned();
+        self.0 == ["*"] || self.0.iter().any(|given| opaque(given) == opaque(tag))
     }
 }
 
