@@ -32,8 +32,8 @@ pub struct Limits {
     /// moves for this time, and when less than 16 KiB a second does once it has had this time of grace. In a request that is
     /// a 408.
     pub grace: Duration,
-    /// Connections at once; beyond, one gives way, or where none can it is 503 and close. Each takes one file descriptor, and a thread while a request of it is
-    /// there in part; those turned away take up to 128 descriptors more, for two seconds.
+    /// Connections at once; beyond, one gives way, or where none can it is 503 and close. Each takes one file descriptor, and
+    /// a thread while a request of it is there in part; those turned away take up to 128 descriptors more, for two seconds.
     pub connections: usize,
     /// Streamed responses at once (each holds a thread); beyond, 503, unless somebody slower gives way.
     pub streams: usize,

@@ -50,6 +50,11 @@ impl Waiting {
         self.instant.len() + self.turns.len()
     }
 
+    /// A worker waits for whatever comes next.
+    fn is_awaited(&self) -> bool {
+        self.asleep > self.len()
+    }
+
     fn pop(&mut self, take: &Take<'_>) -> Option<Arc<Request>> {
         let instant = |waiting: &mut Waiting| waiting.instant.pop_front();
         let in_turn = |waiting: &mut Waiting| match take {
@@ -67,17 +72,23 @@ impl Queue {
     /// Hands a request to the next worker; gives it back if the queue is closed.
     #[must_use]
     pub(super) fn push(&self, request: Arc<Request>, program: &dyn Program) -> Option<Arc<Request>> {
+        // A worker is there for it, so its turn is now, whoever sent it; it may be gone in a moment, which does no harm. Else
+        // its token is checked, not under the lock, on which all workers would wait.
+        let is_awaited = self.waiting.lock().is_awaited();
+        let is_instant = !is_awaited && program.is_instant(&request);
+        let holder = if is_awaited || is_instant {
+            Holder { network: Network::of(request.peer()), user: None }
+        } else {
+            program.holder(&request)
+        };
         let mut waiting = self.waiting.lock();
         if waiting.closed {
             return Some(request);
         }
-        if waiting.asleep > waiting.len() {
-            // A worker is there for it, so its turn is now, whoever sent it.
-            waiting.turns.push(Holder { network: Network::of(request.peer()), user: None }, request);
-        } else if program.is_instant(&request) {
+        if is_instant {
             waiting.instant.push_back(request);
         } else {
-            waiting.turns.push(program.holder(&request), request);
+            waiting.turns.push(holder, request);
         }
         let (wake, wake_picky) = (waiting.asleep >= waiting.len(), waiting.picky > 0);
         // Woken outside the lock, or the worker would run straight into it.
@@ -140,7 +151,7 @@ impl Queue {
     /// For the poller: sleeps, unless a worker does, until one is about to. False if it did not sleep.
     pub(super) fn nap(&self, most: Duration) -> bool {
         let mut waiting = self.waiting.lock();
-        waiting.naps = waiting.asleep <= waiting.len();
+        waiting.naps = !waiting.is_awaited();
         let naps = waiting.naps;
         self.nap_over.wait_while_for(&mut waiting, |waiting| waiting.naps, most);
         waiting.naps = false;
