@@ -164,8 +164,9 @@ pub fn words(q: &str) -> Needles {
     words.dedup();
     let needles = words.into_iter().flat_map(|word| {
         let (digits, tail) = phone::is_number(word).then(|| phone::digits_and_tail(word)).unzip();
+        let tail = tail.flatten();
         // Where it is digits only, the word itself finds them in the phone number too.
-        [Some(word.to_owned()), digits.filter(|digits| digits != word), tail.flatten()]
+        [Some(word.to_owned()), digits.filter(|digits| digits != word || tail.is_some()), tail]
     });
     Some(needles.collect()).filter(|needles: &Vec<_>| !needles.is_empty())
 }
@@ -258,7 +259,7 @@ mod tests {
         let Some(needles) = needles else { return true };
         assert_eq!(needles.len(), 2 * PARTS.len());
         let mut found = key.split(SEPARATOR).zip(needles.chunks(2)).map(|(part, needles)| {
-            let by_tail = needles[1].as_ref().is_some_and(|tail| key.ends_with(tail.as_str()));
+            let by_tail = needles[1].as_ref().is_some_and(|tail| key.contains(tail));
             by_tail || needles[0].as_ref().is_none_or(|needle| part.contains(needle))
         });
         found.all(|found| found)
@@ -269,9 +270,9 @@ mod tests {
         let phone = key.rsplit(SEPARATOR).next().unwrap();
         let has = |word: &[Option<String>]| {
             let [anywhere, digits, tail] = word else { panic!("three for each word") };
+            let has_tail = tail.as_ref().is_some_and(|tail| key.contains(tail));
             key.contains(anywhere.as_ref().unwrap())
-                || digits.as_ref().is_some_and(|digits| phone.contains(digits))
-                || tail.as_ref().is_some_and(|tail| key.ends_with(tail.as_str()))
+                || digits.as_ref().is_some_and(|digits| phone.contains(digits) || has_tail)
         };
         words.iter().flat_map(|words| words.chunks(3)).all(has)
     }
@@ -400,7 +401,7 @@ mod tests {
         let odd = needles_of([None, Some(""), Some("50%_\\"), Some("+38 (050)")]);
         is(odd, &each([None, None, Some("50%_\\"), Some("38050")]));
         let mut whole = each([None, None, None, Some("155501045675")]);
-        whole[7] = Some("550104567");
+        whole[7] = Some("550104567\u{2}");
         is(needles_of([None, None, None, Some("+1 555 010 4567 ext. 5")]), &whole);
         for nothing_left in
             [[Some("\u{301}"), None, None, None], [Some("a"), None, None, Some("abc")], [None, Some("\0"), None, None]]
@@ -417,7 +418,7 @@ mod tests {
         is(words("Франко  Іван франко"), &[Some("франко"), None, None, Some("іван"), None, None]);
         is(
             words("Іван +380501234567"),
-            &[Some("+380501234567"), Some("380501234567"), Some("501234567"), Some("іван"), None, None],
+            &[Some("+380501234567"), Some("380501234567"), Some("501234567\u{2}"), Some("іван"), None, None],
         );
         assert!(!has_words(&key_of([""; 4]), &words("\u{301}")));
     }

@@ -3,14 +3,14 @@
 /// What a number written in another way still ends with: `+380 50 123 45 67`, `00380501234567` and `050 123-45-67` are one.
 const TAIL: usize = 9;
 
-/// Between all digits of a number and the tail, where it does not end with that: a control character, which no needle holds.
-const BEHIND: char = '\u{2}';
+/// What a tail ends with in a search key, so that it is found only there: a control character, which no text holds.
+const END: char = '\u{2}';
 
 /// The words that an extension begins with, folded; `p` and `w` are a pause and a wait.
 const EXTENSIONS: [&str; 7] = ["ext", "extension", "x", "p", "w", "доб", "вн"];
 
-/// All digits of a number as ASCII, and its tail: the last nine before the extension, if there are so many. An extension begins
-/// with the first letter, comma, semicolon or `#` behind a digit.
+/// All digits of a number as ASCII, and its tail as it stands in a search key: the last nine before the extension, if there are
+/// so many. An extension begins with the first letter, comma, semicolon or `#` behind a digit.
 pub fn digits_and_tail(text: &str) -> (String, Option<String>) {
     let (mut digits, mut end) = (String::new(), None);
     for c in text.chars() {
@@ -21,19 +21,19 @@ pub fn digits_and_tail(text: &str) -> (String, Option<String>) {
         }
     }
     let end = end.unwrap_or(digits.len());
-    let tail = end.checked_sub(TAIL).map(|start| digits[start..end].to_owned());
+    let tail = end.checked_sub(TAIL).map(|start| format!("{}{END}", &digits[start..end]));
     (digits, tail)
 }
 
-/// A number's part of a search key: all its digits, and its tail at the end.
+/// A number's part of a search key: all its digits, which end with the tail, or the tail and then the digits with those of an
+/// extension.
 pub(super) fn push_part(text: &str, out: &mut String) {
     let (digits, tail) = digits_and_tail(text);
-    let tail = tail.unwrap_or_default();
-    out.push_str(&digits);
-    if tail.is_empty() || !digits.ends_with(&tail) {
-        out.push(BEHIND);
-        out.push_str(&tail);
-    }
+    let (before, behind) = match tail.as_deref() {
+        Some(tail) if digits.ends_with(&tail[..TAIL]) => ("", &tail[TAIL..]),
+        tail => (tail.unwrap_or_default(), ""),
+    };
+    out.extend([before, &digits, behind]);
 }
 
 /// Whether a folded text reads as a phone number, or as a part of one: digits and what people write between them, and maybe
@@ -87,7 +87,22 @@ mod tests {
             ("*111#", None),
             ("", None),
         ] {
-            assert_eq!(digits_and_tail(text).1.as_deref(), tail, "{text}");
+            assert_eq!(digits_and_tail(text).1, tail.map(|tail| format!("{tail}{END}")), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_key_holds_the_tail_and_all_digits_in_a_row() {
+        for (text, part) in [
+            ("050 123-45-67", "0501234567\u{2}"),
+            ("050 123-45-67 ext. 89", "501234567\u{2}050123456789"),
+            ("123-45-67 ext. 89", "123456789"),
+            ("*111#", "111"),
+            ("", ""),
+        ] {
+            let mut out = String::new();
+            push_part(text, &mut out);
+            assert_eq!(out, part, "{text}");
         }
     }
 
