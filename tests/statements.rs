@@ -236,7 +236,7 @@ const PAGES: [(&Query, &str, i64); 8] = [
     (&queries::CONTACT_SEARCH, "1, null, 101, 0, null, 'nobody', null, null, null, null, null, null", 1_290),
     (
         &queries::CONTACT_SEARCH,
-        "1, null, 101, 0, null, 'last', null, null, 'nobody', null, null, array['first1', null, null]",
+        "1, null, 101, 0, null, 'last', null, null, 'first', null, null, array['last', null, null, 'first', null, null, 'nobody', null, null]",
         1_290,
     ),
     (

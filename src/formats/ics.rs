@@ -8,8 +8,13 @@ use crate::domain::contact::Contact;
 /// Raised when the same contacts make another file, so that no client keeps the old one by its ETag.
 pub const REVISION: u8 = 2;
 
+/// A time zone that nothing refers to.
+const UTC: &[u8] =
+    b"BEGIN:VTIMEZONE\r\nTZID:UTC\r\nBEGIN:STANDARD\r\nDTSTART:19700101T000000\r\nTZOFFSETFROM:+0000\r\n\
+    TZOFFSETTO:+0000\r\nEND:STANDARD\r\nEND:VTIMEZONE\r\n";
+
 /// Appends what the calendar begins with. Programs ask for it again each day, unless their user sets another time. A calendar
-/// without a component is none (RFC 5545 §3.4), so it has a time zone that nothing refers to: there need not be a birthday.
+/// without a component is none (RFC 5545 §3.4), and there need not be a birthday, so it has a time zone.
 pub fn begin(owner: &str, out: &mut Vec<u8>) {
     let title = escaped(&format!("Birthdays ({owner})"));
     for (name, value) in [
@@ -21,17 +26,10 @@ pub fn begin(owner: &str, out: &mut Vec<u8>) {
         ("X-WR-CALNAME", title.as_str()),
         ("REFRESH-INTERVAL;VALUE=DURATION", "P1D"),
         ("X-PUBLISHED-TTL", "P1D"),
-        ("BEGIN", "VTIMEZONE"),
-        ("TZID", "UTC"),
-        ("BEGIN", "STANDARD"),
-        ("DTSTART", "19700101T000000"),
-        ("TZOFFSETFROM", "+0000"),
-        ("TZOFFSETTO", "+0000"),
-        ("END", "STANDARD"),
-        ("END", "VTIMEZONE"),
     ] {
         line(out, name, value);
     }
+    out.extend_from_slice(UTC);
 }
 
 /// Appends the event of a contact's birthday; nothing without one.

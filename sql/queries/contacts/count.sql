@@ -11,7 +11,7 @@ where user_id = $1
     or (strpos(search, $4::text) > 0 and strpos(split_part(search, U&'\001f', 4), $4::text) > 0))))
   and ($6::text is null or strpos(search, $6) > 0 or ($7::text is not null and (strpos(search, $8::text) > 0
     or (strpos(search, $7::text) > 0 and strpos(split_part(search, U&'\001f', 4), $7::text) > 0))))
-  and ($9::text[] is null or not exists (
-    select from generate_series(1, cardinality($9), 3) as n
+  and ($9::text[] is null or cardinality($9) < 7 or not exists (
+    select from generate_series(7, cardinality($9), 3) as n
     where (strpos(search, $9[n]) > 0 or ($9[n + 1] is not null and (strpos(search, $9[n + 2]) > 0
       or (strpos(search, $9[n + 1]) > 0 and strpos(split_part(search, U&'\001f', 4), $9[n + 1]) > 0)))) is not true))

@@ -18,8 +18,8 @@ from (
         or (strpos(search, $7::text) > 0 and strpos(split_part(search, U&'\001f', 4), $7::text) > 0))))
       and ($9::text is null or strpos(search, $9) > 0 or ($10::text is not null and (strpos(search, $11::text) > 0
         or (strpos(search, $10::text) > 0 and strpos(split_part(search, U&'\001f', 4), $10::text) > 0))))
-      and ($12::text[] is null or not exists (
-        select from generate_series(1, cardinality($12), 3) as n
+      and ($12::text[] is null or cardinality($12) < 7 or not exists (
+        select from generate_series(7, cardinality($12), 3) as n
         where (strpos(search, $12[n]) > 0 or ($12[n + 1] is not null and (strpos(search, $12[n + 2]) > 0
           or (strpos(search, $12[n + 1]) > 0 and strpos(split_part(search, U&'\001f', 4), $12[n + 1]) > 0)))) is not true))
   ) as keyed
