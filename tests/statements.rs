@@ -39,7 +39,8 @@ fn every_statement_that_gives_contacts_gives_all_their_columns_in_the_order_of_t
         let prepared = client.prepare(query.sql).expect("a statement that fits the schema");
         let columns: Vec<_> = prepared.columns().iter().map(postgres::Column::name).collect();
         if columns.contains(&"first_name") {
-            let columns = columns.strip_suffix(&["key"]).unwrap_or(&columns);
+            let own = ["key", "place"].iter().find_map(|last| columns.strip_suffix(&[*last]));
+            let columns = own.unwrap_or(&columns);
             assert_eq!(columns, expected, "{}", query.file);
             count += 1;
         }
