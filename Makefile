@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run serve test check budget hung shares bench fmt psql stop clean rust
+.PHONY: help run fresh openapi test check budget hung shares bench fmt psql stop clean rust
 
 LISTEN ?= 127.0.0.1:8000
 export LISTEN
@@ -20,20 +20,25 @@ help: ## say what there is
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 	@echo "Settings come from the environment: LISTEN=[::1]:8080 make run; DATABASE_URL=… make test."
 
-run: rust ## build and serve on LISTEN (127.0.0.1:8000), with a database that stays in .data
-	@$(cluster) with $(data) -- $(MAKE) --no-print-directory serve
-
-# What `run` does once there is a database. Cargo builds before the addresses are shown, and
-# then replaces itself by the program, wherever its target folder is.
-serve: .data/jwt-secret
+# The last line ends quietly however the program ends, since make's own words would hide the
+# program's: after Ctrl-C the program exits with 0, and make stops by the same signal. After
+# a failure, such as a taken port, the shell sends make that signal, so it does not end with 0.
+run: rust .data/jwt-secret ## build and serve on LISTEN (127.0.0.1:8000), with a database that stays in .data
+	@echo 'Building contactd. The first time this takes a few minutes (two on a fast machine, ten on a slow one).'
 	@cargo build --release --bin contactd
 	@echo
-	@echo "The API's documentation:  $(site)/docs"
-	@echo "A first call:             curl -i $(site)/api/auth/signup -H 'Content-Type: application/json' -d '{\"username\":\"Olena\",\"email\":\"olena@example.org\",\"password\":\"123456\"}'"
-	@echo "Ctrl-C stops it."
+	@echo 'Starting Postgres and contactd. A first call, from another terminal:'
+	@echo
+	@echo "  curl -i $(site)/api/auth/signup -H 'Content-Type: application/json' -d '{\"username\": \"Olena\", \"email\": \"olena@example.com\", \"password\": \"123456\"}'"
+	@echo
+	@echo 'or open $(site)/docs in a browser. Ctrl-C stops both; `make fresh` deletes the data.'
 	@echo
 	@[ -n "$${JWT_SECRET-}$${JWT_SECRET_FILE-}" ] || export JWT_SECRET_FILE="$$PWD/.data/jwt-secret"; \
-	exec cargo run --quiet --release --bin contactd
+	export LOG="$${LOG-debug}"; \
+	$(cluster) with $(data) -- cargo run --quiet --release --bin contactd || kill -INT $$PPID
+
+fresh: ## delete the database of `make run`, with all users and contacts
+	@$(cluster) remove $(data)
 
 # Made once: a new one would log everybody out. Linked into place, so that of two makers at
 # the same time both keep the first one's.
@@ -80,6 +85,9 @@ bench: rust ## a small benchmark of requests and of hot functions, on this machi
 	cargo build --release
 	@$(cluster) throwaway -- tests/bench/run.sh "$${CARGO_TARGET_DIR:-target}/release/contactd"
 	cargo bench --bench hot
+
+openapi: rust ## write docs/openapi.json anew, after a change of the API: look at the difference
+	@$(cluster) throwaway -- env KEEP_OPENAPI=1 cargo test --quiet --test api the_document_is_the_one_that_is_kept
 
 fmt: rust ## format the code
 	cargo fmt

@@ -51,7 +51,7 @@ contactd: a private, multi-user address book behind a REST API
   contactd user passwd EMAIL      set a user's password and end their sessions
   contactd user disable EMAIL     lock a user out; their tokens stop working within a second
   contactd user enable EMAIL      let a user log in again
-  contactd --help | --version
+  contactd help | version         print this text, or the version
 
 Settings, from the environment or as flags (LISTEN is --listen), with their defaults:
 ";
@@ -62,6 +62,10 @@ fn help() -> String {
         format!("  {:26}{}{default}\n", setting.name, setting.help)
     });
     USAGE.to_owned() + &lines.collect::<String>()
+}
+
+fn version() -> String {
+    format!("contactd {}\n", env!("CARGO_PKG_VERSION"))
 }
 
 fn usage(text: impl ToString) -> SettingError {
@@ -86,9 +90,7 @@ pub fn parse(
     while let Some(argument) = parser.next().map_err(usage)? {
         match argument {
             Arg::Long("help") | Arg::Short('h') => return print(help()),
-            Arg::Long("version") | Arg::Short('V') => {
-                return print(format!("contactd {}\n", env!("CARGO_PKG_VERSION")));
-            }
+            Arg::Long("version") | Arg::Short('V') => return print(version()),
             Arg::Long(flag) => {
                 let name = flag.to_ascii_uppercase().replace('-', "_");
                 if !SETTINGS.iter().any(|setting| setting.name == name) {
@@ -104,6 +106,8 @@ pub fn parse(
     let words: Vec<_> = words.iter().map(String::as_str).collect();
     let command = match words.as_slice() {
         [] | ["serve"] => Command::Serve,
+        ["help"] => Command::Print(help()),
+        ["version"] => Command::Print(version()),
         ["migrate"] => Command::Migrate,
         ["user", "add", email] => Command::User(UserAction::Add, address(email)?),
         ["user", "passwd", email] => Command::User(UserAction::SetPassword, address(email)?),

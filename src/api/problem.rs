@@ -8,7 +8,7 @@ use crate::http::{Body, Response, reason};
 use crate::store;
 
 /// Why a request failed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Error {
     /// 400: the request cannot be read.
     BadRequest(String),
@@ -29,8 +29,8 @@ pub enum Error {
     PreconditionFailed,
     /// 413, with the limit in bytes.
     PayloadTooLarge(usize),
-    /// 415, with the media types that are accepted.
-    UnsupportedMediaType(Vec<&'static str>),
+    /// 415, with the media types that are accepted, and what the client probably forgot; empty if that is not known.
+    UnsupportedMediaType(Vec<&'static str>, &'static str),
     /// 422, with every fault.
     Invalid(Vec<Fault>),
     /// 429, with what there are too many of, and the seconds to wait.
@@ -47,9 +47,7 @@ impl From<store::Error> for Error {
     fn from(error: store::Error) -> Error {
         match error {
             store::Error::NotFound => Error::NotFound("There is no such thing."),
-            store::Error::Conflict(constraint) if constraint == "users_email_key" => {
-                Error::Conflict("urn:contactd:email-taken", "An account with this e-mail address already exists.")
-            }
+            store::Error::Conflict(constraint) if constraint == "users_email_key" => Error::EMAIL_TAKEN,
             // The user was deleted between the token check and the write.
             store::Error::Conflict(constraint) if constraint.ends_with("_user_id_fkey") => {
                 Error::Unauthorized("This account has been deleted.")
@@ -61,6 +59,8 @@ impl From<store::Error> for Error {
     }
 }
 
+/// The media type of errors (RFC 9457).
+pub const PROBLEM: &str = "application/problem+json";
 /// The type of a problem that its status says all about.
 pub const BLANK: &str = "about:blank";
 
@@ -76,15 +76,36 @@ pub fn document<const N: usize>(status: u16, detail: &str, request_id: &str, mor
     for (name, value) in more {
         problem[name] = value;
     }
-    Response::with_body(status, "application/problem+json", Body::Bytes(problem.to_string().into_bytes()))
+    Response::with_body(status, PROBLEM, Body::Bytes(format!("{problem}\n").into_bytes()))
 }
 
 /// Seconds after which a retry is worthwhile when the server is short of something.
 pub const RETRY_AFTER: &str = "1";
 
 impl Error {
+    /// 409: another user has this address.
+    pub const EMAIL_TAKEN: Error =
+        Error::Conflict("urn:contactd:email-taken", "An account with this e-mail address already exists.");
+    /// 409: see `MAX_CONTACTS`.
+    pub const ADDRESS_BOOK_FULL: Error = Error::Conflict(
+        "urn:contactd:address-book-full",
+        "Your address book is full, or would be: delete contacts that you no longer need.",
+    );
+    /// 429: too many wrong passwords; of which user, and for how long, only the request tells.
+    pub const TOO_MANY_ATTEMPTS: Error = Error::TooManyRequests("attempts", 900);
+
     /// The answer. A cause that clients must not see goes to the log, under the same request id.
     pub fn into_response(self, request_id: &str) -> Response {
+        match &self {
+            Error::Unavailable(cause) => log::warn!("{request_id} unavailable: {cause}"),
+            Error::Internal(cause) => log::error!("{request_id} failed: {cause}"),
+            _ => {}
+        }
+        self.as_seen(request_id)
+    }
+
+    /// The answer alone, which the documentation shows as an example, too.
+    pub fn as_seen(self, request_id: &str) -> Response {
         let plain = |status, detail: &str| document(status, detail, request_id, []);
         match self {
             Error::BadRequest(detail) => plain(400, &detail),
@@ -101,8 +122,8 @@ impl Error {
                 plain(412, "The contact has changed since you read it: read it again, then repeat the change.")
             }
             Error::PayloadTooLarge(limit) => plain(413, &format!("The body may have at most {limit} bytes.")),
-            Error::UnsupportedMediaType(takes) => {
-                plain(415, &format!("The Content-Type {}.", one_of(&takes))).header("Accept", takes.join(", "))
+            Error::UnsupportedMediaType(takes, hint) => {
+                plain(415, &format!("The Content-Type {}.{hint}", one_of(&takes))).header("Accept", takes.join(", "))
             }
             Error::Invalid(faults) => {
                 let detail = match faults.as_slice() {
@@ -118,13 +139,9 @@ impl Error {
             }
             Error::OverShare => plain(429, "Too many of your requests wait for their turn: try again in a moment.")
                 .header("Retry-After", RETRY_AFTER),
-            Error::Unavailable(cause) => {
-                log::warn!("{request_id} unavailable: {cause}");
-                plain(503, "The service cannot answer right now: try again in a moment.")
-                    .header("Retry-After", RETRY_AFTER)
-            }
-            Error::Internal(cause) => {
-                log::error!("{request_id} failed: {cause}");
+            Error::Unavailable(_) => plain(503, "The service cannot answer right now: try again in a moment.")
+                .header("Retry-After", RETRY_AFTER),
+            Error::Internal(_) => {
                 plain(500, "The server failed on this request; its log has the cause under the request id.")
             }
         }

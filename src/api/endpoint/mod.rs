@@ -57,12 +57,18 @@ pub struct Route {
     pub body_limit: usize,
     /// The OpenAPI tag that it is listed under.
     pub tag: &'static str,
+    /// The operation's name in generated clients. `api/openapi.md` describes the operation under this name.
+    pub id: &'static str,
     /// One line for the documentation.
     pub summary: &'static str,
+    /// Whether the OpenAPI document lists it.
+    pub is_listed: bool,
+    /// Headers of its answers that clients use, but for errors and for those that every answer has.
+    pub sends: &'static [&'static str],
     /// What runs.
     pub handler: Handler,
-    /// Error statuses besides those that follow from the input.
-    pub errors: Vec<u16>,
+    /// Errors that do not follow from its input, as its handler returns them.
+    pub errors: Vec<Error>,
     describe: fn(&mut Operation),
 }
 
@@ -88,9 +94,21 @@ impl Route {
         self
     }
 
-    /// May answer with these errors, besides those that follow from its input.
-    pub fn errors(mut self, statuses: &[u16]) -> Route {
-        self.errors.extend(statuses);
+    /// May answer with these errors, which the documentation then shows in place of the usual ones of their statuses.
+    pub fn fails_with<const N: usize>(mut self, errors: [Error; N]) -> Route {
+        self.errors.extend(errors);
+        self
+    }
+
+    /// Its answers have these headers, always or sometimes.
+    pub fn sends(mut self, headers: &'static [&'static str]) -> Route {
+        self.sends = headers;
+        self
+    }
+
+    /// Stays out of the OpenAPI document.
+    pub fn unlisted(mut self) -> Route {
+        self.is_listed = false;
         self
     }
 
@@ -98,7 +116,6 @@ impl Route {
     pub fn operation(&self, password_min: usize) -> Operation {
         let mut operation = Operation { password_min, ..Operation::default() };
         (self.describe)(&mut operation);
-        operation.errors.extend(&self.errors);
         operation
     }
 
@@ -114,10 +131,11 @@ pub fn public<I: Input + 'static, O: Reply + 'static>(
     path: &'static str,
     handler: fn(&Call<'_>, I) -> Result<O, Error>,
     tag: &'static str,
+    id: &'static str,
     summary: &'static str,
 ) -> Route {
     let run: Public = Box::new(move |call| handler(call, I::read(call)?).map(Reply::into_response));
-    row::<I, O>(method, path, Handler::Public(run), tag, summary)
+    row::<I, O>(method, path, Handler::Public(run), tag, id, summary)
 }
 
 /// A row for a handler that runs only for a [`Caller`].
@@ -126,10 +144,11 @@ pub fn guarded<I: Input + 'static, O: Reply + 'static>(
     path: &'static str,
     handler: fn(&Call<'_>, &Caller, I) -> Result<O, Error>,
     tag: &'static str,
+    id: &'static str,
     summary: &'static str,
 ) -> Route {
     let run: Guarded = Box::new(move |call, caller| handler(call, caller, I::read(call)?).map(Reply::into_response));
-    row::<I, O>(method, path, Handler::Guarded(run), tag, summary)
+    row::<I, O>(method, path, Handler::Guarded(run), tag, id, summary)
 }
 
 fn row<I: Input, O: Reply>(
@@ -137,6 +156,7 @@ fn row<I: Input, O: Reply>(
     path: &'static str,
     handler: Handler,
     tag: &'static str,
+    id: &'static str,
     summary: &'static str,
 ) -> Route {
     Route {
@@ -146,7 +166,10 @@ fn row<I: Input, O: Reply>(
         is_patient: false,
         body_limit: BODY_LIMIT,
         tag,
+        id,
         summary,
+        is_listed: true,
+        sends: &[],
         handler,
         errors: Vec::new(),
         describe: |operation| {
@@ -174,13 +197,21 @@ pub struct Operation {
     pub takes_token: bool,
     /// Each answer but the errors: its status, a description, and the bodies that it may have.
     pub replies: Vec<(u16, &'static str, Bodies)>,
-    /// Named schemas that the replies refer to.
-    pub components: Vec<(&'static str, Value)>,
-    /// Error statuses that follow from the input, and those that the row adds.
+    /// Named schemas that bodies and replies refer to.
+    pub components: Vec<(String, Value)>,
+    /// Error statuses that follow from the input.
     pub errors: Vec<u16>,
 }
 
 impl Operation {
+    /// Adds a named schema; returns a reference to it.
+    pub fn add_schema(&mut self, name: impl Into<String>, schema: Value) -> Value {
+        let name = name.into();
+        let reference = json!({ "$ref": format!("#/components/schemas/{name}") });
+        self.components.push((name, schema));
+        reference
+    }
+
     fn add_parameters(&mut self, place: &str, fields: Vec<Described>) {
         for mut field in fields {
             // Programs that show the document take a parameter's description from itself, not from its schema.

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Id, leave_for};
 use crate::api::endpoint::{Answer, Call, Caller, IfNoneMatch, Input, NoContent, Operation, Path, Payload, Query};
@@ -22,7 +22,7 @@ fn members() -> impl Iterator<Item = (String, Value)> {
     let Value::Object(written) = object_schema(&Fields::describing().describe::<Draft>())["properties"].take() else {
         panic!("an object has properties");
     };
-    let id = member::<i64>("id", "Unique over all users.", Value::Null);
+    let id = member::<i64>("id", "Unique over all users.", json!([{ "examples": [1] }]));
     let created_at = member::<DateTime<Utc>>("created_at", "When it was created.", Value::Null);
     let updated_at = member::<DateTime<Utc>>("updated_at", "When it was last changed.", Value::Null);
     std::iter::once(id).chain(written).chain([created_at, updated_at])
@@ -39,9 +39,13 @@ impl Shape for Upcoming<'_> {
     const NAME: &'static str = "UpcomingBirthday";
     fn schema() -> Value {
         object(members().chain([
-            member::<NaiveDate>("next_birthday", "The day it is celebrated next, today included.", Value::Null),
-            member::<usize>("days_until", "Days from today to it.", Value::Null),
-            member::<i32>("turns", "The age in years reached on it.", Value::Null),
+            member::<NaiveDate>(
+                "next_birthday",
+                "The day it is celebrated next, today included.",
+                json!([{ "examples": ["2026-05-17"] }]),
+            ),
+            member::<usize>("days_until", "Days from today to it.", json!([{ "examples": [3] }])),
+            member::<i32>("turns", "The age in years reached on it.", json!([{ "examples": [36] }])),
         ]))
     }
 }
@@ -83,9 +87,12 @@ impl From<ChangeError> for Error {
     }
 }
 
+/// Also where the contact is another user's.
+pub const NO_SUCH_CONTACT: Error = Error::NotFound("There is no such contact.");
+
 fn no_such_contact(error: store::Error) -> Error {
     match error {
-        store::Error::NotFound => Error::NotFound("There is no such contact."),
+        store::Error::NotFound => NO_SUCH_CONTACT,
         error => error.into(),
     }
 }
@@ -118,7 +125,7 @@ pub fn one(
     let row = call.store.contact(caller.user, id).map_err(no_such_contact)?;
     let answer = answer(&row);
     let known = known.names(&etag(&row.contact()));
-    Ok(if known { answer.not_modified() } else { answer })
+    Ok(if known { answer.without_body(304) } else { answer })
 }
 
 /// `PUT /api/contacts/{id}`

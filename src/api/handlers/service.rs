@@ -1,20 +1,18 @@
 //! The service about itself: index, health, documentation.
 
-use serde_json::{Value, json};
-
 use crate::api::docs;
-use crate::api::endpoint::{Answer, Call, IfNoneMatch, Operation, Path, Reply};
+use crate::api::endpoint::{Answer, Call, IfNoneMatch, Input, Operation, Path, Reply};
 use crate::api::problem::Error;
-use crate::domain::fields::{Fields, FromFields};
-use crate::domain::rules::{Doc, Verbatim};
-use crate::domain::shape::{Shape, shape};
+use crate::domain::fields::{Fields, FromFields, JSON};
+use crate::domain::rules::Verbatim;
+use crate::domain::shape::shape;
 use crate::http::{Body, Response};
 
 shape! {
     /// A sentence about the service.
     pub struct Message as "Message" {
         /// The sentence.
-        pub message: &'static str,
+        pub message: &'static str = { "examples": ["ready"] },
     }
 }
 
@@ -22,27 +20,42 @@ shape! {
     /// The index.
     pub struct Index as "Index" {
         /// The program.
-        pub name: &'static str,
+        pub name: &'static str = { "examples": [env!("CARGO_PKG_NAME")] },
         /// Its version.
-        pub version: &'static str,
+        pub version: &'static str = { "examples": [env!("CARGO_PKG_VERSION")] },
         /// Where its documentation is.
-        pub docs: &'static str,
+        pub docs: &'static str = { "examples": ["/docs"] },
         /// Where its OpenAPI document is.
-        pub openapi: &'static str,
+        pub openapi: &'static str = { "examples": ["/openapi.json"] },
         /// Where its health can be checked.
-        pub health: &'static str,
+        pub health: &'static str = { "examples": ["/api/healthchecker"] },
+    }
+}
+
+/// Whether a browser asks: it accepts HTML by name, and other clients do not.
+pub struct IsBrowser(bool);
+
+impl Input for IsBrowser {
+    fn read(call: &Call<'_>) -> Result<IsBrowser, Error> {
+        let mut accepted = call.request.list("Accept").filter_map(|range| range.split(';').next());
+        Ok(IsBrowser(accepted.any(|range| range.trim_end().eq_ignore_ascii_case("text/html"))))
+    }
+    fn describe(operation: &mut Operation) {
+        operation.replies.push((303, "A browser, which accepts `text/html`, is sent to the documentation", Vec::new()));
     }
 }
 
 /// `GET /`
-pub fn index(_: &Call<'_>, (): ()) -> Result<Answer<200, Index>, Error> {
-    Ok(Answer::json(&Index {
+pub fn index(_: &Call<'_>, IsBrowser(is_browser): IsBrowser) -> Result<Answer<200, Index>, Error> {
+    let index = Answer::json(&Index {
         name: env!("CARGO_PKG_NAME"),
         version: env!("CARGO_PKG_VERSION"),
         docs: "/docs",
         openapi: "/openapi.json",
         health: "/api/healthchecker",
-    }))
+    });
+    let index = index.header("Vary", "Accept");
+    Ok(if is_browser { index.without_body(303).header("Location", "/docs") } else { index })
 }
 
 /// `GET /healthchecker`, `GET /api/healthchecker`
@@ -65,32 +78,19 @@ pub fn readyz(call: &Call<'_>, (): ()) -> Result<Answer<200, Message>, Error> {
     Ok(Answer::json(&Message { message: "ready" }))
 }
 
-/// The OpenAPI document.
-pub struct OpenApi;
-
-impl Shape for OpenApi {
-    const NAME: &'static str = "OpenApi";
-    fn schema() -> Value {
-        json!({ "type": "object", "description": "an OpenAPI 3.1 document" })
-    }
-}
-
-/// `GET /openapi.json`
-pub fn openapi(call: &Call<'_>, (): ()) -> Result<Answer<200, OpenApi>, Error> {
-    Ok(Answer::fixed(call.openapi))
-}
-
-/// A file of the documentation page.
+/// A file of the documentation. Its routes are not listed in the document, so it describes nothing.
 pub struct AssetFile(Response);
 
 impl Reply for AssetFile {
     fn into_response(self) -> Response {
         self.0
     }
-    fn describe(operation: &mut Operation) {
-        // The page is HTML; each of its files has a type of its own.
-        operation.replies.push((200, "The file", vec![("*/*", json!({ "type": "string" }))]));
-    }
+    fn describe(_: &mut Operation) {}
+}
+
+/// `GET /openapi.json`
+pub fn openapi(call: &Call<'_>, (): ()) -> Result<AssetFile, Error> {
+    Ok(AssetFile(Response::with_body(200, JSON, Body::Static(call.openapi.as_bytes()))))
 }
 
 /// The `{file}` of a path.
@@ -98,8 +98,7 @@ pub struct FileName(String);
 
 impl FromFields for FileName {
     fn from_fields(fields: &mut Fields<'_>) -> Option<FileName> {
-        let file = Doc(Verbatim { max: 100 }, "The name of the file, as the page refers to it.");
-        fields.required("file", &file).map(FileName)
+        fields.required("file", &Verbatim { max: 100 }).map(FileName)
     }
 }
 

@@ -8,6 +8,10 @@ use crate::domain::user::{ChangePassword, DeleteAccount, Rename, User};
 use crate::security::password;
 use crate::store::sessions::Sessions;
 
+/// Between the check of the old password and the writing of the new one.
+pub const PASSWORD_CHANGED: Error =
+    Error::Conflict(BLANK, "The password was changed by another request meanwhile: log in again.");
+
 /// `GET /api/users/me`
 pub fn me(call: &Call<'_>, caller: &Caller, (): ()) -> Result<Answer<200, User>, Error> {
     Ok(Answer::json(&call.store.user(caller.user).map_err(account_deleted)?))
@@ -32,8 +36,7 @@ pub fn change_password(
     let old = confirm_password(call, caller, &change.current)?;
     let new = password::hash(change.new.reveal());
     let ended = call.store.change_password(caller.user, &new, Some(&old), Sessions::Others(caller.session))?;
-    let ended =
-        ended.ok_or(Error::Conflict(BLANK, "The password was changed by another request meanwhile: log in again."))?;
+    let ended = ended.ok_or(PASSWORD_CHANGED)?;
     call.revocations.add(ended);
     call.audit("password-changed", Some(caller.user));
     Ok(NoContent)
