@@ -31,7 +31,8 @@ run: rust .data/jwt-secret ## build and serve on LISTEN (127.0.0.1:8000), with a
 	@echo
 	@echo "  curl -i $(site)/api/auth/signup -H 'Content-Type: application/json' -d '{\"username\": \"Olena\", \"email\": \"olena@example.com\", \"password\": \"123456\"}'"
 	@echo
-	@echo 'or open $(site)/docs in a browser. Ctrl-C stops both; `make fresh` deletes the data.'
+	@echo 'or open $(site)/docs in a browser. Ctrl-C stops both. `make fresh` deletes the data;'
+	@echo 'LISTEN=127.0.0.1:8001 make run serves on another port.'
 	@echo
 	@[ -n "$${JWT_SECRET-}$${JWT_SECRET_FILE-}" ] || export JWT_SECRET_FILE="$$PWD/.data/jwt-secret"; \
 	export LOG="$${LOG-debug}"; \

@@ -63,13 +63,12 @@ pub fn render(routes: &[Route], password_min: usize) -> String {
 }
 
 fn operation(route: &Route, described: &Operation, usual: &BTreeMap<u16, Value>) -> Value {
-    // Authorize gets an access token by a password, so that scheme does not fit a refresh token. None is needed where the body
-    // contains the token.
-    let security = match (route.is_guarded(), described.takes_token, described.bodies.is_empty()) {
-        (true, ..) => json!([{ "password": [] }, { "bearer": [] }]),
-        (_, true, true) => json!([{ "bearer": [] }]),
-        (_, true, false) => json!([{}, { "bearer": [] }]),
-        _ => json!([]),
+    // Authorize gets an access token by a password, so that scheme does not fit a refresh token. Where a body may contain the
+    // token, none is asked for: Swagger UI shows a lock that is optional as one that is closed.
+    let security = match () {
+        () if route.is_guarded() => json!([{ "password": [] }, { "bearer": [] }]),
+        () if described.takes_token && described.bodies.is_empty() => json!([{ "bearer": [] }]),
+        () => json!([]),
     };
     let mut operation = json!({
         "tags": [route.tag],
