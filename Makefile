@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run fresh openapi test check budget hung shares bench fmt psql stop clean rust
+.PHONY: help run fresh openapi test check check-all budget hung shares bench fmt psql stop clean rust
 
 LISTEN ?= 127.0.0.1:8000
 export LISTEN
@@ -17,7 +17,7 @@ data := .data/postgres
 site := http://$(patsubst 0.0.0.0:%,127.0.0.1:%,$(patsubst [::]:%,[::1]:%,$(LISTEN)))
 
 help: ## say what there is
-	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 	@echo "Settings come from the environment: LISTEN=[::1]:8080 make run; DATABASE_URL=… make test."
 
 # The last line ends quietly however the program ends, since make's own words would hide the
@@ -52,7 +52,7 @@ fresh: ## delete the database of `make run`, with all users and contacts
 test: rust ## run all tests on a throwaway database (ARGS='--test api contacts' for some)
 	@$(cluster) throwaway -- cargo test --no-fail-fast $(ARGS)
 
-check: rust ## what CI runs: format, clippy, documentation, tests
+check: rust ## what must pass before a change lands: format, clippy, documentation, tests
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
@@ -60,6 +60,8 @@ check: rust ## what CI runs: format, clippy, documentation, tests
 	@$(MAKE) --no-print-directory test
 	tests/readers/setup.sh
 	@$(cluster) throwaway -- cargo test --test readers
+	tests/clients/setup.sh
+	cargo test --test clients redocly
 	@tests/support/need.sh ip=iproute2 unshare=util-linux nsenter=util-linux
 	@$(MAKE) --no-print-directory hung
 	@tests/support/need.sh chromium=chromium chromedriver=chromium-driver
@@ -67,6 +69,10 @@ check: rust ## what CI runs: format, clippy, documentation, tests
 	@tests/support/need.sh nginx=nginx-light curl=curl openssl=openssl
 	@$(cluster) throwaway -- cargo test --test proxy
 	@$(MAKE) --no-print-directory budget
+
+check-all: rust ## what CI runs after that: linters, a tester and client generators of others, on the OpenAPI document
+	tests/clients/setup.sh
+	@$(cluster) throwaway -- cargo test --test clients
 
 budget: rust ## counts and sizes against their limits: round trips, system calls, instructions, memory
 	@tests/support/need.sh strace=strace valgrind=valgrind

@@ -238,7 +238,7 @@ impl Rule for Date {
 
     fn schema(&self) -> Value {
         // JSON Schema cannot bound a date; the years can be.
-        let mut schema = json!({ "type": "string", "format": "date", "pattern": r"^(19|[2-9]\d)\d\d-\d\d-\d\d$" });
+        let mut schema = json!({ "type": "string", "format": "date", "pattern": r"^((19|20)\d\d-\d\d-\d\d)?$" });
         if let Some(example) = self.example {
             schema["description"] = json!(format!("A date from {} to tomorrow.", self.range.start()));
             schema["examples"] = json!([example]);

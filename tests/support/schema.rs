@@ -96,7 +96,7 @@ fn has_pattern(text: &str, pattern: &Value) -> bool {
         r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$" => {
             !text.chars().any(|c| c.is_control() && !"\t\r\n".contains(c))
         }
-        r"^(19|[2-9]\d)\d\d-\d\d-\d\d$" => text.len() == 10 && ("1900".."9999").contains(&&text[..4]),
+        r"^((19|20)\d\d-\d\d-\d\d)?$" => text.is_empty() || text.len() == 10 && ("1900".."2100").contains(&&text[..4]),
         unknown => panic!("the pattern {unknown} is not known to this test"),
     }
 }
