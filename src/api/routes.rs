@@ -2,7 +2,7 @@
 //! OpenAPI document and the tests of access are all made from it.
 
 use crate::api::endpoint::Lane::{File, Hash, Instant};
-use crate::api::endpoint::{Route, guarded, public};
+use crate::api::endpoint::{Route, guarded, public, together};
 use crate::api::handlers::{auth, calendar, contacts, service, transfer, users};
 use crate::api::problem::Error;
 use crate::http::Method::{Delete, Get, Patch, Post, Put};
@@ -30,7 +30,7 @@ fn accounts() -> Vec<Route> {
         guarded(Post, "/api/auth/logout", auth::logout, auth, "log_out", "End this session, or all of your sessions"),
         guarded(Get, "/api/auth/sessions", auth::sessions, auth, "list_sessions", "List your sessions"),
         guarded(Delete, "/api/auth/sessions/{id}", auth::end_session, auth, "end_session", "End a session").fails_with([auth::NO_SUCH_SESSION]),
-        guarded(Get, "/api/users/me", users::me, users, "get_me", "Get your account"),
+        together::<users::Me>(Get, "/api/users/me", users, "get_me", "Get your account"),
         guarded(Patch, "/api/users/me", users::rename, users, "update_me", "Change your name"),
         guarded(Put, "/api/users/me/password", users::change_password, users, "change_password", "Change your password and end every other session").on(Hash).fails_with([users::PASSWORD_CHANGED, Error::TOO_MANY_ATTEMPTS]),
         guarded(Delete, "/api/users/me", users::delete, users, "delete_me", "Delete your account and everything in it").on(Hash).patient().fails_with([Error::TOO_MANY_ATTEMPTS]),
@@ -43,14 +43,14 @@ fn address_book() -> Vec<Route> {
     let tag = "contacts";
     vec![
         guarded(Get, "/api/contacts", contacts::list, tag, "list_contacts", "List your contacts: search, sort, page").sends(&["Link", "X-Total-Count"]),
-        guarded(Post, "/api/contacts", contacts::create, tag, "create_contact", "Add a contact").sends(&["Location", "ETag"]).fails_with([Error::ADDRESS_BOOK_FULL]),
+        together::<contacts::Create>(Post, "/api/contacts", tag, "create_contact", "Add a contact").sends(&["Location", "ETag"]).fails_with([Error::ADDRESS_BOOK_FULL]),
         guarded(Get, "/api/contacts/upcoming_birthdays", contacts::upcoming, tag, "list_upcoming_birthdays", "List the contacts whose birthday is next"),
         guarded(Get, "/api/contacts/export", transfer::export, tag, "export_contacts", "Export all your contacts as a file").on(File).patient().sends(&["Content-Disposition"]),
         guarded(Post, "/api/contacts/import", transfer::import, tag, "import_contacts", "Import the contacts of a file").on(File).patient().body_limit(16 << 20).fails_with([Error::ADDRESS_BOOK_FULL]),
         guarded(Post, "/api/contacts/calendar", calendar::open, tag, "open_calendar", "Create a new secret address for your birthday calendar"),
         guarded(Delete, "/api/contacts/calendar", calendar::close, tag, "close_calendar", "Remove the secret address of your birthday calendar"),
         public(Get, "/api/calendar/{secret}.ics", calendar::feed, tag, "get_calendar", "Get a birthday calendar, for calendar programs").sends(&["ETag"]).fails_with([calendar::NO_SUCH_CALENDAR]),
-        guarded(Get, "/api/contacts/{id}", contacts::one, tag, "get_contact", "Get a contact").sends(&["ETag"]).fails_with([contacts::NO_SUCH_CONTACT]),
+        together::<contacts::One>(Get, "/api/contacts/{id}", tag, "get_contact", "Get a contact").sends(&["ETag"]).fails_with([contacts::NO_SUCH_CONTACT]),
         guarded(Put, "/api/contacts/{id}", contacts::replace, tag, "replace_contact", "Replace a contact").sends(&["ETag"]).fails_with([contacts::NO_SUCH_CONTACT]),
         guarded(Patch, "/api/contacts/{id}", contacts::patch, tag, "update_contact", "Change some fields of a contact").sends(&["ETag"]).fails_with([contacts::NO_SUCH_CONTACT]),
         guarded(Delete, "/api/contacts/{id}", contacts::delete, tag, "delete_contact", "Delete a contact").fails_with([contacts::NO_SUCH_CONTACT]),
@@ -62,8 +62,8 @@ fn about() -> Vec<Route> {
     let tag = "service";
     vec![
         public(Get, "/", service::index, tag, "get_index", "Get the name, the version and the main addresses").on(Instant),
-        public(Get, "/healthchecker", service::health, tag, "check_health_at_root", "Check that the service and its database answer"),
-        public(Get, "/api/healthchecker", service::health, tag, "check_health", "Check that the service and its database answer"),
+        together::<service::Health>(Get, "/healthchecker", tag, "check_health_at_root", "Check that the service and its database answer"),
+        together::<service::Health>(Get, "/api/healthchecker", tag, "check_health", "Check that the service and its database answer"),
         public(Get, "/livez", service::livez, tag, "check_live", "Check that the service runs").on(Instant),
         public(Get, "/readyz", service::readyz, tag, "check_ready", "Check that the service is ready for requests").on(Instant),
         public(Get, "/openapi.json", service::openapi, tag, "get_openapi", "Get this document").on(Instant).unlisted(),

@@ -11,8 +11,9 @@ use postgres::Row;
 use postgres::types::private::BytesMut;
 use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
-use super::queries;
-use super::{Error, Store};
+use super::quota::Quota;
+use super::together::{by_place, together};
+use super::{Error, Store, queries};
 use crate::domain::birthday::{self, Window};
 use crate::domain::contact::{Contact, Draft, FIELDS, Value, Values, searchable};
 use crate::domain::fields::Patch;
@@ -83,6 +84,21 @@ fn params<'a>(first: &[Param<'a>], draft: &'a Draft) -> Vec<Param<'a>> {
     first.iter().copied().chain(draft.0.iter().map(|value| value as Param<'a>)).collect()
 }
 
+/// Contacts as arrays: their search keys, and the values of each field.
+struct Columns<'a>(Vec<String>, Vec<Vec<&'a Option<Value<String>>>>);
+
+impl<'a> Columns<'a> {
+    fn of(drafts: impl Iterator<Item = &'a Draft> + Clone) -> Columns<'a> {
+        let values = |field: usize| drafts.clone().map(|draft| &draft.0[field]).collect();
+        Columns(drafts.clone().map(Draft::search_key).collect(), (0..FIELDS.len()).map(values).collect())
+    }
+
+    /// The parameters of a statement that makes them for this user, or for one each.
+    fn params<'p>(&'p self, users: Param<'p>) -> Vec<Param<'p>> {
+        [users, &self.0].into_iter().chain(self.1.iter().map(|column| column as Param<'_>)).collect()
+    }
+}
+
 /// The versions of a contact that a change is meant for; `None` for any.
 pub type Versions<'a> = Option<&'a [i32]>;
 
@@ -102,17 +118,41 @@ impl From<Error> for ChangeError {
 }
 
 impl Store {
-    /// One contact.
-    pub fn contact(&self, user: i64, id: i64) -> Result<ContactRow, Error> {
-        let row = self.read(|conn| conn.query_opt(&queries::CONTACT_BY_ID, &[&user, &id]))?;
-        row.map(ContactRow).ok_or(Error::NotFound)
+    /// Contacts, each by its user and its id.
+    pub fn contacts_by_id(&self, asked: &[(i64, i64)]) -> Vec<Result<ContactRow, Error>> {
+        let found = |row: Option<Row>| row.map(ContactRow).ok_or(Error::NotFound);
+        let one = |(user, id): &(i64, i64)| {
+            self.read(|conn| conn.query_opt(&queries::CONTACT_BY_ID, &[user, id])).and_then(found)
+        };
+        together(asked, one, || {
+            let (users, ids): (Vec<_>, Vec<_>) = asked.iter().copied().unzip();
+            let rows = self.read(|conn| conn.query(&queries::CONTACTS_BY_IDS, &[&users, &ids]))?;
+            Ok(by_place(rows, asked.len()).into_iter().map(|row| Some(found(row))).collect())
+        })
     }
 
-    /// Creates a contact.
-    pub fn insert_contact(&self, user: i64, draft: &Draft) -> Result<ContactRow, Error> {
-        let search = draft.search_key();
-        let params = params(&[&user, &search], draft);
-        self.write(|conn| conn.query_one(&queries::CONTACT_INSERT, &params)).map(ContactRow)
+    /// Creates contacts, each for its user; `None` where the address book is full.
+    pub fn create_contacts(&self, quota: &Quota, asked: &[(i64, Draft)]) -> Vec<Result<Option<ContactRow>, Error>> {
+        let one = |(user, draft): &(i64, Draft)| {
+            let Some(_leave) = quota.leave(self, *user, 1)? else {
+                return Ok(None);
+            };
+            let search = draft.search_key();
+            let params = params(&[user, &search], draft);
+            self.write(|conn| conn.query_one(&queries::CONTACT_INSERT, &params)).map(|row| Some(ContactRow(row)))
+        };
+        together(asked, one, || {
+            // Whose leave takes a count or a wait is left out.
+            let leaves: Vec<_> = asked.iter().map(|(user, _)| quota.leave_now(*user, 1)).collect();
+            let with_leave = asked.iter().zip(&leaves).filter(|(_, leave)| leave.is_some()).map(|(asked, _)| asked);
+            let users: Vec<_> = with_leave.clone().map(|(user, _)| *user).collect();
+            let columns = Columns::of(with_leave.map(|(_, draft)| draft));
+            let rows = self.write(|conn| conn.query(&queries::CONTACTS_INSERT_ALL, &columns.params(&users)))?;
+            let mut made = by_place(rows, users.len()).into_iter();
+            let row =
+                |leave: &Option<_>| leave.as_ref().and_then(|_| made.next()?.map(|row| Ok(Some(ContactRow(row)))));
+            Ok(leaves.iter().map(row).collect())
+        })
     }
 
     /// Creates contacts, all of them or none: `batches` of some thousand each, one statement per batch, in one transaction.
@@ -121,12 +161,7 @@ impl Store {
             conn.transaction(|conn| {
                 let mut created = 0;
                 for batch in batches {
-                    let search: Vec<_> = batch.iter().map(Draft::search_key).collect();
-                    let columns: Vec<Vec<_>> =
-                        (0..FIELDS.len()).map(|field| batch.iter().map(|draft| &draft.0[field]).collect()).collect();
-                    let mut params: Vec<Param<'_>> = vec![&user, &search];
-                    params.extend(columns.iter().map(|column| column as Param<'_>));
-                    created += conn.execute(&queries::CONTACT_INSERT_MANY, &params)?;
+                    created += conn.execute(&queries::CONTACT_INSERT_MANY, &Columns::of(batch.iter()).params(&user))?;
                 }
                 Ok(created)
             })

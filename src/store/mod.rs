@@ -24,6 +24,7 @@ pub mod queries;
 pub mod quota;
 pub mod revocations;
 pub mod sessions;
+mod together;
 pub mod zone;
 
 use std::error::Error as _;
