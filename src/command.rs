@@ -64,9 +64,7 @@ fn help() -> String {
     USAGE.to_owned() + &lines.collect::<String>()
 }
 
-fn version() -> String {
-    format!("contactd {}\n", env!("CARGO_PKG_VERSION"))
-}
+const VERSION: &str = concat!("contactd ", env!("CARGO_PKG_VERSION"), "\n");
 
 fn usage(text: impl ToString) -> SettingError {
     SettingError(text.to_string())
@@ -90,7 +88,7 @@ pub fn parse(
     while let Some(argument) = parser.next().map_err(usage)? {
         match argument {
             Arg::Long("help") | Arg::Short('h') => return print(help()),
-            Arg::Long("version") | Arg::Short('V') => return print(version()),
+            Arg::Long("version") | Arg::Short('V') => return print(VERSION.to_owned()),
             Arg::Long(flag) => {
                 let name = flag.to_ascii_uppercase().replace('-', "_");
                 if !SETTINGS.iter().any(|setting| setting.name == name) {
@@ -107,7 +105,7 @@ pub fn parse(
     let command = match words.as_slice() {
         [] | ["serve"] => Command::Serve,
         ["help"] => Command::Print(help()),
-        ["version"] => Command::Print(version()),
+        ["version"] => Command::Print(VERSION.to_owned()),
         ["migrate"] => Command::Migrate,
         ["user", "add", email] => Command::User(UserAction::Add, address(email)?),
         ["user", "passwd", email] => Command::User(UserAction::SetPassword, address(email)?),

@@ -5,7 +5,6 @@
 mod command;
 
 use std::error::Error;
-use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock, mpsc};
@@ -78,8 +77,7 @@ fn serve(config: &Config) -> Outcome {
     let app = Arc::new(App::new(config));
     let listener = TcpListener::bind(config.listen).map_err(|error| {
         let next = SocketAddr::new(config.listen.ip(), config.listen.port().wrapping_add(1));
-        let hint = if error.kind() == ErrorKind::AddrInUse { format!("; try LISTEN={next}") } else { String::new() };
-        SettingError(format!("LISTEN {} cannot be bound: {error}{hint}", config.listen))
+        SettingError(format!("LISTEN {} cannot be bound: {error}; try another, such as LISTEN={next}", config.listen))
     })?;
     // Before any thread starts, so that an early signal does not meet the default action.
     let mut signals = Signals::new([SIGTERM, SIGINT])?;

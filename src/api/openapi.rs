@@ -8,10 +8,13 @@ use serde_json::{Map, Value, json};
 
 use crate::api::endpoint::{BODY_LIMIT, Bodies, Operation, Route};
 use crate::api::middleware::NO_TOKEN;
-use crate::api::problem::{Error, PROBLEM};
+use crate::api::problem::{Error, PROBLEM, unavailable};
 use crate::domain::contact::Draft;
 use crate::domain::fields::{Fields, JSON, Source};
 use crate::http::{Body, Response, reason};
+
+/// That of the examples.
+const REQUEST_ID: &str = "5d0c8b1a2e3f4a5b";
 
 /// The text of a section of `openapi.md`; empty if there is none, which the tests find.
 fn prose(section: &str) -> &'static str {
@@ -20,7 +23,7 @@ fn prose(section: &str) -> &'static str {
 }
 
 /// The usual error of each status that follows from what an operation takes.
-fn usual_errors() -> [Error; 9] {
+fn usual_errors() -> [Error; 8] {
     let body = json!({ "first_name": "José", "email": "not an address", "birthday": "2001-02-30" });
     let fields = Fields::new(Source::Json(body.as_object().expect("an object")), NaiveDate::MIN);
     [
@@ -32,7 +35,6 @@ fn usual_errors() -> [Error; 9] {
         Error::UnsupportedMediaType(vec![JSON], ""),
         Error::Invalid(fields.read::<Draft>().expect_err("two fields are invalid")),
         Error::OverShare,
-        Error::Unavailable(String::new()),
     ]
 }
 
@@ -41,7 +43,8 @@ pub fn render(routes: &[Route], password_min: usize) -> String {
     let mut document: Value = serde_json::from_str(include_str!("openapi.json")).expect("the tests read it");
     document["info"]["version"] = env!("CARGO_PKG_VERSION").into();
     document["info"]["description"] = prose("info").into();
-    let usual: BTreeMap<_, _> = usual_errors().into_iter().map(|error| error_response(&[seen(error)])).collect();
+    let usual = usual_errors().into_iter().map(seen).chain([unavailable(REQUEST_ID)]);
+    let usual: BTreeMap<_, _> = usual.map(|answer| error_response(&[answer])).collect();
     let mut tags = Vec::new();
     for route in routes.iter().filter(|route| route.is_listed) {
         let described = route.operation(password_min);
@@ -139,7 +142,7 @@ fn component(status: u16) -> String {
 }
 
 fn seen(error: Error) -> Response {
-    error.as_seen("5d0c8b1a2e3f4a5b")
+    error.into_response(REQUEST_ID)
 }
 
 /// The status of these answers, which they share, and what the document says of it. They are real, so the examples are.

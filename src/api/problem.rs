@@ -82,6 +82,12 @@ pub fn document<const N: usize>(status: u16, detail: &str, request_id: &str, mor
 /// Seconds after which a retry is worthwhile when the server is short of something.
 pub const RETRY_AFTER: &str = "1";
 
+/// 503, without its cause.
+pub fn unavailable(request_id: &str) -> Response {
+    let detail = "The service cannot answer right now: try again in a moment.";
+    document(503, detail, request_id, []).header("Retry-After", RETRY_AFTER)
+}
+
 impl Error {
     /// 409: another user has this address.
     pub const EMAIL_TAKEN: Error =
@@ -96,16 +102,6 @@ impl Error {
 
     /// The answer. A cause that clients must not see goes to the log, under the same request id.
     pub fn into_response(self, request_id: &str) -> Response {
-        match &self {
-            Error::Unavailable(cause) => log::warn!("{request_id} unavailable: {cause}"),
-            Error::Internal(cause) => log::error!("{request_id} failed: {cause}"),
-            _ => {}
-        }
-        self.as_seen(request_id)
-    }
-
-    /// The answer alone, which the documentation shows as an example, too.
-    pub fn as_seen(self, request_id: &str) -> Response {
         let plain = |status, detail: &str| document(status, detail, request_id, []);
         match self {
             Error::BadRequest(detail) => plain(400, &detail),
@@ -139,9 +135,12 @@ impl Error {
             }
             Error::OverShare => plain(429, "Too many of your requests wait for their turn: try again in a moment.")
                 .header("Retry-After", RETRY_AFTER),
-            Error::Unavailable(_) => plain(503, "The service cannot answer right now: try again in a moment.")
-                .header("Retry-After", RETRY_AFTER),
-            Error::Internal(_) => {
+            Error::Unavailable(cause) => {
+                log::warn!("{request_id} unavailable: {cause}");
+                unavailable(request_id)
+            }
+            Error::Internal(cause) => {
+                log::error!("{request_id} failed: {cause}");
                 plain(500, "The server failed on this request; its log has the cause under the request id.")
             }
         }

@@ -130,6 +130,6 @@ fn a_taken_port_is_told_with_another_to_try() {
     let output = run(&settings, &[]);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{said}");
-    let next = format!("try LISTEN=127.0.0.1:{}", address.port().wrapping_add(1));
+    let next = format!("such as LISTEN=127.0.0.1:{}", address.port().wrapping_add(1));
     assert!(said.contains(&address.to_string()) && said.contains(&next), "{said}");
 }

@@ -133,14 +133,17 @@ impl Route {
     }
 }
 
+/// A text that is written in the table.
+type Str = &'static str;
+
 /// A row for a handler that needs no token.
 pub fn public<I: Input + 'static, O: Reply + 'static>(
     method: Method,
-    path: &'static str,
+    path: Str,
     handler: fn(&Call<'_>, I) -> Result<O, Error>,
-    tag: &'static str,
-    id: &'static str,
-    summary: &'static str,
+    tag: Str,
+    id: Str,
+    summary: Str,
 ) -> Route {
     let handle = move |call: &Call<'_>, ()| handler(call, I::read(call)?).map(Reply::into_response);
     row::<I, O>(method, path, Handler::Public(each(handle)), tag, id, summary)
@@ -149,11 +152,11 @@ pub fn public<I: Input + 'static, O: Reply + 'static>(
 /// A row for a handler that runs only for a [`Caller`].
 pub fn guarded<I: Input + 'static, O: Reply + 'static>(
     method: Method,
-    path: &'static str,
+    path: Str,
     handler: fn(&Call<'_>, &Caller, I) -> Result<O, Error>,
-    tag: &'static str,
-    id: &'static str,
-    summary: &'static str,
+    tag: Str,
+    id: Str,
+    summary: Str,
 ) -> Route {
     let handle = move |call: &Call<'_>, caller| handler(call, &caller, I::read(call)?).map(Reply::into_response);
     row::<I, O>(method, path, Handler::Guarded(each(handle)), tag, id, summary)
@@ -165,14 +168,7 @@ fn each<C: 'static>(handle: impl Fn(&Call<'_>, C) -> Result<Response, Error> + S
     })
 }
 
-fn row<I: Input, O: Reply>(
-    method: Method,
-    path: &'static str,
-    handler: Handler,
-    tag: &'static str,
-    id: &'static str,
-    summary: &'static str,
-) -> Route {
+fn row<I: Input, O: Reply>(method: Method, path: Str, handler: Handler, tag: Str, id: Str, summary: Str) -> Route {
     Route {
         lane: if method == Method::Get { Lane::Read } else { Lane::Write },
         method,

@@ -74,6 +74,14 @@ impl<const STATUS: u16, S: Shape + ?Sized> Reply for Answer<STATUS, S> {
     }
 }
 
+/// A response of its own kind, of a route that the document does not list.
+impl Reply for Response {
+    fn into_response(self) -> Response {
+        self
+    }
+    fn describe(_: &mut Operation) {}
+}
+
 /// 204.
 pub struct NoContent;
 

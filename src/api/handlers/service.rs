@@ -2,7 +2,7 @@
 
 use crate::api::context::Context;
 use crate::api::docs;
-use crate::api::endpoint::{Answer, Batch, Call, IfNoneMatch, Input, Operation, Path, Reply};
+use crate::api::endpoint::{Answer, Batch, Call, IfNoneMatch, Input, Operation, Path};
 use crate::api::problem::Error;
 use crate::domain::fields::{Fields, FromFields, JSON};
 use crate::domain::rules::Verbatim;
@@ -97,19 +97,9 @@ pub fn readyz(call: &Call<'_>, (): ()) -> Result<Answer<200, Message>, Error> {
     Ok(Answer::json(&Message { message: "ready" }))
 }
 
-/// A file of the documentation. Its routes are not listed in the document, so it describes nothing.
-pub struct AssetFile(Response);
-
-impl Reply for AssetFile {
-    fn into_response(self) -> Response {
-        self.0
-    }
-    fn describe(_: &mut Operation) {}
-}
-
 /// `GET /openapi.json`
-pub fn openapi(call: &Call<'_>, (): ()) -> Result<AssetFile, Error> {
-    Ok(AssetFile(Response::with_body(200, JSON, Body::Static(call.openapi.as_bytes()))))
+pub fn openapi(call: &Call<'_>, (): ()) -> Result<Response, Error> {
+    Ok(Response::with_body(200, JSON, Body::Static(call.openapi.as_bytes())))
 }
 
 /// The `{file}` of a path.
@@ -122,7 +112,7 @@ impl FromFields for FileName {
 }
 
 /// `GET /docs`
-pub fn docs_page(call: &Call<'_>, known: IfNoneMatch) -> Result<AssetFile, Error> {
+pub fn docs_page(call: &Call<'_>, known: IfNoneMatch) -> Result<Response, Error> {
     Ok(file(call, docs::page(), &known))
 }
 
@@ -130,12 +120,12 @@ pub fn docs_page(call: &Call<'_>, known: IfNoneMatch) -> Result<AssetFile, Error
 pub fn docs_file(
     call: &Call<'_>,
     (Path(FileName(name)), known): (Path<FileName>, IfNoneMatch),
-) -> Result<AssetFile, Error> {
+) -> Result<Response, Error> {
     let asset = docs::asset(&name).ok_or(Error::NotFound("The documentation has no such file."))?;
     Ok(file(call, asset, &known))
 }
 
-fn file(call: &Call<'_>, asset: &'static docs::Asset, known: &IfNoneMatch) -> AssetFile {
+fn file(call: &Call<'_>, asset: &'static docs::Asset, known: &IfNoneMatch) -> Response {
     let (bytes, encoding) = asset.body(call.request.list("Accept-Encoding"));
     let mut response = Response::with_body(200, asset.content_type, Body::Static(bytes));
     if known.names(&asset.etag()) {
@@ -145,5 +135,5 @@ fn file(call: &Call<'_>, asset: &'static docs::Asset, known: &IfNoneMatch) -> As
     }
     let response =
         response.header("ETag", asset.etag()).header("Vary", "Accept-Encoding").header("Cache-Control", "no-cache");
-    AssetFile(response.header("Content-Security-Policy", docs::CONTENT_SECURITY_POLICY))
+    response.header("Content-Security-Policy", docs::CONTENT_SECURITY_POLICY)
 }
