@@ -194,6 +194,7 @@ struct Work {
     request: Option<(Arc<Request>, Instant)>,
     /// What is answered together with it.
     others: Vec<Arc<Request>>,
+    /// While it counts as a batch under way.
     kind: Kind,
     left_behind: bool,
 }
@@ -303,16 +304,14 @@ impl Lanes {
             }
         }
         let mut work = place.work.lock();
-        (work.request, work.others) = (None, Vec::new());
-        let is_left_behind = work.left_behind;
+        let Work { kind, left_behind, .. } = *work;
+        *work = Work { left_behind, ..Work::default() };
         drop(work);
-        if !is_left_behind {
-            self.done(place.role, kind);
-        }
-        !is_left_behind
+        self.done(place.role, kind);
+        !left_behind
     }
 
-    /// A batch of this kind is done, or given up.
+    /// A batch of this kind does not count as under way any more.
     fn done(&self, role: Role, kind: Kind) {
         match role {
             Role::Lane(lane, _) => self.queue(lane).state.lock().waiting.done(kind),
@@ -398,9 +397,13 @@ impl Lanes {
         let mut overdue = 0;
         for place in &places {
             let mut work = place.work.lock();
-            let Some((request, _)) = work.request.clone().filter(|_| !work.left_behind) else {
+            let Some((request, since)) = work.request.clone().filter(|_| !work.left_behind) else {
                 continue;
             };
+            // A batch that takes long makes room for another, so that nobody waits behind one that is stuck.
+            if now > since + BLOCKED {
+                self.done(place.role, work.kind.take());
+            }
             let Some(waited) = place.wait.elapsed() else {
                 continue;
             };
@@ -411,12 +414,11 @@ impl Lanes {
             if is_overdue && left_behind + overdue < most {
                 work.left_behind = true;
                 overdue += 1;
-                let (others, kind) = (std::mem::take(&mut work.others), work.kind);
+                let others = std::mem::take(&mut work.others);
                 drop(work);
                 for request in others.iter().chain([&request]) {
                     self.turn_away(request, Error::Unavailable("the database did not answer in time".to_owned()));
                 }
-                self.done(place.role, kind);
                 self.replace(place.role);
             }
         }
@@ -425,6 +427,7 @@ impl Lanes {
             self.app.context.store.doubt(waited.unwrap_or_default());
         }
         self.fill_up();
+        [Lane::Write, Lane::Hash, Lane::File].into_iter().for_each(|lane| self.start(lane));
         self.turn_away_late(now, is_away, left_behind + overdue > 0);
         self.relieve_readers(now, &places);
         places.iter().any(|place| place.work.lock().request.is_some())

@@ -121,7 +121,7 @@ impl Batch for Create {
     fn ask(caller: &Caller, Payload(draft): Payload<Draft>) -> ((i64, Draft), ()) {
         ((caller.user, draft), ())
     }
-    fn run(cx: &Context, asked: &[(i64, Draft)]) -> Vec<Result<Option<ContactRow>, store::Error>> {
+    fn run(cx: &Context, asked: &[(i64, Draft)]) -> Vec<Option<Result<Option<ContactRow>, store::Error>>> {
         cx.store.create_contacts(&cx.quota, asked)
     }
     fn reply((): (), row: Result<Option<ContactRow>, store::Error>) -> Result<Self::Reply, Error> {
@@ -145,7 +145,7 @@ impl Batch for One {
     fn ask(caller: &Caller, (Path(Id(id)), known): Self::Input) -> ((i64, i64), IfNoneMatch) {
         ((caller.user, id), known)
     }
-    fn run(cx: &Context, asked: &[(i64, i64)]) -> Vec<Result<ContactRow, store::Error>> {
+    fn run(cx: &Context, asked: &[(i64, i64)]) -> Vec<Option<Result<ContactRow, store::Error>>> {
         cx.store.contacts_by_id(asked)
     }
     fn reply(known: IfNoneMatch, row: Result<ContactRow, store::Error>) -> Result<Self::Reply, Error> {

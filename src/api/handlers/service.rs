@@ -74,7 +74,7 @@ impl Batch for Health {
     fn ask((): &(), (): ()) -> ((), ()) {
         ((), ())
     }
-    fn run(cx: &Context, asked: &[()]) -> Vec<Result<(), store::Error>> {
+    fn run(cx: &Context, asked: &[()]) -> Vec<Option<Result<(), store::Error>>> {
         cx.store.ping_for(asked)
     }
     fn reply((): (), ping: Result<(), store::Error>) -> Result<Self::Reply, Error> {

@@ -28,7 +28,7 @@ impl Batch for Me {
     fn ask(caller: &Caller, (): ()) -> (i64, ()) {
         (caller.user, ())
     }
-    fn run(cx: &Context, asked: &[i64]) -> Vec<Result<User, store::Error>> {
+    fn run(cx: &Context, asked: &[i64]) -> Vec<Option<Result<User, store::Error>>> {
         cx.store.users(asked)
     }
     fn reply((): (), user: Result<User, store::Error>) -> Result<Self::Reply, Error> {
