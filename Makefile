@@ -29,7 +29,7 @@ run: rust .data/jwt-secret ## build and serve on LISTEN (127.0.0.1:8000), with a
 	@echo
 	@echo 'Starting Postgres and contactd. A first call, from another terminal:'
 	@echo
-	@echo "  curl -i $(site)/api/auth/signup -H 'Content-Type: application/json' -d '{\"username\": \"Olena\", \"email\": \"olena@example.com\", \"password\": \"123456\"}'"
+	@echo "  curl -i $(site)/api/auth/signup -H 'Content-Type: application/json' -d '{\"username\": \"Ivan\", \"email\": \"ivan@example.com\", \"password\": \"123456\"}'"
 	@echo
 	@echo 'or open $(site)/docs in a browser. Ctrl-C stops both. `make fresh` deletes the data;'
 	@echo 'LISTEN=127.0.0.1:8001 make run serves on another port.'
