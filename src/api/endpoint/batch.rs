@@ -8,7 +8,6 @@ use super::{Call, Caller, Finish, Handler, Input, Reply, Route, Run, Str, row};
 use crate::api::context::Context;
 use crate::api::problem::Error;
 use crate::http::Method;
-use crate::store;
 
 /// Such a handler, in three steps: the first and the last are taken for each call by itself, so that what is wrong with one
 /// concerns no other.
@@ -21,7 +20,7 @@ pub trait Batch: 'static {
     type Asked;
     /// What it keeps until the answer.
     type Kept;
-    /// What the store has for it.
+    /// What the store has for it, or its error.
     type Got;
     /// What goes out.
     type Reply: Reply;
@@ -29,9 +28,9 @@ pub trait Batch: 'static {
     /// What a call asks, and keeps.
     fn ask(who: &Self::Who, input: Self::Input) -> (Self::Asked, Self::Kept);
     /// What the store has for each, in their order; nothing for one that is better asked for by itself.
-    fn run(context: &Context, asked: &[Self::Asked]) -> Vec<Option<Result<Self::Got, store::Error>>>;
+    fn run(context: &Context, asked: &[Self::Asked]) -> Vec<Option<Self::Got>>;
     /// The reply to a call.
-    fn reply(kept: Self::Kept, got: Result<Self::Got, store::Error>) -> Result<Self::Reply, Error>;
+    fn reply(kept: Self::Kept, got: Self::Got) -> Result<Self::Reply, Error>;
 }
 
 /// Who calls a handler: anybody, or a [`Caller`].
