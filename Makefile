@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run serve test check budget hung shares bench fmt psql stop clean rust
+.PHONY: help run fresh openapi test check check-all budget hung shares bench fmt psql stop clean rust
 
 LISTEN ?= 127.0.0.1:8000
 export LISTEN
@@ -17,23 +17,29 @@ data := .data/postgres
 site := http://$(patsubst 0.0.0.0:%,127.0.0.1:%,$(patsubst [::]:%,[::1]:%,$(LISTEN)))
 
 help: ## say what there is
-	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 	@echo "Settings come from the environment: LISTEN=[::1]:8080 make run; DATABASE_URL=… make test."
 
-run: rust ## build and serve on LISTEN (127.0.0.1:8000), with a database that stays in .data
-	@$(cluster) with $(data) -- $(MAKE) --no-print-directory serve
-
-# What `run` does once there is a database. Cargo builds before the addresses are shown, and
-# then replaces itself by the program, wherever its target folder is.
-serve: .data/jwt-secret
+# The last line ends quietly however the program ends, since make's own words would hide the
+# program's: after Ctrl-C the program exits with 0, and make stops by the same signal. After
+# a failure, such as a taken port, the shell sends make that signal, so it does not end with 0.
+run: rust .data/jwt-secret ## build and serve on LISTEN (127.0.0.1:8000), with a database that stays in .data
+	@echo 'Building contactd. The first time this takes a few minutes (two on a fast machine, ten on a slow one).'
 	@cargo build --release --bin contactd
 	@echo
-	@echo "The API's documentation:  $(site)/docs"
-	@echo "A first call:             curl -i $(site)/api/auth/signup -H 'Content-Type: application/json' -d '{\"username\":\"Olena\",\"email\":\"olena@example.org\",\"password\":\"123456\"}'"
-	@echo "Ctrl-C stops it."
+	@echo 'Starting Postgres and contactd. A first call, from another terminal:'
+	@echo
+	@echo "  curl -i $(site)/api/auth/signup -H 'Content-Type: application/json' -d '{\"username\": \"Ivan\", \"email\": \"ivan@example.com\", \"password\": \"123456\"}'"
+	@echo
+	@echo 'or open $(site)/docs in a browser. Ctrl-C stops both. `make fresh` deletes the data;'
+	@echo 'LISTEN=127.0.0.1:8001 make run serves on another port.'
 	@echo
 	@[ -n "$${JWT_SECRET-}$${JWT_SECRET_FILE-}" ] || export JWT_SECRET_FILE="$$PWD/.data/jwt-secret"; \
-	exec cargo run --quiet --release --bin contactd
+	export LOG="$${LOG-debug}"; \
+	$(cluster) with $(data) -- cargo run --quiet --release --bin contactd || kill -INT $$PPID
+
+fresh: ## delete the database of `make run`, with all users and contacts
+	@$(cluster) remove $(data)
 
 # Made once: a new one would log everybody out. Linked into place, so that of two makers at
 # the same time both keep the first one's.
@@ -46,7 +52,7 @@ serve: .data/jwt-secret
 test: rust ## run all tests on a throwaway database (ARGS='--test api contacts' for some)
 	@$(cluster) throwaway -- cargo test --no-fail-fast $(ARGS)
 
-check: rust ## what CI runs: format, clippy, documentation, tests
+check: rust ## what must pass before a change lands: format, clippy, documentation, tests
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
@@ -54,6 +60,8 @@ check: rust ## what CI runs: format, clippy, documentation, tests
 	@$(MAKE) --no-print-directory test
 	tests/readers/setup.sh
 	@$(cluster) throwaway -- cargo test --test readers
+	tests/clients/setup.sh
+	cargo test --test clients redocly
 	@$(MAKE) --no-print-directory hung
 	@$(MAKE) --no-print-directory shares
 	@tests/support/need.sh chromium=chromium chromedriver=chromium-driver
@@ -61,6 +69,10 @@ check: rust ## what CI runs: format, clippy, documentation, tests
 	@tests/support/need.sh nginx=nginx-light curl=curl openssl=openssl
 	@$(cluster) throwaway -- cargo test --test proxy
 	@$(MAKE) --no-print-directory budget
+
+check-all: rust ## what CI runs after that: linters, a tester and client generators of others, on the OpenAPI document
+	tests/clients/setup.sh
+	@$(cluster) throwaway -- cargo test --test clients
 
 budget: rust ## counts and sizes against their limits: round trips, system calls, instructions, memory
 	@tests/support/need.sh strace=strace valgrind=valgrind
@@ -81,6 +93,9 @@ bench: rust ## a small benchmark of requests and of hot functions, on this machi
 	cargo build --release
 	@$(cluster) throwaway -- tests/bench/run.sh "$${CARGO_TARGET_DIR:-target}/release/contactd"
 	cargo bench --bench hot
+
+openapi: rust ## write docs/openapi.json anew, after a change of the API: look at the difference
+	@$(cluster) throwaway -- env KEEP_OPENAPI=1 cargo test --quiet --test api the_document_is_the_one_that_is_kept
 
 fmt: rust ## format the code
 	cargo fmt

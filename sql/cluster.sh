@@ -7,6 +7,7 @@
 #   cluster.sh throwaway -- CMD…      the same on a new cluster that is gone afterwards
 #   cluster.sh start DIR [fast]       starts the cluster in DIR, prints its DATABASE_URL
 #   cluster.sh stop DIR [MODE]        stops it (MODE: fast, immediate or smart)
+#   cluster.sh remove DIR             deletes it, unless a command uses it
 #
 # `with` and `throwaway` step aside when DATABASE_URL is set: CMD gets that server.
 # `fast` trades safety for speed (no fsync): for data that no one would miss.
@@ -365,7 +366,7 @@ usage() { sed -n '3,/^set /s/^#\( \|$\)//p' "$0" >&2; exit 2; }
 main() {
     local command=${1-} where=''
     case $command in
-        with | start | stop)
+        with | start | stop | remove)
             [ $# -ge 2 ] || usage
             where=$2
             shift 2
@@ -394,6 +395,16 @@ main() {
             lock
             running || say 'not running'
             stop "${1-fast}"
+            ;;
+        remove)
+            choose_dir "$where"
+            [ -d "$dir/data" ] || { say "there is no cluster in $dir"; return; }
+            find_postgres "$dir"
+            lock
+            exec 9<"$dir/data"
+            flock -n -x 9 || die "the cluster in $dir is in use: stop what uses it first (Ctrl-C in its terminal)"
+            destroy
+            say "deleted $dir"
             ;;
     esac
 }

@@ -56,7 +56,7 @@ contactd: a private, multi-user address book behind a REST API
   contactd user disable EMAIL     lock a user out; their tokens stop working within a second
   contactd user enable EMAIL      let a user log in again
   contactd user logout EMAIL      end a user's sessions; with --all in place of EMAIL, those of all users
-  contactd --help | --version
+  contactd help | version         print this text, or the version
 
 Settings, from the environment or as flags (LISTEN is --listen), with their defaults:
 ";
@@ -68,6 +68,8 @@ fn help() -> String {
     });
     USAGE.to_owned() + &lines.collect::<String>()
 }
+
+const VERSION: &str = concat!("contactd ", env!("CARGO_PKG_VERSION"), "\n");
 
 fn usage(text: impl ToString) -> SettingError {
     SettingError(text.to_string())
@@ -91,9 +93,7 @@ pub fn parse(
     while let Some(argument) = parser.next().map_err(usage)? {
         match argument {
             Arg::Long("help") | Arg::Short('h') => return print(help()),
-            Arg::Long("version") | Arg::Short('V') => {
-                return print(format!("contactd {}\n", env!("CARGO_PKG_VERSION")));
-            }
+            Arg::Long("version") | Arg::Short('V') => return print(VERSION.to_owned()),
             Arg::Long("all") => words.push("--all".to_owned()),
             Arg::Long(flag) => {
                 let name = flag.to_ascii_uppercase().replace('-', "_");
@@ -110,6 +110,8 @@ pub fn parse(
     let words: Vec<_> = words.iter().map(String::as_str).collect();
     let command = match words.as_slice() {
         [] | ["serve"] => Command::Serve,
+        ["help"] => Command::Print(help()),
+        ["version"] => Command::Print(VERSION.to_owned()),
         ["migrate"] => Command::Migrate,
         ["user", "add", email] => Command::User(UserAction::Add, address(email)?),
         ["user", "passwd", email] => Command::User(UserAction::SetPassword, address(email)?),

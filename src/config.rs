@@ -53,7 +53,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("DRAIN_TIMEOUT",            "10",             "seconds that requests in progress may take after SIGTERM"),
 ];
 
-/// A setting or an argument that cannot be used: one line that names it.
+/// Settings or an argument that cannot be used: one line for each, which names it.
 #[derive(Debug, Clone)]
 pub struct SettingError(pub String);
 
@@ -99,6 +99,18 @@ impl fmt::Debug for JwtSecret {
     }
 }
 
+/// A struct of which every field is read, each by itself, so that all faults are told at once.
+macro_rules! all_or_every_fault {
+    ($name:ident { $($field:ident: $read:expr,)+ }) => {{
+        let mut faults = Vec::new();
+        $(let $field = $read.map_err(|SettingError(line)| faults.push(line)).ok();)+
+        match ($($field,)+) {
+            ($(Some($field),)+) => Ok($name { $($field),+ }),
+            _ => Err(SettingError(faults.join("\n"))),
+        }
+    }};
+}
+
 /// All settings, checked.
 #[derive(Debug, Clone)]
 #[allow(missing_docs)] // SETTINGS says what each is
@@ -117,6 +129,7 @@ pub struct Config {
     pub trusted_proxies: Vec<(IpAddr, u32)>,
     pub timezone: String,
     pub cors_origins: Vec<String>,
+    pub log: log::LevelFilter,
     pub workers: usize,
     pub write_workers: usize,
     pub slow_workers: usize,
@@ -231,13 +244,16 @@ impl Values {
 
     /// What a new password must be: its fewest characters, and the passwords that are refused.
     pub fn new_password(&self) -> Result<(usize, Vec<String>), SettingError> {
+        Ok((self.number("PASSWORD_MIN_LENGTH", 1..=128)?, self.refused_passwords()?))
+    }
+
+    fn refused_passwords(&self) -> Result<Vec<String>, SettingError> {
         let name = "REFUSED_PASSWORDS_FILE";
         let bytes = self.file(name)?.unwrap_or_default();
         let text = String::from_utf8(bytes).map_err(|_| wrong(name, "names a file that is not UTF-8"))?;
         // Some editors begin a file with a byte order mark.
         let lines = text.trim_start_matches('\u{feff}').lines();
-        let refused = lines.filter(|line| !line.is_empty()).map(str::to_owned).collect();
-        Ok((self.number("PASSWORD_MIN_LENGTH", 1..=128)?, refused))
+        Ok(lines.filter(|line| !line.is_empty()).map(str::to_owned).collect())
     }
 
     /// The level of the log.
@@ -247,35 +263,35 @@ impl Values {
         text.parse().map_err(refused)
     }
 
-    /// All settings.
+    /// All settings, or a line for each that is missing or wrong.
     pub fn config(&self) -> Result<Config, SettingError> {
-        let (password_min, refused_passwords) = self.new_password()?;
         let no_secret = || wrong("JWT_SECRET", "is not set, nor is JWT_SECRET_FILE: try `openssl rand -hex 32`");
-        Ok(Config {
-            database: self.database()?,
-            listen: self.listen()?,
-            jwt_secret: self.secret("JWT_SECRET", "JWT_SECRET_FILE")?.ok_or_else(no_secret)?,
-            jwt_secret_previous: self.secret("JWT_SECRET_PREVIOUS", "JWT_SECRET_PREVIOUS_FILE")?,
-            password_min,
-            refused_passwords,
-            login_attempts: self.number("LOGIN_ATTEMPTS", 0..=1_000_000)?,
-            address_attempts: self.number("ADDRESS_ATTEMPTS", 0..=1_000_000)?,
-            max_contacts: self.number("MAX_CONTACTS", 0..=1_000_000_000)?,
-            rate_limit: self.number("RATE_LIMIT", 0..=1_000_000)?,
-            refresh_grace: self.seconds("REFRESH_GRACE", 0..=3600)?,
-            trusted_proxies: self.list("TRUSTED_PROXIES", "IP addresses or networks such as 10.0.0.0/8", network)?,
-            timezone: self.timezone()?,
+        all_or_every_fault! { Config {
+            database: self.database(),
+            listen: self.listen(),
+            jwt_secret: self.secret("JWT_SECRET", "JWT_SECRET_FILE").and_then(|secret| secret.ok_or_else(no_secret)),
+            jwt_secret_previous: self.secret("JWT_SECRET_PREVIOUS", "JWT_SECRET_PREVIOUS_FILE"),
+            password_min: self.number("PASSWORD_MIN_LENGTH", 1..=128),
+            refused_passwords: self.refused_passwords(),
+            login_attempts: self.number("LOGIN_ATTEMPTS", 0..=1_000_000),
+            address_attempts: self.number("ADDRESS_ATTEMPTS", 0..=1_000_000),
+            max_contacts: self.number("MAX_CONTACTS", 0..=1_000_000_000),
+            rate_limit: self.number("RATE_LIMIT", 0..=1_000_000),
+            refresh_grace: self.seconds("REFRESH_GRACE", 0..=3600),
+            trusted_proxies: self.list("TRUSTED_PROXIES", "IP addresses or networks such as 10.0.0.0/8", network),
+            timezone: self.timezone(),
             cors_origins: self.list("CORS_ORIGINS", "origins such as https://app.example.com", |text| {
                 is_origin(text).then(|| text.to_owned())
-            })?,
-            workers: self.number("WORKERS", 1..=256)?,
-            write_workers: self.number("WRITE_WORKERS", 1..=256)?,
-            slow_workers: self.number("SLOW_WORKERS", 1..=256)?,
-            max_batch: self.number("MAX_BATCH", 1..=256)?,
-            max_connections: self.number("MAX_CONNECTIONS", 1..=100_000)?,
-            idle_timeout: self.seconds("IDLE_TIMEOUT", 1..=3600)?,
-            drain_timeout: self.seconds("DRAIN_TIMEOUT", 0..=3600)?,
-        })
+            }),
+            log: self.log(),
+            workers: self.number("WORKERS", 1..=256),
+            write_workers: self.number("WRITE_WORKERS", 1..=256),
+            slow_workers: self.number("SLOW_WORKERS", 1..=256),
+            max_batch: self.number("MAX_BATCH", 1..=256),
+            max_connections: self.number("MAX_CONNECTIONS", 1..=100_000),
+            idle_timeout: self.seconds("IDLE_TIMEOUT", 1..=3600),
+            drain_timeout: self.seconds("DRAIN_TIMEOUT", 0..=3600),
+        } }
     }
 
     fn listen(&self) -> Result<SocketAddr, SettingError> {

@@ -5,7 +5,7 @@
 mod command;
 
 use std::error::Error;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock, mpsc};
 use std::thread;
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     let Err(error) = outcome else {
         return ExitCode::SUCCESS;
     };
-    eprintln!("contactd: {error}");
+    error.to_string().lines().for_each(|line| eprintln!("contactd: {line}"));
     ExitCode::from(if error.is::<SettingError>() { 2 } else { 1 })
 }
 
@@ -53,29 +53,37 @@ fn main() -> ExitCode {
 type Outcome = Result<(), Box<dyn Error>>;
 
 fn run(command: Command, values: &Values) -> Outcome {
-    logger::start(values.log()?);
     match command {
         Command::Print(text) => print!("{text}"),
         Command::Serve => serve(&values.config()?)?,
-        Command::Migrate => Store::new(values.database()?, 1).migrate()?,
+        Command::Migrate => store_of(values)?.migrate()?,
         Command::LogOutAll => {
-            let store = Store::new(values.database()?, 1);
+            let store = store_of(values)?;
             store.migrate()?;
             println!("ended {} sessions", store.end_all_sessions()?);
         }
         Command::User(action, email) => {
             let (min, refused) = values.new_password()?;
             let rule = rules::PasswordRule { min, refused: &rules::PasswordRule::refusals(&refused) };
-            command::user(&Store::new(values.database()?, 1), action, &email, &rule)?;
+            command::user(&store_of(values)?, action, &email, &rule)?;
         }
     }
     Ok(())
 }
 
+/// The store of a command that ends when its work is done.
+fn store_of(values: &Values) -> Result<Store, SettingError> {
+    logger::start(values.log()?);
+    Ok(Store::new(values.database()?, 1))
+}
+
 fn serve(config: &Config) -> Outcome {
+    logger::start(config.log);
     let app = Arc::new(App::new(config));
-    let listener = TcpListener::bind(config.listen)
-        .map_err(|error| SettingError(format!("LISTEN {} cannot be bound: {error}", config.listen)))?;
+    let listener = TcpListener::bind(config.listen).map_err(|error| {
+        let next = SocketAddr::new(config.listen.ip(), config.listen.port().wrapping_add(1));
+        SettingError(format!("LISTEN {} cannot be bound: {error}; try another, such as LISTEN={next}", config.listen))
+    })?;
     // Before any thread starts, so that an early signal does not meet the default action.
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let workers = Workers {
@@ -91,6 +99,7 @@ fn serve(config: &Config) -> Outcome {
     };
     let server = Running::start(Arc::clone(&app), listener, workers, limits)?;
     log::info!("serving on http://{}", server.address());
+    log::info!("documentation: http://{}/docs", server.address());
 
     let wrong_setting = Arc::new(OnceLock::new());
     let found = Arc::clone(&wrong_setting);

@@ -32,11 +32,14 @@ pub fn new_request_id() -> String {
     format!("{next:016x}")
 }
 
+/// 401 for a request without a token.
+pub const NO_TOKEN: Error = Error::Unauthorized("Send an access token: Authorization: Bearer …");
+
 /// Finds out who calls, by the access token, and counts the request. The check needs no I/O: signature, claims, and the list
 /// of sessions that ended lately.
 pub fn authenticate(call: &Call<'_>) -> Result<Caller, Error> {
     if call.request.bearer().is_none() {
-        return Err(Error::Unauthorized("Send an access token: Authorization: Bearer …"));
+        return Err(NO_TOKEN);
     }
     let refused = "The access token is invalid, expired or revoked: refresh it, or log in again.";
     let Identity { user, session } = identity(call.context, call.request).ok_or(Error::InvalidToken(refused))?;

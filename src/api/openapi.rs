@@ -1,144 +1,174 @@
-//! The OpenAPI 3.1 document, made from the table of routes.
+//! The OpenAPI 3.1 document, made from the table of routes. What stays the same whatever the table says is in `openapi.json`, and
+//! the longer texts are the sections of `openapi.md`.
 
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
 use serde_json::{Map, Value, json};
 
-use crate::api::endpoint::{Operation, Route};
-use crate::domain::fields::Fault;
-use crate::http::reason;
+use crate::api::endpoint::{BODY_LIMIT, Bodies, Operation, Route};
+use crate::api::middleware::NO_TOKEN;
+use crate::api::problem::{Error, PROBLEM, unavailable};
+use crate::domain::contact::Draft;
+use crate::domain::fields::{Fields, JSON, Source};
+use crate::http::{Body, Response, reason};
+
+/// That of the examples.
+const REQUEST_ID: &str = "5d0c8b1a2e3f4a5b";
+
+/// The text of a section of `openapi.md`; empty if there is none, which the tests find.
+fn prose(section: &str) -> &'static str {
+    let mut sections = include_str!("openapi.md").split("\n## ");
+    sections.find_map(|text| text.strip_prefix(section)?.strip_prefix('\n')).unwrap_or_default().trim()
+}
+
+/// The usual error of each status that follows from what an operation takes.
+fn usual_errors() -> [Error; 8] {
+    let body = json!({ "first_name": "José", "email": "not an address", "birthday": "2001-02-30" });
+    let fields = Fields::new(Source::Json(body.as_object().expect("an object")), NaiveDate::MIN);
+    [
+        Error::BadRequest("The body is not JSON: expected value, at line 1 column 16.".to_owned()),
+        NO_TOKEN,
+        Error::NotAcceptable("Available: application/json, text/vcard, text/csv.".to_owned()),
+        Error::PreconditionFailed,
+        Error::PayloadTooLarge(BODY_LIMIT),
+        Error::UnsupportedMediaType(vec![JSON], ""),
+        Error::Invalid(fields.read::<Draft>().expect_err("two fields are invalid")),
+        Error::OverShare,
+    ]
+}
 
 /// Renders the document. Tests compare it with the routes and with real answers.
 pub fn render(routes: &[Route], password_min: usize) -> String {
-    let mut paths = Map::new();
-    let mut schemas = Map::new();
-    schemas.insert("Problem".to_owned(), problem_schema());
-    for route in routes {
+    let mut document: Value = serde_json::from_str(include_str!("openapi.json")).expect("the tests read it");
+    document["info"]["version"] = env!("CARGO_PKG_VERSION").into();
+    document["info"]["description"] = prose("info").into();
+    let usual = usual_errors().into_iter().map(seen).chain([unavailable(REQUEST_ID)]);
+    let usual: BTreeMap<_, _> = usual.map(|answer| error_response(&[answer])).collect();
+    let mut tags = Vec::new();
+    for route in routes.iter().filter(|route| route.is_listed) {
         let described = route.operation(password_min);
-        for (name, schema) in &described.components {
-            schemas.insert((*name).to_owned(), schema.clone());
+        let method = route.method.as_str().to_ascii_lowercase();
+        document["paths"][route.path][method] = operation(route, &described, &usual);
+        for (name, schema) in described.components {
+            document["components"]["schemas"][name] = schema;
         }
-        let item = paths.entry(route.path).or_insert_with(|| json!({}));
-        item[route.method.as_str().to_ascii_lowercase()] = operation(route, &described);
+        let tag = json!({ "name": route.tag, "description": prose(route.tag) });
+        if !tags.contains(&tag) {
+            tags.push(tag);
+        }
     }
-    let document = json!({
-        "openapi": "3.1.0",
-        "info": {
-            "title": "contactd",
-            "version": env!("CARGO_PKG_VERSION"),
-            "description": "A private, multi-user address book. Sign up, press Authorize with your e-mail as username, and try it out.",
-            "license": { "name": "MIT", "identifier": "MIT" },
-        },
-        "paths": paths,
-        "components": { "schemas": schemas, "securitySchemes": security_schemes() },
-    });
-    document.to_string()
+    document["tags"] = tags.into();
+    for (status, response) in usual {
+        document["components"]["responses"][component(status)] = response;
+    }
+    document.to_string() + "\n"
 }
 
-fn security_schemes() -> Value {
-    json!({
-        "password": {
-            "type": "oauth2",
-            "description": "Your e-mail as username, and your password.",
-            "flows": { "password": { "tokenUrl": "/api/auth/login", "refreshUrl": "/api/auth/refresh_token", "scopes": {} } },
-        },
-        "bearer": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "A token that you already have." },
-    })
-}
-
-fn operation(route: &Route, described: &Operation) -> Value {
+fn operation(route: &Route, described: &Operation, usual: &BTreeMap<u16, Value>) -> Value {
+    // Authorize gets an access token by a password, so that scheme does not fit a refresh token. Where a body may contain the
+    // token, none is asked for: Swagger UI shows a lock that is optional as one that is closed.
+    let security = match () {
+        () if route.is_guarded() => json!([{ "password": [] }, { "bearer": [] }]),
+        () if described.takes_token && described.bodies.is_empty() => json!([{ "bearer": [] }]),
+        () => json!([]),
+    };
     let mut operation = json!({
         "tags": [route.tag],
         "summary": route.summary,
-        "operationId": operation_id(route),
-        "responses": responses(route, described),
+        "description": prose(route.id),
+        "operationId": route.id,
+        "security": security,
+        "parameters": described.parameters,
+        "responses": responses(route, described, usual),
     });
-    if !described.parameters.is_empty() {
-        operation["parameters"] = json!(described.parameters);
-    }
     if !described.bodies.is_empty() {
         let content = content(&described.bodies);
         operation["requestBody"] = json!({ "required": !described.body_is_optional, "content": content });
     }
-    if route.is_guarded() {
-        operation["security"] = json!([{ "password": [] }, { "bearer": [] }]);
-    } else if described.takes_token {
-        // Authorize gets an access token by a password, so that scheme does not fit a refresh token. None is needed where the
-        // body contains the token.
-        operation["security"] =
-            if described.bodies.is_empty() { json!([{ "bearer": [] }]) } else { json!([{ "bearer": [] }, {}]) };
-    }
     operation
 }
 
-/// Unique and stable: the method and the words of the path.
-fn operation_id(route: &Route) -> String {
-    let words = route
-        .path
-        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-        .filter(|word| !word.is_empty() && *word != "api");
-    let mut id = route.method.as_str().to_ascii_lowercase();
-    for word in words {
-        id = format!("{id}_{word}");
-    }
-    if route.path == "/api/healthchecker" { id + "_api" } else { id }
+fn content(bodies: &Bodies) -> Map<String, Value> {
+    bodies.iter().map(|(media_type, schema)| ((*media_type).to_owned(), json!({ "schema": schema }))).collect()
 }
 
-fn content(bodies: &[(&'static str, Value)]) -> Value {
-    let content: Map<_, _> =
-        bodies.iter().map(|(media_type, schema)| ((*media_type).to_owned(), json!({ "schema": schema }))).collect();
-    Value::Object(content)
+fn headers<'a>(names: impl IntoIterator<Item = &'a str>) -> Map<String, Value> {
+    let reference = |name: &str| (name.to_owned(), json!({ "$ref": format!("#/components/headers/{name}") }));
+    names.into_iter().chain(["X-Request-Id"]).map(reference).collect()
 }
 
-/// The replies of the handler, and the errors that follow from what it takes.
-fn responses(route: &Route, described: &Operation) -> Value {
-    let mut responses = Map::new();
+/// The replies of the handler, its own errors, and those that follow from what it takes.
+fn responses(route: &Route, described: &Operation, usual: &BTreeMap<u16, Value>) -> Value {
+    let mut responses = BTreeMap::new();
     for (status, description, bodies) in &described.replies {
-        let mut response = json!({ "description": description });
+        let sent = if *status == 303 { &["Location"] } else { route.sends };
+        let mut response = json!({ "description": description, "headers": headers(sent.iter().copied()) });
         if !bodies.is_empty() {
-            response["content"] = content(bodies);
+            response["content"] = content(bodies).into();
         }
-        responses.insert(status.to_string(), response);
+        responses.insert(*status, response);
     }
-    let mut errors = described.errors.clone();
+    let (mut own, mut statuses) = (route.errors.clone(), described.errors.clone());
+    statuses.extend([429, 503]);
     if route.is_guarded() {
-        errors.push(401);
-    }
-    // An invalid header counts as absent, so it causes no 422.
-    let mut parameters = described.parameters.iter();
-    if parameters.any(|parameter| parameter["in"] != "header") || !described.bodies.is_empty() {
-        errors.push(422);
+        statuses.push(401);
     }
     if !described.bodies.is_empty() {
-        errors.extend([400, 413, 415]);
+        statuses.push(400);
+        own.push(Error::PayloadTooLarge(route.body_limit));
+        own.push(Error::UnsupportedMediaType(described.bodies.iter().map(|(media_type, _)| *media_type).collect(), ""));
     }
-    errors.extend([429, 503]);
-    errors.sort_unstable();
-    errors.dedup();
-    for status in errors {
-        let problem = json!({ "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } });
-        responses.insert(status.to_string(), json!({ "description": reason(status), "content": problem }));
+    // An invalid header counts as absent, so it causes no 422.
+    if described.parameters.iter().any(|parameter| parameter["in"] != "header") || !described.bodies.is_empty() {
+        statuses.push(422);
     }
-    Value::Object(responses)
+    let mut answers = BTreeMap::<u16, Vec<Response>>::new();
+    for answer in own.into_iter().map(seen) {
+        answers.entry(answer.status.0).or_default().push(answer);
+    }
+    let own = answers.values().map(|answers| error_response(answers));
+    for (status, response) in statuses.into_iter().map(|status| (status, usual[&status].clone())).chain(own) {
+        let is_usual = usual.get(&status) == Some(&response);
+        let reference = json!({ "$ref": format!("#/components/responses/{}", component(status)) });
+        responses.insert(status, if is_usual { reference } else { response });
+    }
+    responses.into_iter().map(|(status, response)| (status.to_string(), response)).collect()
 }
 
-/// RFC 9457, with what this API adds.
-fn problem_schema() -> Value {
-    let example = json!([Fault::new("birthday", "must be a date such as 2001-02-28")]);
-    json!({
-        "type": "object",
-        "properties": {
-            "type": { "type": "string", "format": "uri-reference" },
-            "title": { "type": "string" },
-            "status": { "type": "integer" },
-            "detail": { "type": "string" },
-            "request_id": { "type": "string" },
-            "errors": {
-                "type": "array",
-                "items": { "type": "object", "properties": { "field": { "type": "string" }, "detail": { "type": "string" } }, "required": ["field", "detail"] },
-                "example": example,
-            },
-            "error": { "type": "string", "description": "what OAuth2 calls a refused login or refresh (RFC 6749, section 5.2)", "example": "invalid_grant" },
-            "error_description": { "type": "string", "description": "the detail again, where OAuth2 clients look for it" },
-        },
-        "required": ["type", "title", "status", "detail", "request_id"],
-    })
+/// What the usual error of a status is called: `NotAcceptable`.
+fn component(status: u16) -> String {
+    reason(status).replace(' ', "")
+}
+
+fn seen(error: Error) -> Response {
+    error.into_response(REQUEST_ID)
+}
+
+/// The status of these answers, which they share, and what the document says of it. They are real, so the examples are.
+fn error_response(answers: &[Response]) -> (u16, Value) {
+    let problem = |answer: &Response| match &answer.body {
+        Body::Bytes(bytes) => serde_json::from_slice(bytes).unwrap_or_default(),
+        _ => Value::Null,
+    };
+    let examples: Vec<Value> = answers.iter().map(problem).collect();
+    let schema = match &examples[0] {
+        first if first.get("errors").is_some() => "ValidationProblem",
+        first if first.get("error").is_some() => "GrantProblem",
+        _ => "Problem",
+    };
+    let mut content = json!({ "schema": { "$ref": format!("#/components/schemas/{schema}") } });
+    match examples.as_slice() {
+        [example] => content["example"] = example.clone(),
+        _ => content["examples"] = examples.iter().map(named).collect(),
+    }
+    let (status, sent) = (answers[0].status.0, answers[0].headers.iter().map(|(name, _)| *name));
+    let headers = headers(sent.filter(|name| *name != "Content-Type"));
+    (status, json!({ "description": reason(status), "headers": headers, "content": { PROBLEM: content } }))
+}
+
+/// An example under a name: the last word of the problem's type.
+fn named(problem: &Value) -> (String, Value) {
+    let name = problem["type"].as_str().and_then(|kind| kind.rsplit(':').next()).unwrap_or_default();
+    (name.to_owned(), json!({ "summary": problem["detail"], "value": problem }))
 }

@@ -8,7 +8,7 @@ use crate::http::{Body, Response, reason};
 use crate::store;
 
 /// Why a request failed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Error {
     /// 400: the request cannot be read.
     BadRequest(String),
@@ -31,8 +31,8 @@ pub enum Error {
     PreconditionFailed,
     /// 413, with the limit in bytes.
     PayloadTooLarge(usize),
-    /// 415, with the media types that are accepted.
-    UnsupportedMediaType(Vec<&'static str>),
+    /// 415, with the media types that are accepted, and what the client probably forgot; empty if that is not known.
+    UnsupportedMediaType(Vec<&'static str>, &'static str),
     /// 415: a body that is compressed or encoded in another way.
     UnsupportedCoding,
     /// 422, with every fault.
@@ -51,9 +51,7 @@ impl From<store::Error> for Error {
     fn from(error: store::Error) -> Error {
         match error {
             store::Error::NotFound => Error::NotFound("There is no such thing."),
-            store::Error::Conflict(constraint) if constraint == "users_email_key" => {
-                Error::Conflict("urn:contactd:email-taken", "An account with this e-mail address already exists.")
-            }
+            store::Error::Conflict(constraint) if constraint == "users_email_key" => Error::EMAIL_TAKEN,
             // The user was deleted between the token check and the write.
             store::Error::Conflict(constraint) if constraint.ends_with("_user_id_fkey") => {
                 Error::InvalidToken("This account has been deleted.")
@@ -70,6 +68,8 @@ pub const NO_TOKEN: &str = "Bearer";
 /// The same where one was.
 pub const INVALID_TOKEN: &str = "Bearer error=\"invalid_token\"";
 
+/// The media type of errors (RFC 9457).
+pub const PROBLEM: &str = "application/problem+json";
 /// The type of a problem that its status says all about.
 pub const BLANK: &str = "about:blank";
 
@@ -85,13 +85,30 @@ pub fn document<const N: usize>(status: u16, detail: &str, request_id: &str, mor
     for (name, value) in more {
         problem[name] = value;
     }
-    Response::with_body(status, "application/problem+json", Body::Bytes(problem.to_string().into_bytes()))
+    Response::with_body(status, PROBLEM, Body::Bytes(format!("{problem}\n").into_bytes()))
 }
 
 /// Seconds after which a retry is worthwhile when the server is short of something.
 pub const RETRY_AFTER: &str = "1";
 
+/// 503, without its cause.
+pub fn unavailable(request_id: &str) -> Response {
+    let detail = "The service cannot answer right now: try again in a moment.";
+    document(503, detail, request_id, []).header("Retry-After", RETRY_AFTER)
+}
+
 impl Error {
+    /// 409: another user has this address.
+    pub const EMAIL_TAKEN: Error =
+        Error::Conflict("urn:contactd:email-taken", "An account with this e-mail address already exists.");
+    /// 409: see `MAX_CONTACTS`.
+    pub const ADDRESS_BOOK_FULL: Error = Error::Conflict(
+        "urn:contactd:address-book-full",
+        "Your address book is full, or would be: delete contacts that you no longer need.",
+    );
+    /// 429: too many wrong passwords; of which user, and for how long, only the request tells.
+    pub const TOO_MANY_ATTEMPTS: Error = Error::TooManyRequests("attempts", 900);
+
     /// The answer. A cause that clients must not see goes to the log, under the same request id.
     pub fn into_response(self, request_id: &str) -> Response {
         let plain = |status, detail: &str| document(status, detail, request_id, []);
@@ -112,8 +129,8 @@ impl Error {
                 "It has changed since you read it, or is there already: read it again, then repeat the request.",
             ),
             Error::PayloadTooLarge(limit) => plain(413, &format!("The body may have at most {limit} bytes.")),
-            Error::UnsupportedMediaType(takes) => {
-                plain(415, &format!("The Content-Type {}.", one_of(&takes))).header("Accept", takes.join(", "))
+            Error::UnsupportedMediaType(takes, hint) => {
+                plain(415, &format!("The Content-Type {}.{hint}", one_of(&takes))).header("Accept", takes.join(", "))
             }
             Error::UnsupportedCoding => {
                 plain(415, "Send the body as it is, without a Content-Encoding.").header("Accept-Encoding", "identity")
@@ -134,8 +151,7 @@ impl Error {
                 .header("Retry-After", RETRY_AFTER),
             Error::Unavailable(cause) => {
                 log::warn!("{request_id} unavailable: {cause}");
-                plain(503, "The service cannot answer right now: try again in a moment.")
-                    .header("Retry-After", RETRY_AFTER)
+                unavailable(request_id)
             }
             Error::Internal(cause) => {
                 log::error!("{request_id} failed: {cause}");

@@ -4,6 +4,7 @@
 use crate::api::endpoint::Lane::{File, Hash, Instant, Write};
 use crate::api::endpoint::{Route, guarded, public, together};
 use crate::api::handlers::{auth, calendar, contacts, service, transfer, users};
+use crate::api::problem::Error;
 use crate::http::Method::{Delete, Get, Patch, Post, Put};
 
 /// The most bytes of a body about an account: a token or a password, and a few short texts.
@@ -22,17 +23,17 @@ fn accounts() -> Vec<Route> {
     let auth = "auth";
     let users = "users";
     let rows = [
-        public(Post, "/api/auth/signup", auth::signup, auth, "Sign up").on(Hash).errors(&[409, 429]),
-        public(Post, "/api/auth/login", auth::login, auth, "Log in and get a pair of tokens").on(Hash).errors(&[401, 429]),
-        public(Get, "/api/auth/refresh_token", auth::refresh, auth, "Get a new pair of tokens for the refresh token in Authorization").on(Write).errors(&[401]),
-        public(Post, "/api/auth/refresh_token", auth::refresh_by_post, auth, "Get a new pair of tokens for a refresh token").errors(&[401]),
-        guarded(Post, "/api/auth/logout", auth::logout, auth, "End this session, or all of your sessions"),
-        guarded(Get, "/api/auth/sessions", auth::sessions, auth, "List your sessions"),
-        guarded(Delete, "/api/auth/sessions/{id}", auth::end_session, auth, "End a session").errors(&[404]),
-        together::<users::Me>(Get, "/api/users/me", users, "Get your account"),
-        guarded(Patch, "/api/users/me", users::change, users, "Change your name or your e-mail address").on(Hash).errors(&[409, 429]),
-        guarded(Put, "/api/users/me/password", users::change_password, users, "Change your password and end every other session").on(Hash).errors(&[409, 429]),
-        guarded(Delete, "/api/users/me", users::delete, users, "Delete your account and everything in it").on(Hash).patient().errors(&[429]),
+        public(Post, "/api/auth/signup", auth::signup, auth, "sign_up", "Sign up").on(Hash).sends(&["Location"]).fails_with([Error::EMAIL_TAKEN, Error::TOO_MANY_ATTEMPTS]),
+        public(Post, "/api/auth/login", auth::login, auth, "log_in", "Log in and get a pair of tokens").on(Hash).fails_with([auth::WRONG_CREDENTIALS, Error::TOO_MANY_ATTEMPTS]),
+        public(Get, "/api/auth/refresh_token", auth::refresh, auth, "refresh_by_header", "Get a new pair of tokens for the refresh token in Authorization").on(Write).fails_with([auth::DEAD_REFRESH_TOKEN]),
+        public(Post, "/api/auth/refresh_token", auth::refresh_by_post, auth, "refresh", "Get a new pair of tokens for a refresh token").fails_with([auth::DEAD_REFRESH_TOKEN]),
+        guarded(Post, "/api/auth/logout", auth::logout, auth, "log_out", "End this session, or all of your sessions"),
+        guarded(Get, "/api/auth/sessions", auth::sessions, auth, "list_sessions", "List your sessions"),
+        guarded(Delete, "/api/auth/sessions/{id}", auth::end_session, auth, "end_session", "End a session").fails_with([auth::NO_SUCH_SESSION]),
+        together::<users::Me>(Get, "/api/users/me", users, "get_me", "Get your account"),
+        guarded(Patch, "/api/users/me", users::change, users, "update_me", "Change your name or your e-mail address").on(Hash).fails_with([Error::EMAIL_TAKEN, users::PASSWORD_CHANGED, Error::TOO_MANY_ATTEMPTS]),
+        guarded(Put, "/api/users/me/password", users::change_password, users, "change_password", "Change your password and end every other session").on(Hash).fails_with([users::PASSWORD_CHANGED, Error::TOO_MANY_ATTEMPTS]),
+        guarded(Delete, "/api/users/me", users::delete, users, "delete_me", "Delete your account and everything in it").on(Hash).patient().fails_with([Error::TOO_MANY_ATTEMPTS]),
     ];
     rows.into_iter().map(|row| row.body_limit(SMALL)).collect()
 }
@@ -41,18 +42,18 @@ fn accounts() -> Vec<Route> {
 fn address_book() -> Vec<Route> {
     let tag = "contacts";
     vec![
-        guarded(Get, "/api/contacts", contacts::list, tag, "List your contacts: search, sort, page"),
-        together::<contacts::Create>(Post, "/api/contacts", tag, "Add a contact").errors(&[409]),
-        guarded(Get, "/api/contacts/upcoming_birthdays", contacts::upcoming, tag, "List the contacts whose birthday is next"),
-        guarded(Get, "/api/contacts/export", transfer::export, tag, "Export all your contacts as a file").on(File).patient(),
-        guarded(Post, "/api/contacts/import", transfer::import, tag, "Import the contacts of a file").on(File).patient().body_limit(16 << 20).errors(&[409]),
-        guarded(Post, "/api/contacts/calendar", calendar::open, tag, "Create a new secret address for your birthday calendar"),
-        guarded(Delete, "/api/contacts/calendar", calendar::close, tag, "Remove the secret address of your birthday calendar"),
-        public(Get, "/api/calendar/{secret}.ics", calendar::feed, tag, "Get a birthday calendar, for calendar programs").errors(&[404]),
-        together::<contacts::One>(Get, "/api/contacts/{id}", tag, "Get a contact").errors(&[404]),
-        guarded(Put, "/api/contacts/{id}", contacts::replace, tag, "Replace a contact").errors(&[404]),
-        guarded(Patch, "/api/contacts/{id}", contacts::patch, tag, "Change some fields of a contact").errors(&[404]),
-        guarded(Delete, "/api/contacts/{id}", contacts::delete, tag, "Delete a contact").errors(&[404]),
+        guarded(Get, "/api/contacts", contacts::list, tag, "list_contacts", "List your contacts: search, sort, page").sends(&["Link", "X-Total-Count"]),
+        together::<contacts::Create>(Post, "/api/contacts", tag, "create_contact", "Add a contact").sends(&["Location", "ETag"]).fails_with([Error::ADDRESS_BOOK_FULL]),
+        guarded(Get, "/api/contacts/upcoming_birthdays", contacts::upcoming, tag, "list_upcoming_birthdays", "List the contacts whose birthday is next"),
+        guarded(Get, "/api/contacts/export", transfer::export, tag, "export_contacts", "Export all your contacts as a file").on(File).patient().sends(&["Content-Disposition"]),
+        guarded(Post, "/api/contacts/import", transfer::import, tag, "import_contacts", "Import the contacts of a file").on(File).patient().body_limit(16 << 20).fails_with([Error::ADDRESS_BOOK_FULL]),
+        guarded(Post, "/api/contacts/calendar", calendar::open, tag, "open_calendar", "Create a new secret address for your birthday calendar"),
+        guarded(Delete, "/api/contacts/calendar", calendar::close, tag, "close_calendar", "Remove the secret address of your birthday calendar"),
+        public(Get, "/api/calendar/{secret}.ics", calendar::feed, tag, "get_calendar", "Get a birthday calendar, for calendar programs").sends(&["Content-Disposition", "ETag"]).fails_with([calendar::NO_SUCH_CALENDAR]),
+        together::<contacts::One>(Get, "/api/contacts/{id}", tag, "get_contact", "Get a contact").sends(&["ETag"]).fails_with([contacts::NO_SUCH_CONTACT]),
+        guarded(Put, "/api/contacts/{id}", contacts::replace, tag, "replace_contact", "Replace a contact").sends(&["ETag"]).fails_with([contacts::NO_SUCH_CONTACT]),
+        guarded(Patch, "/api/contacts/{id}", contacts::patch, tag, "update_contact", "Change some fields of a contact").sends(&["ETag"]).fails_with([contacts::NO_SUCH_CONTACT]),
+        guarded(Delete, "/api/contacts/{id}", contacts::delete, tag, "delete_contact", "Delete a contact").fails_with([contacts::NO_SUCH_CONTACT]),
     ]
 }
 
@@ -60,13 +61,13 @@ fn address_book() -> Vec<Route> {
 fn about() -> Vec<Route> {
     let tag = "service";
     vec![
-        public(Get, "/", service::index, tag, "Get the name, the version and the main addresses").on(Instant),
-        together::<service::Health>(Get, "/healthchecker", tag, "Check that the service and its database answer"),
-        together::<service::Health>(Get, "/api/healthchecker", tag, "Check that the service and its database answer"),
-        public(Get, "/livez", service::livez, tag, "Check that the service runs").on(Instant),
-        public(Get, "/readyz", service::readyz, tag, "Check that the service is ready for requests").on(Instant),
-        public(Get, "/openapi.json", service::openapi, tag, "Get this document").on(Instant),
-        public(Get, "/docs", service::docs_page, tag, "Get the documentation page").on(Instant),
-        public(Get, "/docs/{file}", service::docs_file, tag, "Get a file of the documentation page").on(Instant).errors(&[404]),
+        public(Get, "/", service::index, tag, "get_index", "Get the name, the version and the main addresses").on(Instant),
+        together::<service::Health>(Get, "/healthchecker", tag, "check_health_at_root", "Check that the service and its database answer"),
+        together::<service::Health>(Get, "/api/healthchecker", tag, "check_health", "Check that the service and its database answer"),
+        public(Get, "/livez", service::livez, tag, "check_live", "Check that the service runs").on(Instant),
+        public(Get, "/readyz", service::readyz, tag, "check_ready", "Check that the service is ready for requests").on(Instant),
+        public(Get, "/openapi.json", service::openapi, tag, "get_openapi", "Get this document").on(Instant).unlisted(),
+        public(Get, "/docs", service::docs_page, tag, "get_docs", "Get the documentation page").on(Instant).unlisted(),
+        public(Get, "/docs/{file}", service::docs_file, tag, "get_docs_file", "Get a file of the documentation page").on(Instant).unlisted(),
     ]
 }

@@ -178,6 +178,9 @@ pub struct Values<T>(pub [Option<Value<T>>; FIELDS.len()]);
 pub type Draft = Values<String>;
 
 impl FromFields for Draft {
+    const NAME: &'static str = "ContactInput";
+    const PATCH_NAME: &'static str = "ContactPatch";
+
     fn from_fields(fields: &mut Fields<'_>) -> Option<Draft> {
         fn ask<R: Rule<Out: Default> + ?Sized>(fields: &mut Fields<'_>, field: &Field, rule: &R) -> Option<R::Out> {
             if field.is_required { fields.required(field.name, rule) } else { fields.optional(field.name, rule) }

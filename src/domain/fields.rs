@@ -99,6 +99,10 @@ pub const FORM: &str = "application/x-www-form-urlencoded";
 pub trait FromFields: Sized {
     /// The media types of the bodies that it can be read from.
     const MEDIA_TYPES: &'static [&'static str] = &[JSON];
+    /// What the OpenAPI document calls such a body. One without a name does not compile.
+    const NAME: &'static str = "";
+    /// The same for a [`Patch`] of it.
+    const PATCH_NAME: &'static str = "";
     /// Asks for each of its fields; `None` after a fault. It asks for all of them even after a fault, so that all faults are told.
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self>;
 }
@@ -121,6 +125,7 @@ impl<T> Patch<T> {
 
 impl<T: FromFields> FromFields for Patch<T> {
     const MEDIA_TYPES: &'static [&'static str] = &[MERGE_PATCH, JSON];
+    const NAME: &'static str = T::PATCH_NAME;
 
     fn from_fields(fields: &mut Fields<'_>) -> Option<Patch<T>> {
         fields.is_patch = true;
@@ -243,7 +248,11 @@ impl<'a> Fields<'a> {
     ) -> Field<R::Out> {
         let given = match self.source {
             Source::Describe => {
-                self.described.push(Described { name, required, nullable, schema: rule.schema() });
+                let mut schema = rule.schema();
+                if !nullable && schema["type"] == "string" && schema.get("minLength").is_none() {
+                    schema["minLength"] = json!(1);
+                }
+                self.described.push(Described { name, required, nullable, schema });
                 return Field::Absent;
             }
             Source::Json(members) => members.get(name).map(Given::Json),
@@ -278,6 +287,9 @@ pub fn object_schema(described: &[Described]) -> Value {
             && let Some(kind) = schema.get("type").cloned()
         {
             schema["type"] = json!([kind, "null"]);
+            if let Some(choices) = schema.get_mut("enum").and_then(Value::as_array_mut) {
+                choices.push(Value::Null);
+            }
         }
         properties.insert(field.name.to_owned(), schema);
     }

@@ -79,7 +79,10 @@ impl Rule for Text {
     }
 
     fn schema(&self) -> Value {
-        json!({ "type": "string", "maxLength": self.max, "example": self.example })
+        // Control characters, of which text of several lines may have three.
+        let refused = if self.lines { r"\u0000-\u0008\u000b\u000c\u000e-\u001f" } else { r"\u0000-\u001f" };
+        let pattern = format!(r"^[^{refused}\u007f-\u009f]*$");
+        json!({ "type": "string", "maxLength": self.max, "pattern": pattern, "examples": [self.example] })
     }
 }
 
@@ -108,7 +111,7 @@ impl Rule for Email {
     }
 
     fn schema(&self) -> Value {
-        json!({ "type": "string", "format": "email", "maxLength": 254, "example": "ivan@example.com" })
+        json!({ "type": "string", "format": "email", "maxLength": 254, "examples": ["ivan@example.com"] })
     }
 }
 
@@ -184,7 +187,7 @@ impl Rule for PasswordRule<'_> {
     }
 
     fn schema(&self) -> Value {
-        json!({ "type": "string", "format": "password", "minLength": self.min.max(1), "maxLength": Self::MAX, "example": "123456" })
+        json!({ "type": "string", "format": "password", "minLength": self.min.max(1), "maxLength": Self::MAX, "examples": ["correct horse"] })
     }
 }
 
@@ -239,9 +242,11 @@ impl Rule for Date {
     }
 
     fn schema(&self) -> Value {
-        let mut schema = json!({ "type": "string", "format": "date" });
+        // JSON Schema cannot bound a date; the years can be.
+        let mut schema = json!({ "type": "string", "format": "date", "pattern": r"^((19|20)\d\d-\d\d-\d\d)?$" });
         if let Some(example) = self.example {
-            schema["example"] = json!(example);
+            schema["description"] = json!(format!("A date from {} to tomorrow.", self.range.start()));
+            schema["examples"] = json!([example]);
         }
         schema
     }

@@ -97,7 +97,7 @@ members! {
     &str: { "type": "string" };
     String: { "type": "string" };
     NaiveDate: { "type": "string", "format": "date" };
-    DateTime<Utc>: { "type": "string", "format": "date-time" };
+    DateTime<Utc>: { "type": "string", "format": "date-time", "examples": ["2026-01-02T03:04:05Z"] };
 }
 
 impl<M: Member> Member for Option<M> {

@@ -35,11 +35,11 @@ shape! {
     #[derive(Debug, Clone)]
     pub struct User as "User" {
         /// Unique over all users.
-        pub id: i64,
+        pub id: i64 = { "examples": [4815162342108i64] },
         /// A name to show, not unique.
-        pub username: String,
+        pub username: String = { "examples": ["Іван"] },
         /// In lower case, unique.
-        pub email: String = { "format": "email" },
+        pub email: String = { "format": "email", "examples": ["ivan@example.com"] },
         /// When the user signed up.
         #[serde(serialize_with = "rfc3339")]
         pub created_at: DateTime<Utc>,
@@ -51,7 +51,7 @@ shape! {
     #[derive(Debug)]
     pub struct ListedSession as "Session" {
         /// Unique over all users.
-        pub id: i64,
+        pub id: i64 = { "examples": [2718281828459i64] },
         /// When it began, with a login.
         #[serde(serialize_with = "rfc3339")]
         pub created_at: DateTime<Utc>,
@@ -59,11 +59,11 @@ shape! {
         #[serde(serialize_with = "rfc3339")]
         pub last_used_at: DateTime<Utc>,
         /// The program that logged in, as it named itself.
-        pub user_agent: Option<String>,
+        pub user_agent: Option<String> = { "examples": ["curl/8.14.1"] },
         /// The address that it logged in from.
-        pub ip: Option<String>,
+        pub ip: Option<String> = { "examples": ["203.0.113.7"] },
         /// Whether it is the session of this request.
-        pub current: bool,
+        pub current: bool = { "examples": [true] },
     }
 }
 
@@ -81,6 +81,8 @@ pub struct Signup {
 }
 
 impl FromFields for Signup {
+    const NAME: &'static str = "Signup";
+
     fn from_fields(fields: &mut Fields<'_>) -> Option<Signup> {
         let new_password = PasswordRule::new_password(fields);
         let username = fields.required("username", &USERNAME);
@@ -103,6 +105,7 @@ const PASSWORD_GRANT: OneOf<()> = OneOf { choices: &[("password", ())] };
 
 impl FromFields for Login {
     const MEDIA_TYPES: &'static [&'static str] = &[JSON, FORM];
+    const NAME: &'static str = "Login";
 
     /// The address is not checked for its shape: an address that cannot exist is an unknown user, 401. OAuth2 clients name
     /// the grant type; there is only one that has a password.
@@ -130,6 +133,8 @@ pub struct ChangeAccount {
 }
 
 impl FromFields for ChangeAccount {
+    const PATCH_NAME: &'static str = "UserPatch";
+
     fn from_fields(fields: &mut Fields<'_>) -> Option<ChangeAccount> {
         let (username, email) = (fields.required("username", &USERNAME), fields.required("email", &Email));
         let password = fields.optional("current_password", &PasswordRule::GIVEN);
@@ -147,6 +152,8 @@ pub struct ChangePassword {
 }
 
 impl FromFields for ChangePassword {
+    const NAME: &'static str = "PasswordChange";
+
     fn from_fields(fields: &mut Fields<'_>) -> Option<ChangePassword> {
         let new_password = PasswordRule::new_password(fields);
         let current = fields.required("current_password", &PasswordRule::GIVEN);
@@ -163,6 +170,8 @@ pub struct DeleteAccount {
 }
 
 impl FromFields for DeleteAccount {
+    const NAME: &'static str = "AccountDeletion";
+
     fn from_fields(fields: &mut Fields<'_>) -> Option<DeleteAccount> {
         let password = fields.required("password", &PasswordRule::GIVEN);
         Some(DeleteAccount { password: password? })

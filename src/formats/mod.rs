@@ -53,9 +53,9 @@ shape! {
     #[derive(Debug, Default)]
     pub struct Report as "ImportReport" {
         /// The number of contacts created; on a dry run, that would be created.
-        pub created: usize,
+        pub created: usize = { "examples": [2] },
         /// The number of entries that were skipped because of an error.
-        pub skipped: usize,
+        pub skipped: usize = { "examples": [1] },
         /// The errors of the first 1,000 skipped entries.
         pub errors: Vec<BadEntry>,
     }
@@ -66,9 +66,9 @@ shape! {
     #[derive(Debug)]
     pub struct BadEntry as "BadEntry" {
         /// The line of the file in which it begins, counted from 1.
-        pub line: usize = { "minimum": 1 },
+        pub line: usize = { "minimum": 1, "examples": [7] },
         /// A sentence that says what would be right.
-        pub detail: String,
+        pub detail: String = { "examples": ["first_name is required"] },
     }
 }
 

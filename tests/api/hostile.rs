@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::client::{Answer, Client};
 use crate::support::server::{Setup, database};
 use crate::support::shared::{shared, unused_email};
-use crate::table::{has_parameter, json_routes, operation, with_parameter};
+use crate::table::{bodies as bodies_of, has_parameter, json_routes, operation, with_parameter};
 
 /// Percent-encoded, as they stand in a path or a query.
 fn targets() -> Vec<String> {
@@ -240,7 +240,7 @@ fn hostile_bodies_of_every_media_type_are_no_5xx() {
 }
 
 fn members(route: &Route) -> Vec<String> {
-    let schemas = operation(route).bodies.into_iter();
+    let schemas = bodies_of(route).into_iter();
     let mut names: Vec<String> = schemas
         .filter_map(|(_, schema)| schema["properties"].as_object().cloned())
         .flat_map(|properties| properties.into_iter().map(|(name, _)| name))

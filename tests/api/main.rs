@@ -31,6 +31,7 @@ mod seed;
 mod sessions;
 mod smoke;
 mod table;
+mod terminal;
 mod throttle;
 mod tokens;
 mod tour;

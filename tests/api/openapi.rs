@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use contactd::api::openapi;
 use contactd::api::routes::routes;
+use contactd::config::Values;
 use contactd::http::percent_encode;
 use serde_json::{Value, json};
 
@@ -14,6 +16,7 @@ use crate::table::{has_parameter, operation, with_parameter};
 
 fn document(client: &Client) -> Value {
     let answer = client.get("/openapi.json").send().expect(200);
+    assert!(answer.text().ends_with("}\n"));
     assert_eq!(answer.header("Content-Type"), Some("application/json"));
     answer.json()
 }
@@ -43,12 +46,14 @@ fn the_document_has_every_route_and_nothing_else() {
             let ways = operation["security"].as_array().into_iter().flatten();
             let is_guarded = ways.clone().any(|way| way.get("password").is_some());
             let takes_token = ways.count() > 0;
-            assert_eq!(takes_token, is_guarded || path == "/api/auth/refresh_token", "{path}");
+            assert!(operation["security"].is_array(), "{path} says whether it needs a token");
+            assert_eq!(takes_token, is_guarded || method == "GET" && path == "/api/auth/refresh_token", "{path}");
             (method, path, is_guarded)
         })
         .collect();
     let table: BTreeSet<_> = routes()
         .iter()
+        .filter(|route| route.is_listed)
         .map(|route| (route.method.as_str().to_owned(), route.path.to_owned(), route.is_guarded()))
         .collect();
     assert_eq!(documented, table);
@@ -66,11 +71,13 @@ fn the_document_is_openapi_3_1() {
         let what = format!("{method} {path}");
         assert!(path.starts_with('/') && !path.contains('?'), "{what}");
         let id = text(operation, "operationId");
+        assert!(id.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{what}: `{id}` is a name in snake_case");
         assert!(ids.insert(id.to_owned()), "{id} is there twice");
         assert!(!text(operation, "summary").is_empty(), "{what}");
+        assert!(!text(operation, "description").is_empty(), "src/api/openapi.md needs a section `## {id}`");
         assert_eq!(operation["tags"].as_array().expect("tags").len(), 1, "{what}");
         check_parameters(&path, operation);
-        check_responses(&what, operation);
+        check_responses(&document, &what, operation);
         if let Some(body) = operation.get("requestBody") {
             assert!(body["required"].is_boolean(), "{what}");
             assert!(!body["content"].as_object().expect("content").is_empty(), "{what}");
@@ -101,10 +108,17 @@ fn check_parameters(path: &str, operation: &Value) {
     assert_eq!(in_path, in_template, "{path}");
 }
 
-fn check_responses(what: &str, operation: &Value) {
+/// The response of an operation, wherever the document has it.
+fn response<'a>(document: &'a Value, operation: &'a Value, status: &str) -> &'a Value {
+    let response = &operation["responses"][status];
+    response["$ref"].as_str().map_or(response, |reference| resolve(document, reference).expect("a response"))
+}
+
+fn check_responses(document: &Value, what: &str, operation: &Value) {
     let responses = operation["responses"].as_object().expect("responses");
     assert!(responses.keys().any(|status| status.starts_with('2')), "{what}");
-    for (status, response) in responses {
+    for status in responses.keys() {
+        let response = response(document, operation, status);
         let status: u16 = status.parse().expect("a status");
         assert!((200..600).contains(&status), "{what}: {status}");
         assert!(!text(response, "description").is_empty(), "{what}: {status}");
@@ -114,11 +128,74 @@ fn check_responses(what: &str, operation: &Value) {
         }
         let is_problem = response.pointer("/content/application~1problem+json").is_some();
         assert_eq!(is_problem, status >= 400, "{what}: {status}");
+        if let Some(problem) = response.pointer("/content/application~1problem+json") {
+            let several = problem["examples"].as_object().into_iter().flatten().map(|(_, example)| &example["value"]);
+            let examples: Vec<_> = problem.get("example").into_iter().chain(several).collect();
+            assert!(!examples.is_empty(), "{what}: {status} has an example");
+            for example in examples {
+                assert_eq!(example["status"], status, "{what}");
+                check(document, &problem["schema"], example).unwrap_or_else(|fault| panic!("{what} {status}: {fault}"));
+            }
+        }
     }
 }
 
 #[test]
-fn every_reference_leads_somewhere_and_every_schema_is_used() {
+fn every_section_of_the_texts_is_used() {
+    let texts = include_str!("../../src/api/openapi.md");
+    let sections: BTreeSet<_> = texts.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    let routes = routes();
+    let listed = routes.iter().filter(|route| route.is_listed);
+    let used: BTreeSet<_> = listed.flat_map(|route| [route.id, route.tag]).chain(["info"]).collect();
+    assert_eq!(sections, used);
+}
+
+/// The document under the default settings, for whoever reads it, and for programs that check it. A change of it is looked at.
+#[test]
+fn the_document_is_the_one_that_is_kept() {
+    const KEPT: &str = "docs/openapi.json";
+    let (password_min, _) = Values::new([]).new_password().expect("the default fits");
+    let document: Value = serde_json::from_str(&openapi::render(&routes(), password_min)).expect("JSON");
+    let document = format!("{document:#}\n");
+    if std::env::var_os("KEEP_OPENAPI").is_some() {
+        std::fs::write(KEPT, &document).expect("it can be written");
+    }
+    let kept = std::fs::read_to_string(KEPT).unwrap_or_default();
+    let same = kept.lines().zip(document.lines()).take_while(|(a, b)| a == b).count();
+    let (was, is) = (kept.lines().nth(same), document.lines().nth(same));
+    assert!(kept == document, "{KEPT} line {}: {was:?} is now {is:?}. If that is meant: make openapi", same + 1);
+}
+
+/// What the documentation shows as an answer or fills in as a body.
+#[test]
+fn every_value_has_an_example_that_keeps_its_rule() {
+    let document = document(&shared().client());
+    let mut rest: Vec<(String, &Value)> = vec![("paths".to_owned(), &document["paths"])];
+    for (name, schema) in document["components"]["schemas"].as_object().expect("schemas") {
+        // The answers show whole problems.
+        if !["Problem", "Fault"].iter().any(|end| name.ends_with(end)) {
+            rest.push((name.clone(), schema));
+        }
+    }
+    while let Some((path, value)) = rest.pop() {
+        let is_value = ["string", "integer"].iter().any(|kind| value["type"] == **kind || value["type"][0] == **kind);
+        let is_parameter = path.contains("/parameters/");
+        if is_value && !is_parameter {
+            assert!(value["enum"].is_array() || value.get("const").is_some() || value["examples"].is_array(), "{path}");
+        }
+        for example in value["examples"].as_array().into_iter().flatten() {
+            check(&document, value, example).unwrap_or_else(|fault| panic!("{path}: {fault}"));
+        }
+        match value {
+            Value::Object(members) => rest.extend(members.iter().map(|(name, v)| (format!("{path}/{name}"), v))),
+            Value::Array(values) => rest.extend(values.iter().enumerate().map(|(at, v)| (format!("{path}/{at}"), v))),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn every_reference_leads_somewhere_and_every_component_is_used() {
     let document = document(&shared().client());
     let mut used = BTreeSet::new();
     let mut rest = vec![&document];
@@ -135,8 +212,13 @@ fn every_reference_leads_somewhere_and_every_schema_is_used() {
             _ => {}
         }
     }
-    let schemas = document["components"]["schemas"].as_object().expect("schemas");
-    let there: BTreeSet<_> = schemas.keys().map(|name| format!("#/components/schemas/{name}")).collect();
+    let kinds = ["schemas", "responses", "headers"].into_iter();
+    let there: BTreeSet<_> = kinds
+        .flat_map(|kind| {
+            let names = document["components"][kind].as_object().expect("components").keys();
+            names.map(move |name| format!("#/components/{kind}/{name}"))
+        })
+        .collect();
     assert_eq!(used, there);
 }
 
@@ -146,7 +228,24 @@ fn every_reference_leads_somewhere_and_every_schema_is_used() {
 struct Truth {
     document: Value,
     succeeded: BTreeSet<(String, String)>,
+    /// The documented headers that a good answer had, of which route.
+    sent: BTreeSet<(String, String, String)>,
 }
+
+/// Headers that every answer has, or that say nothing of the API.
+const UNSAID: [&str; 11] = [
+    "Content-Type",
+    "Content-Length",
+    "Transfer-Encoding",
+    "Date",
+    "Connection",
+    "Cache-Control",
+    "Vary",
+    "X-Content-Type-Options",
+    "Referrer-Policy",
+    "Content-Security-Policy",
+    "X-Request-Id",
+];
 
 impl Truth {
     /// Checks an answer of a route: its status is documented, and so is what it holds. Gives it back.
@@ -155,10 +254,17 @@ impl Truth {
         let answer = request.send();
         let what = format!("{method} {path} {}", answer.status);
         let operation = &self.document["paths"][path][method.to_lowercase()];
-        let response = &operation["responses"][answer.status.to_string()];
+        let response = response(&self.document, operation, &answer.status.to_string());
         assert!(response.is_object(), "{what} is not documented: {}", answer.text());
         if answer.status < 300 {
             self.succeeded.insert((method.to_owned(), path.to_owned()));
+        }
+        for (name, _) in &answer.headers {
+            let is_said = response["headers"].as_object().is_some_and(|headers| headers.contains_key(name));
+            assert!(is_said || UNSAID.contains(&name.as_str()), "{what}: {name}");
+            if is_said && answer.status < 300 {
+                self.sent.insert((method.to_owned(), path.to_owned(), name.clone()));
+            }
         }
         let Some(kind) = answer.header("Content-Type") else {
             assert!(answer.body.is_empty(), "{what} has a body of no type");
@@ -181,23 +287,24 @@ impl Truth {
 fn real_answers_are_as_documented() {
     let (server, _database) = Server::with_database();
     let nobody = server.client();
-    let mut truth = Truth { document: document(&nobody), succeeded: BTreeSet::new() };
+    let mut truth = Truth { document: document(&nobody), succeeded: BTreeSet::new(), sent: BTreeSet::new() };
     good_answers_of_accounts(&mut truth, &nobody);
     let user = nobody.new_user("book@example.com");
     good_answers_of_contacts(&mut truth, &user);
     good_answers_of_files(&mut truth, &user);
-    for path in ["/", "/healthchecker", "/api/healthchecker", "/livez", "/readyz", "/openapi.json", "/docs"] {
+    for path in ["/", "/healthchecker", "/api/healthchecker", "/livez", "/readyz"] {
         truth.of("GET", path, nobody.get(path)).expect(200);
     }
-    for file in ["swagger-ui.css", "swagger-ui-bundle.js"] {
-        truth.of("GET", "/docs/{file}", nobody.get(format!("/docs/{file}"))).expect(200);
-    }
-    let page = nobody.get("/docs").send();
-    let known = nobody.get("/docs").header("If-None-Match", page.header("ETag").unwrap());
-    truth.of("GET", "/docs", known).expect(304);
+    truth.of("GET", "/", nobody.get("/").header("Accept", "text/html,*/*;q=0.8")).expect(303);
     let all: BTreeSet<_> = operations(&truth.document).into_iter().map(|(method, path, _)| (method, path)).collect();
     let missing: Vec<_> = all.difference(&truth.succeeded).collect();
     assert!(missing.is_empty(), "no good answer of {missing:?} was looked at");
+    for route in routes().iter().filter(|route| route.is_listed) {
+        for header in route.sends {
+            let (method, path) = (route.method.as_str().to_owned(), route.path.to_owned());
+            assert!(truth.sent.contains(&(method, path, (*header).to_owned())), "{} sends no {header}", route.id);
+        }
+    }
 }
 
 fn good_answers_of_accounts(truth: &mut Truth, nobody: &Client) {
@@ -270,6 +377,13 @@ fn good_answers_of_contacts(truth: &mut Truth, user: &Client) {
 
 fn good_answers_of_files(truth: &mut Truth, user: &Client) {
     let path = "/api/contacts/import";
+    let content = truth.document["paths"][path]["post"]["requestBody"]["content"].clone();
+    for kind in ["text/vcard", "text/x-vcard", "text/directory", "text/csv"] {
+        let example = content[kind]["schema"]["examples"][0].as_str().expect("an example");
+        let import = user.request("POST", path).header("Content-Type", kind);
+        let report = truth.of("POST", path, import.body(example)).expect(200).json();
+        assert_eq!((&report["created"], &report["errors"]), (&json!(1), &json!([])), "{kind}");
+    }
     let files = [
         ("application/json", "[{\"first_name\":\"A\",\"birthday\":\"2000-02-29\"},{}]"),
         ("text/csv", "first_name,last_name\nA,B\n,C\n"),
@@ -302,8 +416,8 @@ fn good_answers_of_files(truth: &mut Truth, user: &Client) {
 fn errors_of_every_route_are_documented() {
     let shared = shared();
     let nobody = shared.client();
-    let mut truth = Truth { document: document(&nobody), succeeded: BTreeSet::new() };
-    for route in routes() {
+    let mut truth = Truth { document: document(&nobody), succeeded: BTreeSet::new(), sent: BTreeSet::new() };
+    for route in routes().into_iter().filter(|route| route.is_listed) {
         let user = shared.user();
         let method = route.method.as_str();
         let paths = if has_parameter(route.path) { vec!["x", "0", "9999999999", "%zz"] } else { vec!["1"] };
@@ -336,6 +450,5 @@ fn the_document_shows_the_password_length_that_is_set() {
     let database = database();
     let server = Setup::on(&database).with("PASSWORD_MIN_LENGTH", "11").ready();
     let document = document(&server.client());
-    let body = &document["paths"]["/api/auth/signup"]["post"]["requestBody"]["content"]["application/json"];
-    assert_eq!(body["schema"]["properties"]["password"]["minLength"], 11);
+    assert_eq!(document["components"]["schemas"]["Signup"]["properties"]["password"]["minLength"], 11);
 }

@@ -4,6 +4,7 @@ use contactd::api::endpoint::{Operation, Route};
 use contactd::api::routes::routes;
 use contactd::config::Values;
 use contactd::http::Method;
+use serde_json::Value;
 
 use crate::support::client::{Client, Request};
 
@@ -38,6 +39,20 @@ pub fn operation(route: &Route) -> Operation {
     route.operation(password_min)
 }
 
+/// The media types of the bodies that a route takes, each with its schema.
+pub fn bodies(route: &Route) -> Vec<(&'static str, Value)> {
+    let operation = operation(route);
+    let named = |schema: Value| match schema["$ref"].as_str() {
+        Some(reference) => {
+            let mut components = operation.components.iter();
+            let name = reference.rsplit('/').next().unwrap_or_default();
+            components.find(|(known, _)| known == name).unwrap_or_else(|| panic!("{reference}")).1.clone()
+        }
+        None => schema,
+    };
+    operation.bodies.iter().map(|(kind, schema)| (*kind, named(schema.clone()))).collect()
+}
+
 /// Whether the path has a parameter.
 pub fn has_parameter(path: &str) -> bool {
     path.contains('{')
@@ -55,7 +70,7 @@ pub fn request(client: &Client, route: &Route) -> Request {
 /// The routes that take a JSON object.
 pub fn json_routes() -> Vec<Route> {
     let takes_object = |route: &Route| {
-        operation(route).bodies.iter().any(|(kind, schema)| *kind == "application/json" && schema["type"] == "object")
+        bodies(route).iter().any(|(kind, schema)| *kind == "application/json" && schema["type"] == "object")
     };
     routes().into_iter().filter(takes_object).collect()
 }

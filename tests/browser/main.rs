@@ -100,6 +100,100 @@ fn authorize_logs_in_and_try_it_out_lists_the_contacts() {
     assert_eq!(kept, 0, "the page leaves nothing behind in the browser");
 }
 
+/// An operation as the page shows it, open for trying out.
+struct Operation<'a> {
+    browser: &'a Browser,
+    block: String,
+}
+
+impl<'a> Operation<'a> {
+    fn open(browser: &'a Browser, tag: &str, id: &str) -> Operation<'a> {
+        let block = format!("//*[@id='operations-{tag}-{id}']");
+        browser.click(&format!("{block}//*[contains(@class, 'opblock-summary-control')]"));
+        browser.click(&format!("{block}//button[contains(@class, 'try-out__btn')]"));
+        Operation { browser, block }
+    }
+
+    fn parameter(&self, name: &str, value: &str) {
+        self.browser.fill_in(&format!("{}//tr[@data-param-name='{name}']//input", self.block), value);
+    }
+
+    fn body(&self, value: &str) {
+        self.browser.fill_in(&format!("{}//textarea[contains(@class, 'body-param__text')]", self.block), value);
+    }
+
+    /// Sends the request; waits until the page shows an answer of this status, and returns all that it shows of it.
+    fn send(&self, status: &str) -> String {
+        self.browser.click(&format!("{}//button[contains(@class, 'execute')]", self.block));
+        let answer = format!("{}//table[contains(@class, 'live-responses-table')]/tbody/tr", self.block);
+        let shown = format!("{answer}[td[contains(@class, 'response-col_status')][starts-with(., '{status}')]]");
+        self.browser.text(&shown)
+    }
+}
+
+#[test]
+fn a_contact_is_added_found_changed_and_deleted_on_a_desktop_and_on_a_phone() {
+    let server = Server::start();
+    for width in [1280, 390] {
+        let (email, token) = sign_up(&server, "walk");
+        let browser = Browser::start();
+        browser.resize(width);
+        browser.open(&format!("{}/docs", server.address));
+        log_in(&browser, &email, PASSWORD);
+        browser.click(LOGOUT_IS_OFFERED_BUT_CLOSE);
+
+        // The body that the page fills in is one that the API takes.
+        let shown = Operation::open(&browser, "contacts", "create_contact").send("201");
+        assert!(shown.contains("Франко") && shown.contains("etag: \"1\""), "{shown}");
+        let contacts = get_with(&format!("{}/api/contacts", server.address), &token);
+        let id = contacts[0]["id"].to_string();
+
+        let list = Operation::open(&browser, "contacts", "list_contacts");
+        list.parameter("q", "франко");
+        assert!(list.send("200").contains("ivan@example.com"));
+
+        let change = Operation::open(&browser, "contacts", "update_contact");
+        change.parameter("id", &id);
+        change.parameter("If-Match", "\"1\"");
+        change.body(r#"{ "last_name": null }"#);
+        assert!(change.send("200").contains("\"last_name\": null"));
+        assert!(change.send("412").contains("has changed since you read it"));
+
+        let delete = Operation::open(&browser, "contacts", "delete_contact");
+        delete.parameter("id", &id);
+        delete.send("204");
+
+        let sideways = browser.run("return document.documentElement.scrollWidth - window.innerWidth");
+        assert!(sideways.as_i64() <= Some(0), "the page is {sideways} px wider than {width}");
+        assert_only_the_server_was_asked(&browser, &server);
+        // The console reports the 412 itself, and nothing else.
+        for complaint in browser.complaints() {
+            assert!(complaint.contains("412"), "{complaint}");
+        }
+    }
+}
+
+#[test]
+fn an_operation_fits_on_a_screen_with_one_line_for_each_error() {
+    let server = Server::start();
+    let browser = Browser::start();
+    browser.resize(1280);
+    browser.open(&format!("{}/docs#/contacts/create_contact", server.address));
+    let block = "//*[@id='operations-contacts-create_contact']";
+    let missing = format!("{block}//tr[@data-code='422']//summary");
+    assert_eq!(browser.text(&missing), "2 fields are invalid; see errors.");
+    let height = browser.run("return document.querySelector('.opblock.is-open').getBoundingClientRect().height");
+    assert!(height.as_f64() < Some(900.0), "{height} px");
+    // It opens to the whole answer.
+    assert!(!browser.shows(&format!("{block}//tr[@data-code='422']//pre")));
+    browser.click(&missing);
+    let example = browser.text(&format!("{block}//tr[@data-code='422']//pre"));
+    assert!(example.contains("must be a date such as 2001-02-28"), "{example}");
+    // Nothing is made up.
+    let page = browser.text("//body");
+    assert!(!page.contains("\"string\""), "{page}");
+}
+
 #[test]
 fn a_wrong_password_does_not_log_in_and_says_so() {
     let server = Server::start();
@@ -190,7 +284,12 @@ fn post(url: &str, token: Option<&str>, body: &Value) -> (u16, Value) {
 }
 
 fn get(url: &str) -> Value {
-    let mut response = agent().get(url).call().expect("an answer");
+    get_with(url, "")
+}
+
+fn get_with(url: &str, token: &str) -> Value {
+    let request = agent().get(url).header("Authorization", format!("Bearer {token}"));
+    let mut response = request.call().expect("an answer");
     let text = response.body_mut().read_to_string().expect("a body");
     serde_json::from_str(&text).expect("JSON")
 }

@@ -72,6 +72,13 @@ impl Browser {
         browser
     }
 
+    /// Gives the page this width, that of a desktop or of a phone.
+    pub fn resize(&self, width: u32) {
+        let metrics = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600 });
+        let command = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": metrics });
+        self.command("POST", "/goog/cdp/execute", &command).expect("Chromium takes the size");
+    }
+
     /// Opens a page and waits until it has loaded.
     pub fn open(&self, url: &str) {
         self.command("POST", "/url", &json!({ "url": url })).expect("the address opens");
@@ -85,6 +92,12 @@ impl Browser {
     /// Types into the element as soon as it is there.
     pub fn type_into(&self, xpath: &str, text: &str) {
         self.until(&format!("typing into {xpath}"), || self.on(xpath, "POST", "value", &json!({ "text": text })));
+    }
+
+    /// Types into the element in place of what it holds.
+    pub fn fill_in(&self, xpath: &str, text: &str) {
+        // Control and A together select all; the third key lets go of Control.
+        self.type_into(xpath, &format!("\u{e009}a\u{e000}{text}"));
     }
 
     /// The text a person sees in the element, as soon as it is there and has some.

@@ -27,6 +27,9 @@ fn the_binary_and_its_packages_are_few() {
     packages.sort();
     packages.dedup();
     println!("{size} bytes, {} packages", packages.len());
+    let readme = include_str!("../../README.md").replace('\n', " ");
+    let told = format!("one binary of less than {} MB, made from fewer than {PACKAGES} packages", BINARY / 1_000_000);
+    assert!(readme.contains(&told), "README should say: {told}");
     assert!((10..PACKAGES).contains(&packages.len()), "{} packages, {PACKAGES} are allowed", packages.len());
 }
 

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 /// Keywords that constrain nothing.
-const REMARKS: [&str; 4] = ["description", "example", "default", "title"];
+const REMARKS: [&str; 4] = ["description", "examples", "default", "title"];
 
 /// What `reference` points to within the document (RFC 6901, without escapes, which no name here needs).
 pub fn resolve<'a>(document: &'a Value, reference: &str) -> Option<&'a Value> {
@@ -52,6 +52,7 @@ pub fn check(document: &Value, schema: &Value, value: &Value) -> Result<(), Stri
                 let most = rule.as_u64().unwrap_or(0);
                 value.as_array().is_none_or(|items| items.len() as u64 <= most)
             }
+            "pattern" => value.as_str().is_none_or(|text| has_pattern(text, rule)),
             "format" => value.as_str().is_none_or(|text| has_format(text, rule)),
             remark if REMARKS.contains(&remark) => true,
             unknown => return Err(format!("the keyword {unknown} is not known to this test")),
@@ -86,6 +87,18 @@ fn is_a(value: &Value, name: &Value) -> bool {
 
 fn length(value: &Value) -> Option<u64> {
     Some(value.as_str()?.chars().count() as u64)
+}
+
+/// The patterns that the document has, each in code.
+fn has_pattern(text: &str, pattern: &Value) -> bool {
+    match pattern.as_str().unwrap_or_default() {
+        r"^[^\u0000-\u001f\u007f-\u009f]*$" => !text.chars().any(char::is_control),
+        r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$" => {
+            !text.chars().any(|c| c.is_control() && !"\t\r\n".contains(c))
+        }
+        r"^((19|20)\d\d-\d\d-\d\d)?$" => text.is_empty() || text.len() == 10 && ("1900".."2100").contains(&&text[..4]),
+        unknown => panic!("the pattern {unknown} is not known to this test"),
+    }
 }
 
 fn has_format(text: &str, format: &Value) -> bool {

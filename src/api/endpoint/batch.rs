@@ -4,7 +4,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{Call, Caller, Finish, Handler, Input, Reply, Route, Run, row};
+use super::{Call, Caller, Finish, Handler, Input, Reply, Route, Run, Str, row};
 use crate::api::context::Context;
 use crate::api::problem::Error;
 use crate::http::Method;
@@ -52,7 +52,7 @@ impl Who for Caller {
 }
 
 /// A row for a handler that takes several calls at once.
-pub fn together<B: Batch>(method: Method, path: &'static str, tag: &'static str, summary: &'static str) -> Route {
+pub fn together<B: Batch>(method: Method, path: Str, tag: Str, id: Str, summary: Str) -> Route {
     let run: Run<B::Who> = Box::new(move |calls, admit, finish| {
         let (mut asked, mut kept) = (Vec::with_capacity(calls.len()), Vec::with_capacity(calls.len()));
         for call in calls {
@@ -70,7 +70,7 @@ pub fn together<B: Batch>(method: Method, path: &'static str, tag: &'static str,
             left_out.map(|call| settle::<B>(std::slice::from_ref(asked), vec![call], finish));
         }
     });
-    Route { batch: true, ..row::<B::Input, B::Reply>(method, path, B::Who::handler(run), tag, summary) }
+    Route { batch: true, ..row::<B::Input, B::Reply>(method, path, B::Who::handler(run), tag, id, summary) }
 }
 
 /// A call, and what it keeps until the answer.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Call, Operation};
 use crate::api::problem::Error;
 use crate::domain::fields::{FORM, Fault, Fields, FromFields, Source, no_json, object_schema};
-use crate::http;
+use crate::http::{self, Request};
 
 /// What a handler takes, read from a [`Call`].
 pub trait Input: Sized {
@@ -100,8 +100,8 @@ pub struct Payload<T>(pub T);
 impl<T: FromFields> Input for Payload<T> {
     fn read(call: &Call<'_>) -> Result<Self, Error> {
         let (media_type, body) = (call.request.media_type().unwrap_or_default(), call.request.body());
-        if !T::MEDIA_TYPES.contains(&media_type.as_str()) {
-            return Err(Error::UnsupportedMediaType(T::MEDIA_TYPES.to_vec()));
+        if !T::MEDIA_TYPES.contains(&media_type.as_str()) || media_type == FORM && looks_like_json(body) {
+            return Err(unsupported(call.request, T::MEDIA_TYPES.to_vec()));
         }
         if media_type == FORM {
             let text = std::str::from_utf8(body).map_err(|_| Error::BadRequest("The form is not UTF-8.".to_owned()))?;
@@ -121,13 +121,36 @@ impl<T: FromFields> Input for Payload<T> {
     }
 
     fn describe(operation: &mut Operation) {
+        const { assert!(!T::NAME.is_empty(), "the type of a body needs a NAME") };
         for media_type in T::MEDIA_TYPES {
             let mut fields = Fields::describing();
             fields.password_min = operation.password_min;
             fields.is_form = *media_type == FORM;
-            operation.bodies.push((media_type, object_schema(&fields.describe::<T>())));
+            let name = T::NAME.to_owned() + if fields.is_form { "Form" } else { "" };
+            let reference = operation.add_schema(name, object_schema(&fields.describe::<T>()));
+            operation.bodies.push((media_type, reference));
         }
     }
+}
+
+/// 415, with a hint where curl's `-d` or `-F` chose the media type and the client did not.
+pub fn unsupported(request: &Request, takes: Vec<&'static str>) -> Error {
+    let hint = match request.media_type().as_deref() {
+        Some(FORM) if looks_like_json(request.body()) => {
+            " The body looks like JSON: send it with Content-Type: application/json (curl: -H 'Content-Type: application/json')."
+        }
+        Some("multipart/form-data") => {
+            " Send the file as the body itself, not as a multipart form (curl: --data-binary @FILE instead of -F)."
+        }
+        _ => "",
+    };
+    Error::UnsupportedMediaType(takes, hint)
+}
+
+/// The name of a form's first field begins with neither of these.
+fn looks_like_json(body: &[u8]) -> bool {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    body.trim_ascii_start().starts_with(b"{") || body.trim_ascii_start().starts_with(b"[")
 }
 
 /// A body that may be left out.

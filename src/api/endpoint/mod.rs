@@ -65,12 +65,18 @@ pub struct Route {
     pub body_limit: usize,
     /// The OpenAPI tag that it is listed under.
     pub tag: &'static str,
+    /// The operation's name in generated clients. `api/openapi.md` describes the operation under this name.
+    pub id: &'static str,
     /// One line for the documentation.
     pub summary: &'static str,
+    /// Whether the OpenAPI document lists it.
+    pub is_listed: bool,
+    /// Headers of its answers that clients use, but for errors and for those that every answer has.
+    pub sends: &'static [&'static str],
     /// What runs.
     pub handler: Handler,
-    /// Error statuses besides those that follow from the input.
-    pub errors: Vec<u16>,
+    /// Errors that do not follow from its input, as its handler returns them.
+    pub errors: Vec<Error>,
     describe: fn(&mut Operation),
 }
 
@@ -96,9 +102,21 @@ impl Route {
         self
     }
 
-    /// May answer with these errors, besides those that follow from its input.
-    pub fn errors(mut self, statuses: &[u16]) -> Route {
-        self.errors.extend(statuses);
+    /// May answer with these errors, which the documentation then shows in place of the usual ones of their statuses.
+    pub fn fails_with<const N: usize>(mut self, errors: [Error; N]) -> Route {
+        self.errors.extend(errors);
+        self
+    }
+
+    /// Its answers have these headers, always or sometimes.
+    pub fn sends(mut self, headers: &'static [&'static str]) -> Route {
+        self.sends = headers;
+        self
+    }
+
+    /// Stays out of the OpenAPI document.
+    pub fn unlisted(mut self) -> Route {
+        self.is_listed = false;
         self
     }
 
@@ -106,7 +124,6 @@ impl Route {
     pub fn operation(&self, password_min: usize) -> Operation {
         let mut operation = Operation { password_min, ..Operation::default() };
         (self.describe)(&mut operation);
-        operation.errors.extend(&self.errors);
         if self.method != Method::Get {
             operation.replies.retain(|(status, ..)| *status != 304);
         }
@@ -119,28 +136,33 @@ impl Route {
     }
 }
 
+/// A text that is written in the table.
+type Str = &'static str;
+
 /// A row for a handler that needs no token.
 pub fn public<I: Input + 'static, O: Reply + 'static>(
     method: Method,
-    path: &'static str,
+    path: Str,
     handler: fn(&Call<'_>, I) -> Result<O, Error>,
-    tag: &'static str,
-    summary: &'static str,
+    tag: Str,
+    id: Str,
+    summary: Str,
 ) -> Route {
     let handle = move |call: &Call<'_>, ()| handler(call, I::read(call)?).map(Reply::into_response);
-    row::<I, O>(method, path, Handler::Public(each(handle)), tag, summary)
+    row::<I, O>(method, path, Handler::Public(each(handle)), tag, id, summary)
 }
 
 /// A row for a handler that runs only for a [`Caller`].
 pub fn guarded<I: Input + 'static, O: Reply + 'static>(
     method: Method,
-    path: &'static str,
+    path: Str,
     handler: fn(&Call<'_>, &Caller, I) -> Result<O, Error>,
-    tag: &'static str,
-    summary: &'static str,
+    tag: Str,
+    id: Str,
+    summary: Str,
 ) -> Route {
     let handle = move |call: &Call<'_>, caller| handler(call, &caller, I::read(call)?).map(Reply::into_response);
-    row::<I, O>(method, path, Handler::Guarded(each(handle)), tag, summary)
+    row::<I, O>(method, path, Handler::Guarded(each(handle)), tag, id, summary)
 }
 
 fn each<C: 'static>(handle: impl Fn(&Call<'_>, C) -> Result<Response, Error> + Send + Sync + 'static) -> Run<C> {
@@ -149,13 +171,7 @@ fn each<C: 'static>(handle: impl Fn(&Call<'_>, C) -> Result<Response, Error> + S
     })
 }
 
-fn row<I: Input, O: Reply>(
-    method: Method,
-    path: &'static str,
-    handler: Handler,
-    tag: &'static str,
-    summary: &'static str,
-) -> Route {
+fn row<I: Input, O: Reply>(method: Method, path: Str, handler: Handler, tag: Str, id: Str, summary: Str) -> Route {
     Route {
         lane: if method == Method::Get { Lane::Read } else { Lane::Write },
         method,
@@ -164,7 +180,10 @@ fn row<I: Input, O: Reply>(
         batch: false,
         body_limit: BODY_LIMIT,
         tag,
+        id,
         summary,
+        is_listed: true,
+        sends: &[],
         handler,
         errors: Vec::new(),
         describe: |operation| {
@@ -192,13 +211,21 @@ pub struct Operation {
     pub takes_token: bool,
     /// Each answer but the errors: its status, a description, and the bodies that it may have.
     pub replies: Vec<(u16, &'static str, Bodies)>,
-    /// Named schemas that the replies refer to.
-    pub components: Vec<(&'static str, Value)>,
-    /// Error statuses that follow from the input, and those that the row adds.
+    /// Named schemas that bodies and replies refer to.
+    pub components: Vec<(String, Value)>,
+    /// Error statuses that follow from the input.
     pub errors: Vec<u16>,
 }
 
 impl Operation {
+    /// Adds a named schema; returns a reference to it.
+    pub fn add_schema(&mut self, name: impl Into<String>, schema: Value) -> Value {
+        let name = name.into();
+        let reference = json!({ "$ref": format!("#/components/schemas/{name}") });
+        self.components.push((name, schema));
+        reference
+    }
+
     fn add_parameters(&mut self, place: &str, fields: Vec<Described>) {
         for mut field in fields {
             // Programs that show the document take a parameter's description from itself, not from its schema.

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use serde::{Serialize, Serializer};
 
 use super::Operation;
+use crate::domain::fields::JSON;
 use crate::domain::shape::Shape;
 use crate::http::{Body, Response, StatusCode};
 
@@ -24,22 +25,19 @@ pub struct Answer<const STATUS: u16, S: ?Sized> {
 }
 
 impl<const STATUS: u16, S: Shape + ?Sized> Answer<STATUS, S> {
-    fn new(body: Body) -> Self {
-        Answer { response: Response::with_body(STATUS, "application/json", body), shape: PhantomData }
-    }
-
     /// Serializes the value.
     pub fn json<V: Shape + Serialize>(value: &V) -> Self {
         debug_assert_eq!(V::NAME, S::NAME);
         // Every answer but a list fits.
         let mut bytes = Vec::with_capacity(512);
         serde_json::to_writer(&mut bytes, value).expect("values of our own serialize into memory");
-        Self::new(Body::Bytes(bytes))
+        Self::line(bytes)
     }
 
-    /// JSON that is part of the program.
-    pub fn fixed(json: &'static str) -> Self {
-        Self::new(Body::Static(json.as_bytes()))
+    /// Ends the JSON with a newline, so that a shell's prompt does not stick to it.
+    fn line(mut json: Vec<u8>) -> Self {
+        json.push(b'\n');
+        Answer { response: Response::with_body(STATUS, JSON, Body::Bytes(json)), shape: PhantomData }
     }
 
     /// Serializes the values as an array, each as it comes.
@@ -47,7 +45,7 @@ impl<const STATUS: u16, S: Shape + ?Sized> Answer<STATUS, S> {
         debug_assert_eq!(V::NAME, S::NAME);
         let mut serializer = serde_json::Serializer::new(Vec::with_capacity(2 + 256 * values.len()));
         serializer.collect_seq(values).expect("values of our own serialize into memory");
-        Self::new(Body::Bytes(serializer.into_inner()))
+        Self::line(serializer.into_inner())
     }
 
     /// Adds a header.
@@ -56,9 +54,9 @@ impl<const STATUS: u16, S: Shape + ?Sized> Answer<STATUS, S> {
         self
     }
 
-    /// The same, without its body, as 304 (RFC 9110 §15.4.5).
-    pub fn not_modified(mut self) -> Self {
-        self.response.status = StatusCode(304);
+    /// The same, without its body, as another status: 304 (RFC 9110 §15.4.5) or a redirection.
+    pub fn without_body(mut self, status: u16) -> Self {
+        self.response.status = StatusCode(status);
         self.response.body = Body::Empty;
         self.response.headers.retain(|(name, _)| *name != "Content-Type");
         self
@@ -70,10 +68,18 @@ impl<const STATUS: u16, S: Shape + ?Sized> Reply for Answer<STATUS, S> {
         self.response
     }
     fn describe(operation: &mut Operation) {
-        operation.components.push((S::NAME, S::schema()));
+        operation.add_schema(S::NAME, S::schema());
         let description = if STATUS == 201 { "Created" } else { "OK" };
-        operation.replies.push((STATUS, description, vec![("application/json", S::reference())]));
+        operation.replies.push((STATUS, description, vec![(JSON, S::reference())]));
     }
+}
+
+/// A response of its own kind, of a route that the document does not list.
+impl Reply for Response {
+    fn into_response(self) -> Response {
+        self
+    }
+    fn describe(_: &mut Operation) {}
 }
 
 /// 204.

@@ -5,7 +5,7 @@ use super::guard::{Attempt, end_sessions};
 use crate::api::endpoint::{Answer, BearerToken, Call, Caller, NoContent, Path, Payload, Query};
 use crate::api::problem::{self, Error};
 use crate::domain::fields::{FORM, Fields, FromFields, JSON};
-use crate::domain::rules::{Doc, Flag, OneOf, Verbatim};
+use crate::domain::rules::{Doc, Flag, OneOf, Text};
 use crate::domain::shape::shape;
 use crate::domain::user::{ListedSession, Login, Signup, User};
 use crate::security::password;
@@ -18,6 +18,7 @@ use crate::store::sessions::{self, Session, Sessions};
 pub struct RefreshBody(Option<String>);
 
 impl FromFields for RefreshBody {
+    const NAME: &'static str = "Refresh";
     const MEDIA_TYPES: &'static [&'static str] = &[JSON, FORM];
 
     fn from_fields(fields: &mut Fields<'_>) -> Option<RefreshBody> {
@@ -25,7 +26,7 @@ impl FromFields for RefreshBody {
             const REFRESH_GRANT: OneOf<()> = OneOf { choices: &[("refresh_token", ())] };
             fields.optional("grant_type", &REFRESH_GRANT);
         }
-        Some(RefreshBody(fields.optional("refresh_token", &Verbatim { max: 4096 })))
+        Some(RefreshBody(fields.optional("refresh_token", &Text::line(4096, "eyJ0eXAiOiJydCtqd3Qi…"))))
     }
 }
 
@@ -45,20 +46,24 @@ shape! {
     /// A pair of tokens (RFC 6749 §5.1).
     pub struct TokenPair as "TokenPair" {
         /// Authorizes requests: `Authorization: Bearer …`.
-        pub access_token: String,
+        pub access_token: String = { "examples": ["eyJ0eXAiOiJhdCtqd3Qi…"] },
         /// Gets the next pair, once.
-        pub refresh_token: String,
+        pub refresh_token: String = { "examples": ["eyJ0eXAiOiJydCtqd3Qi…"] },
         /// How tokens are sent.
         pub token_type: &'static str = { "const": "bearer" },
         /// The lifetime of the access token in seconds.
-        pub expires_in: i64,
+        pub expires_in: i64 = { "examples": [900] },
     }
 }
 
 /// One answer for an unknown e-mail, a wrong password and a disabled user.
-const WRONG_CREDENTIALS: Error = Error::InvalidGrant("The e-mail address or the password is wrong.", problem::NO_TOKEN);
-const DEAD_REFRESH_TOKEN: Error =
+pub const WRONG_CREDENTIALS: Error =
+    Error::InvalidGrant("The e-mail address or the password is wrong.", problem::NO_TOKEN);
+/// Nothing tells whether it ever was one of ours.
+pub const DEAD_REFRESH_TOKEN: Error =
     Error::InvalidGrant("The refresh token is invalid, expired or revoked: log in again.", problem::INVALID_TOKEN);
+/// Also where the session is another user's.
+pub const NO_SUCH_SESSION: Error = Error::NotFound("There is no such session.");
 
 /// `POST /api/auth/signup`
 pub fn signup(call: &Call<'_>, Payload(signup): Payload<Signup>) -> Result<Answer<201, User>, Error> {
@@ -188,7 +193,7 @@ pub fn sessions(call: &Call<'_>, caller: &Caller, (): ()) -> Result<Answer<200, 
 /// `DELETE /api/auth/sessions/{id}`
 pub fn end_session(call: &Call<'_>, caller: &Caller, Path(Id(id)): Path<Id>) -> Result<NoContent, Error> {
     if end_sessions(call, caller.user, Sessions::One(id))?.is_empty() {
-        return Err(Error::NotFound("There is no such session."));
+        return Err(NO_SUCH_SESSION);
     }
     call.audit("session-ended", Some(caller.user));
     Ok(NoContent)

@@ -18,9 +18,9 @@ shape! {
     /// Where a calendar is.
     pub struct Address as "CalendarAddress" {
         /// What a calendar program subscribes to. Anyone who has it sees the birthdays, and it is not shown again.
-        pub url: String = { "format": "uri-reference" },
+        pub url: String = { "format": "uri-reference", "examples": ["https://contacts.example.com/api/calendar/7-SECRET.ics"] },
         /// The same for a browser, which hands it to a calendar program; null where the server's own address is not known.
-        pub webcal_url: Option<String> = { "format": "uri-reference" },
+        pub webcal_url: Option<String> = { "format": "uri-reference", "examples": ["webcal://contacts.example.com/api/calendar/7-SECRET.ics"] },
     }
 }
 
@@ -61,10 +61,17 @@ impl Reply for Feed {
         self.0
     }
     fn describe(operation: &mut Operation) {
-        let calendar = json!({ "type": "string", "description": "a yearly event for each birthday" });
+        let example = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//contactd//Birthdays//EN\r\nBEGIN:VEVENT\r\n\
+            UID:1@contactd\r\nDTSTAMP:20260102T030405Z\r\nDTSTART;VALUE=DATE:19900517\r\nRRULE:FREQ=YEARLY\r\n\
+            SUMMARY:Іван Франко\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
+        let calendar =
+            json!({ "type": "string", "description": "a yearly event for each birthday", "examples": [example] });
         operation.replies.push((200, "The calendar", vec![("text/calendar", calendar)]));
     }
 }
+
+/// Also where it has been removed or replaced.
+pub const NO_SUCH_CALENDAR: Error = Error::NotFound("There is no calendar at this address.");
 
 /// `GET /api/calendar/{secret}.ics`
 ///
@@ -76,7 +83,7 @@ pub fn feed(call: &Call<'_>, (Path(Secret(secret)), conditions): (Path<Secret>, 
     let named = secret.split_once('-').and_then(|(user, _)| user.parse().ok());
     let owner = call.store.calendar_owner(named, &secret::digest(&secret));
     let (user, name) = owner.map_err(|error| match error {
-        store::Error::NotFound => Error::NotFound("There is no calendar at this address."),
+        store::Error::NotFound => NO_SUCH_CALENDAR,
         error => error.into(),
     })?;
     let shown = format!("{} {} {name}", ics::REVISION, call.store.calendar_digest(user)?);

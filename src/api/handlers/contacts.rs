@@ -3,9 +3,9 @@
 use std::sync::LazyLock;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{FULL, Id};
+use super::Id;
 use crate::api::context::Context;
 use crate::api::endpoint::{Answer, Batch, Call, Caller, NoContent, Path, Payload, Preconditions, Query};
 use crate::api::problem::Error;
@@ -23,7 +23,7 @@ fn members() -> impl Iterator<Item = (String, Value)> {
     let Value::Object(written) = object_schema(&Fields::describing().describe::<Draft>())["properties"].take() else {
         panic!("an object has properties");
     };
-    let id = member::<i64>("id", "Unique over all users.", Value::Null);
+    let id = member::<i64>("id", "Unique over all users.", json!([{ "examples": [1] }]));
     let created_at = member::<DateTime<Utc>>("created_at", "When it was created.", Value::Null);
     let updated_at = member::<DateTime<Utc>>("updated_at", "When it was last changed.", Value::Null);
     std::iter::once(id).chain(written).chain([created_at, updated_at])
@@ -40,9 +40,13 @@ impl Shape for Upcoming<'_> {
     const NAME: &'static str = "UpcomingBirthday";
     fn schema() -> Value {
         object(members().chain([
-            member::<NaiveDate>("next_birthday", "The day it is celebrated next, today included.", Value::Null),
-            member::<usize>("days_until", "Days from today to it.", Value::Null),
-            member::<i32>("turns", "The age in years reached on it.", Value::Null),
+            member::<NaiveDate>(
+                "next_birthday",
+                "The day it is celebrated next, today included.",
+                json!([{ "examples": ["2026-05-17"] }]),
+            ),
+            member::<usize>("days_until", "Days from today to it.", json!([{ "examples": [3] }])),
+            member::<i32>("turns", "The age in years reached on it.", json!([{ "examples": [36] }])),
         ]))
     }
 }
@@ -83,9 +87,12 @@ impl From<ChangeError> for Error {
     }
 }
 
+/// Also where the contact is another user's.
+pub const NO_SUCH_CONTACT: Error = Error::NotFound("There is no such contact.");
+
 fn no_such_contact(error: store::Error) -> Error {
     match error {
-        store::Error::NotFound => Error::NotFound("There is no such contact."),
+        store::Error::NotFound => NO_SUCH_CONTACT,
         error => error.into(),
     }
 }
@@ -115,7 +122,7 @@ impl Batch for Create {
         cx.store.create_contacts(&cx.quota, asked)
     }
     fn reply((): (), row: Self::Got) -> Result<Self::Reply, Error> {
-        let row = row?.ok_or(FULL)?;
+        let row = row?.ok_or(Error::ADDRESS_BOOK_FULL)?;
         let location = format!("/api/contacts/{}", row.contact().id);
         Ok(answer(&row).header("Location", location))
     }
@@ -141,7 +148,7 @@ impl Batch for One {
     fn reply(conditions: Preconditions, row: Self::Got) -> Result<Self::Reply, Error> {
         let row = row.map_err(no_such_contact)?;
         let answer = answer(&row);
-        Ok(if conditions.allow(&etag(&row.contact()))? { answer } else { answer.not_modified() })
+        Ok(if conditions.allow(&etag(&row.contact()))? { answer } else { answer.without_body(304) })
     }
 }
 

@@ -1,14 +1,12 @@
 //! The service about itself: index, health, documentation.
 
-use serde_json::{Value, json};
-
 use crate::api::context::Context;
 use crate::api::docs;
-use crate::api::endpoint::{Answer, Batch, Call, Operation, Path, Preconditions, Reply};
+use crate::api::endpoint::{Answer, Batch, Call, Input, Operation, Path, Preconditions};
 use crate::api::problem::Error;
-use crate::domain::fields::{Fields, FromFields};
-use crate::domain::rules::{Doc, Verbatim};
-use crate::domain::shape::{Shape, shape};
+use crate::domain::fields::{Fields, FromFields, JSON};
+use crate::domain::rules::Verbatim;
+use crate::domain::shape::shape;
 use crate::http::{Body, Response};
 use crate::store;
 
@@ -16,7 +14,7 @@ shape! {
     /// A sentence about the service.
     pub struct Message as "Message" {
         /// The sentence.
-        pub message: &'static str,
+        pub message: &'static str = { "examples": ["ready"] },
     }
 }
 
@@ -24,27 +22,42 @@ shape! {
     /// The index.
     pub struct Index as "Index" {
         /// The program.
-        pub name: &'static str,
+        pub name: &'static str = { "examples": [env!("CARGO_PKG_NAME")] },
         /// Its version.
-        pub version: &'static str,
+        pub version: &'static str = { "examples": [env!("CARGO_PKG_VERSION")] },
         /// Where its documentation is.
-        pub docs: &'static str,
+        pub docs: &'static str = { "examples": ["/docs"] },
         /// Where its OpenAPI document is.
-        pub openapi: &'static str,
+        pub openapi: &'static str = { "examples": ["/openapi.json"] },
         /// Where its health can be checked.
-        pub health: &'static str,
+        pub health: &'static str = { "examples": ["/api/healthchecker"] },
+    }
+}
+
+/// Whether a browser asks: it accepts HTML by name, and other clients do not.
+pub struct IsBrowser(bool);
+
+impl Input for IsBrowser {
+    fn read(call: &Call<'_>) -> Result<IsBrowser, Error> {
+        let mut accepted = call.request.list("Accept").filter_map(|range| range.split(';').next());
+        Ok(IsBrowser(accepted.any(|range| range.trim_end().eq_ignore_ascii_case("text/html"))))
+    }
+    fn describe(operation: &mut Operation) {
+        operation.replies.push((303, "A browser, which accepts `text/html`, is sent to the documentation", Vec::new()));
     }
 }
 
 /// `GET /`
-pub fn index(_: &Call<'_>, (): ()) -> Result<Answer<200, Index>, Error> {
-    Ok(Answer::json(&Index {
+pub fn index(_: &Call<'_>, IsBrowser(is_browser): IsBrowser) -> Result<Answer<200, Index>, Error> {
+    let index = Answer::json(&Index {
         name: env!("CARGO_PKG_NAME"),
         version: env!("CARGO_PKG_VERSION"),
         docs: "/docs",
         openapi: "/openapi.json",
         health: "/api/healthchecker",
-    }))
+    });
+    let index = index.header("Vary", "Accept");
+    Ok(if is_browser { index.without_body(303).header("Location", "/docs") } else { index })
 }
 
 /// `GET /healthchecker`, `GET /api/healthchecker`
@@ -84,32 +97,9 @@ pub fn readyz(call: &Call<'_>, (): ()) -> Result<Answer<200, Message>, Error> {
     Ok(Answer::json(&Message { message: "ready" }))
 }
 
-/// The OpenAPI document.
-pub struct OpenApi;
-
-impl Shape for OpenApi {
-    const NAME: &'static str = "OpenApi";
-    fn schema() -> Value {
-        json!({ "type": "object", "description": "an OpenAPI 3.1 document" })
-    }
-}
-
 /// `GET /openapi.json`
-pub fn openapi(call: &Call<'_>, (): ()) -> Result<Answer<200, OpenApi>, Error> {
-    Ok(Answer::fixed(call.openapi))
-}
-
-/// A file of the documentation page.
-pub struct AssetFile(Response);
-
-impl Reply for AssetFile {
-    fn into_response(self) -> Response {
-        self.0
-    }
-    fn describe(operation: &mut Operation) {
-        // The page is HTML; each of its files has a type of its own.
-        operation.replies.push((200, "The file", vec![("*/*", json!({ "type": "string" }))]));
-    }
+pub fn openapi(call: &Call<'_>, (): ()) -> Result<Response, Error> {
+    Ok(Response::with_body(200, JSON, Body::Static(call.openapi.as_bytes())))
 }
 
 /// The `{file}` of a path.
@@ -117,13 +107,12 @@ pub struct FileName(String);
 
 impl FromFields for FileName {
     fn from_fields(fields: &mut Fields<'_>) -> Option<FileName> {
-        let file = Doc(Verbatim { max: 100 }, "The name of the file, as the page refers to it.");
-        fields.required("file", &file).map(FileName)
+        fields.required("file", &Verbatim { max: 100 }).map(FileName)
     }
 }
 
 /// `GET /docs`
-pub fn docs_page(call: &Call<'_>, conditions: Preconditions) -> Result<AssetFile, Error> {
+pub fn docs_page(call: &Call<'_>, conditions: Preconditions) -> Result<Response, Error> {
     file(call, docs::page(), &conditions)
 }
 
@@ -131,12 +120,12 @@ pub fn docs_page(call: &Call<'_>, conditions: Preconditions) -> Result<AssetFile
 pub fn docs_file(
     call: &Call<'_>,
     (Path(FileName(name)), conditions): (Path<FileName>, Preconditions),
-) -> Result<AssetFile, Error> {
+) -> Result<Response, Error> {
     let asset = docs::asset(&name).ok_or(Error::NotFound("The documentation has no such file."))?;
     file(call, asset, &conditions)
 }
 
-fn file(call: &Call<'_>, asset: &'static docs::Asset, conditions: &Preconditions) -> Result<AssetFile, Error> {
+fn file(call: &Call<'_>, asset: &'static docs::Asset, conditions: &Preconditions) -> Result<Response, Error> {
     let (bytes, encoding) = asset.body(call.request.list("Accept-Encoding"));
     let mut response = Response::with_body(200, asset.content_type, Body::Static(bytes));
     if !conditions.allow(&asset.etag())? {
@@ -146,5 +135,5 @@ fn file(call: &Call<'_>, asset: &'static docs::Asset, conditions: &Preconditions
     }
     let response =
         response.header("ETag", asset.etag()).header("Vary", "Accept-Encoding").header("Cache-Control", "no-cache");
-    Ok(AssetFile(response.header("Content-Security-Policy", docs::CONTENT_SECURITY_POLICY)))
+    Ok(response.header("Content-Security-Policy", docs::CONTENT_SECURITY_POLICY))
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::export::{self, Document};
 use super::leave_for;
-use crate::api::endpoint::{Answer, Call, Caller, Input, Operation, Query, Reply};
+use crate::api::endpoint::{Answer, Call, Caller, Input, Operation, Query, Reply, unsupported};
 use crate::api::problem::Error;
 use crate::domain::contact::{Contact, Draft};
 use crate::domain::fields::{Fault, Fields, FromFields, object_schema};
@@ -35,7 +35,7 @@ impl Input for Upload {
     fn read(call: &Call<'_>) -> Result<Upload, Error> {
         let given = call.request.media_type();
         let Some((_, format)) = READ.into_iter().find(|(name, _)| given.as_deref() == Some(name)) else {
-            return Err(Error::UnsupportedMediaType(READ.map(|(name, _)| name).to_vec()));
+            return Err(unsupported(call.request, READ.map(|(name, _)| name).to_vec()));
         };
         match formats::read(format, call.request.body(), call.now().date_naive()) {
             Ok(import) => Ok(Upload(import)),
@@ -45,12 +45,13 @@ impl Input for Upload {
     }
 
     fn describe(operation: &mut Operation) {
-        let contact = object_schema(&Fields::describing().describe::<Draft>());
+        let contact = operation.add_schema(Draft::NAME, object_schema(&Fields::describing().describe::<Draft>()));
         for (name, format) in READ {
             let schema = match format {
-                Format::Vcard => file_schema("cards of version 2.1, 3.0 or 4.0, one after the other"),
+                Format::Vcard => file_schema("cards of version 2.1, 3.0 or 4.0, one after the other", VCARD),
                 Format::Csv => file_schema(
                     "a line of headings (the fields' names, or Google's or Outlook's headings), then a line for each contact",
+                    CSV,
                 ),
                 Format::Json => json!({ "type": "array", "items": contact }),
             };
@@ -59,9 +60,14 @@ impl Input for Upload {
     }
 }
 
-fn file_schema(what: &str) -> Value {
-    json!({ "type": "string", "description": what })
+fn file_schema(what: &str, example: &str) -> Value {
+    json!({ "type": "string", "description": what, "examples": [example] })
 }
+
+const VCARD: &str = "BEGIN:VCARD\r\nVERSION:4.0\r\nFN:Іван Франко\r\nN:Франко;Іван;;;\r\n\
+    TEL:+38 (050) 123-45-67\r\nBDAY:19900517\r\nEND:VCARD\r\n";
+const CSV: &str = "first_name,last_name,email,phone_number,birthday,additional_info\r\n\
+    Іван,Франко,ivan@example.com,0501234567,1990-05-17,Met at the spring conference\r\n";
 
 /// The query of an import.
 pub struct ImportQuery {
@@ -116,10 +122,10 @@ impl Reply for Download {
     }
 
     fn describe(operation: &mut Operation) {
-        operation.components.push((Contact::NAME, Contact::schema()));
+        operation.add_schema(Contact::NAME, Contact::schema());
         let schema = |format| match format {
-            Format::Vcard => file_schema("a vCard 4.0 for each contact"),
-            Format::Csv => file_schema("the fields' names, then a line for each contact"),
+            Format::Vcard => file_schema("a vCard 4.0 for each contact", VCARD),
+            Format::Csv => file_schema("the fields' names, then a line for each contact", CSV),
             Format::Json => <[Contact<'_>]>::reference(),
         };
         let content = WRITTEN.into_iter().map(|(name, format)| (name, schema(format))).collect();

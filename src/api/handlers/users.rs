@@ -10,6 +10,10 @@ use crate::security::password;
 use crate::store;
 use crate::store::sessions::Sessions;
 
+/// Between the check of the old password and the writing of the new one.
+pub const PASSWORD_CHANGED: Error =
+    Error::Conflict(BLANK, "The password was changed by another request meanwhile: log in again.");
+
 /// `GET /api/users/me`
 pub struct Me;
 
@@ -35,9 +39,6 @@ impl Batch for Me {
 fn user(call: &Call<'_>, caller: &Caller) -> Result<User, Error> {
     call.store.user(caller.user).map_err(account_deleted)
 }
-
-const PASSWORD_CHANGED: Error =
-    Error::Conflict(BLANK, "The password was changed by another request meanwhile: log in again.");
 
 /// `PATCH /api/users/me`
 ///
