@@ -326,7 +326,7 @@ fn x_forwarded_for_counts_only_from_proxies_that_are_named() {
     let claimed = login(&open, &["192.0.2.1"]);
     assert_eq!(ip(&claimed).as_deref(), Some("127.0.0.1"), "nobody is trusted by default");
     login(&open, &["192.0.2.2"]);
-    let warning = "WARN  X-Forwarded-For comes from 127.0.0.1 and is not believed";
+    let warning = "WARN  X-Forwarded-For from 127.0.0.1 is not believed";
     crate::support::eventually("the operator is told", || open.log().contains(warning));
     assert_eq!(open.log().matches(warning).count(), 1, "once");
 
