@@ -108,8 +108,9 @@ impl App {
     }
 
     /// Which others the request can be answered together with: those of the same row, where it says so.
-    pub fn together(&self, request: &Request) -> Kind {
-        self.find(request).route.ok().filter(|route| route.batch).map(|route| self.router.number(route))
+    pub fn together(&self, request: &Request, lane: Lane) -> Kind {
+        let route = self.find(request).route.ok().filter(|route| route.batch && route.lane == lane)?;
+        Some(self.router.number(route))
     }
 
     /// Answers a request that is not run, or whose handler panicked.
@@ -160,7 +161,7 @@ impl http::Program for App {
 
     /// Only what readers do: what is for another lane, they only pass on.
     fn batch(&self, request: &Request) -> Kind {
-        self.together(request).filter(|_| self.find(request).lane() == Lane::Read)
+        self.together(request, Lane::Read)
     }
 
     /// More than the usual only for a client with a valid access token. The database is not asked whether its session has
