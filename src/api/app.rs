@@ -145,10 +145,8 @@ fn run(route: &Route, calls: &[Call<'_>], finish: &mut Finish<'_>) {
 /// A body that is compressed, or encoded in another way, is not read as if it were not.
 fn is_plain(call: &Call<'_>) -> Result<(), Error> {
     let is_other = |coding: &str| !coding.eq_ignore_ascii_case("identity");
-    match !call.request.body().is_empty() && call.request.list("Content-Encoding").any(is_other) {
-        true => Err(Error::UnsupportedCoding),
-        false => Ok(()),
-    }
+    let is_coded = !call.request.body().is_empty() && call.request.list("Content-Encoding").any(is_other);
+    if is_coded { Err(Error::UnsupportedCoding) } else { Ok(()) }
 }
 
 impl http::Program for App {

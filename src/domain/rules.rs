@@ -9,9 +9,9 @@ use std::ops::RangeInclusive;
 use chrono::{Days, NaiveDate};
 use serde_json::{Value, json};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
-use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
 use super::fields::{Fields, Given, Rule};
+use super::fold::is_invisible;
 use super::user::Password;
 
 /// Another rule, with a description of the value for the documentation.
@@ -100,7 +100,7 @@ impl Rule for Email {
         }
         at_most(&text, 254)?;
         // Two addresses that look the same must be the same.
-        if let Some(c) = text.chars().find(|c| c.general_category() == GeneralCategory::Format) {
+        if let Some(c) = text.chars().find(|c| is_invisible(*c)) {
             return Err(format!("must not contain the invisible character U+{:04X}", u32::from(c)));
         }
         if is_address(&text) {

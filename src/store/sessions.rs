@@ -58,16 +58,11 @@ impl Store {
         Ok((Session { id: row.get(0), generation: row.get(1), created_at: row.get(2) }, row.get(3)))
     }
 
-    /// The next generation, for the refresh token of `generation`, which comes from a network. [`Error::NotFound`] if that
+    /// The next generation, for the refresh token of a user, a session and a generation, which comes from a network. [`Error::NotFound`] if that
     /// token is no longer valid. The one before it still gets the same successor for some seconds of grace: a reply may be
     /// lost, two tabs may refresh at once.
-    pub fn rotate_session(
-        &self,
-        (user, session, generation): (i64, i64, i32),
-        network: i64,
-        grace: f64,
-    ) -> Result<Session, Error> {
-        let lifetime = LIFETIME.as_seconds_f64();
+    pub fn rotate_session(&self, token: (i64, i64, i32), network: i64, grace: f64) -> Result<Session, Error> {
+        let ((user, session, generation), lifetime) = (token, LIFETIME.as_seconds_f64());
         let row = self.write(|conn| {
             conn.query_opt(&queries::SESSION_ROTATE, &[&user, &session, &generation, &grace, &lifetime, &network])
         })?;

@@ -49,13 +49,8 @@ impl Call<'_> {
         static WARNED: Once = Once::new();
         let (request, trusted) = (self.request, &self.trusted_proxies);
         if !request.is_from_proxy(trusted) && request.header("X-Forwarded-For").is_some() {
-            WARNED.call_once(|| {
-                log::warn!(
-                    "X-Forwarded-For comes from {} and is not believed: if that is a proxy of yours, name it in \
-                     TRUSTED_PROXIES, or all of its clients count as one",
-                    request.peer()
-                );
-            });
+            let what = "is not believed: if that is a proxy of yours, TRUSTED_PROXIES should name it";
+            WARNED.call_once(|| log::warn!("X-Forwarded-For from {} {what}", request.peer()));
         }
         request.client_address(trusted)
     }
