@@ -31,6 +31,8 @@ pub enum Error {
     PayloadTooLarge(usize),
     /// 415, with the media types that are accepted.
     UnsupportedMediaType(Vec<&'static str>),
+    /// 415, with a charset that is not known.
+    UnknownCharset(String),
     /// 422, with every fault.
     Invalid(Vec<Fault>),
     /// 429, with what there are too many of, and the seconds to wait.
@@ -103,6 +105,9 @@ impl Error {
             Error::PayloadTooLarge(limit) => plain(413, &format!("The body may have at most {limit} bytes.")),
             Error::UnsupportedMediaType(takes) => {
                 plain(415, &format!("The Content-Type {}.", one_of(&takes))).header("Accept", takes.join(", "))
+            }
+            Error::UnknownCharset(name) => {
+                plain(415, &format!("The charset {name} is not known here: save the file as UTF-8."))
             }
             Error::Invalid(faults) => {
                 let detail = match faults.as_slice() {

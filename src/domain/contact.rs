@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
+use unicode_normalization::UnicodeNormalization;
 
-use super::fields::{Fields, FromFields, Patch, Rule};
+use super::fields::{Fields, FromFields, Given, Patch, Rule};
 use super::fold::{self, Part};
 use super::rules::{Date, Email, Text};
 use super::shape::Rfc3339;
@@ -22,14 +23,32 @@ pub struct Field {
     pub part: Option<Part>,
     /// Where it stands in a vCard.
     pub vcard: Property,
-    /// Other headings of CSV files that mean it, in lower case. `*` stands for any text; only with it, a number may follow.
-    pub headings: &'static [&'static str],
+    /// Other headings of CSV files that mean it, in lower case, with commas between. `*` stands for any text; only with it, a
+    /// number may follow.
+    pub headings: &'static str,
 }
 
 impl Field {
     /// Whether its value is a date, and not text.
     pub fn is_date(&self) -> bool {
         matches!(self.kind, Kind::Birthday)
+    }
+
+    /// A value, or what would be right instead; `today` bounds a birthday.
+    pub fn read(&self, text: &str, today: NaiveDate) -> Result<Option<Value<String>>, String> {
+        Ok(match self.kind {
+            Kind::Text(rule) => rule.read(Given::Text(text))?.map(Value::Text),
+            Kind::Birthday => Date::birthday(today).read(Given::Text(text))?.map(Value::Date),
+        })
+    }
+
+    /// As much of a text as the field may hold.
+    pub fn cut(&self, text: &str) -> String {
+        let max = match self.kind {
+            Kind::Text(rule) => rule.schema()["maxLength"].as_u64(),
+            Kind::Birthday => None,
+        };
+        text.trim().nfc().take(max.and_then(|max| usize::try_from(max).ok()).unwrap_or(0)).collect()
     }
 }
 
@@ -62,7 +81,8 @@ pub static FIELDS: [Field; 6] = [
         // name of compatibility ligatures: U+FDFA alone becomes 18 letters.
         part: Some(Part::Text(1_000)),
         vcard: Property::Name(1),
-        headings: &["first name", "given name", "firstname"],
+        headings: "first name, given name, firstname, vorname, prénom, nombre, nome, voornaam, imię, utónév, ім'я, ім’я, \
+            имя, 名, 名字",
     },
     Field {
         name: "last_name",
@@ -71,7 +91,8 @@ pub static FIELDS: [Field; 6] = [
         is_required: false,
         part: Some(Part::Text(1_000)),
         vcard: Property::Name(0),
-        headings: &["last name", "family name", "surname", "lastname"],
+        headings: "last name, family name, surname, lastname, nachname, familienname, nom, apellidos, cognome, \
+            achternaam, nazwisko, sobrenome, apelido, vezetéknév, прізвище, фамилия, 姓, 姓氏",
     },
     Field {
         name: "email",
@@ -81,7 +102,7 @@ pub static FIELDS: [Field; 6] = [
         // An address of 254 characters fits, unless it has hundreds of letters beyond ASCII.
         part: Some(Part::Text(457)),
         vcard: Property::Own("EMAIL"),
-        headings: &["e-mail", "email address", "e-mail address", "e-mail * - value", "e-mail * address"],
+        headings: "e-mail, email address, e-mail address, e-mail * - value, e-mail * address, primary email",
     },
     Field {
         name: "phone_number",
@@ -90,7 +111,7 @@ pub static FIELDS: [Field; 6] = [
         is_required: false,
         part: Some(Part::Digits(40)),
         vcard: Property::Own("TEL"),
-        headings: &["phone number", "phone", "mobile", "telephone", "* phone", "phone * - value"],
+        headings: "phone number, phone, mobile, telephone, * phone, phone * - value",
     },
     Field {
         name: "birthday",
@@ -99,7 +120,10 @@ pub static FIELDS: [Field; 6] = [
         is_required: false,
         part: None,
         vcard: Property::Own("BDAY"),
-        headings: &["birth date", "date of birth"],
+        headings: "birth date, date of birth, dateofbirth, geburtstag, geburtsdatum, anniversaire, date de naissance, \
+            cumpleaños, fecha de nacimiento, compleanno, data di nascita, verjaardag, geboortedatum, urodziny, \
+            data urodzenia, aniversário, data de nascimento, születésnap, день народження, дата народження, день \
+            рождения, дата рождения, 誕生日, 生日",
     },
     Field {
         name: "additional_info",
@@ -108,7 +132,8 @@ pub static FIELDS: [Field; 6] = [
         is_required: false,
         part: None,
         vcard: Property::Own("NOTE"),
-        headings: &["notes", "note"],
+        headings: "notes, note, notizen, remarques, notas, notities, notatki, anotações, jegyzetek, нотатки, примітки, \
+            заметки, メモ, 附注, 記事",
     },
 ];
 
@@ -116,6 +141,10 @@ pub static FIELDS: [Field; 6] = [
 pub const FIRST_NAME: usize = place("first_name");
 /// See [`FIRST_NAME`].
 pub const LAST_NAME: usize = place("last_name");
+/// See [`FIRST_NAME`].
+pub const EMAIL: usize = place("email");
+/// See [`FIRST_NAME`].
+pub const PHONE_NUMBER: usize = place("phone_number");
 /// See [`FIRST_NAME`].
 pub const BIRTHDAY: usize = place("birthday");
 /// See [`FIRST_NAME`].

@@ -3,6 +3,8 @@
 //! A statement that writes a contact takes the values of its fields as its last parameters, and one that reads contacts has
 //! them between `id` and `created_at`, both in the order of [`FIELDS`].
 
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::error::Error as AnyError;
 use std::fmt::Debug;
 
@@ -10,9 +12,9 @@ use chrono::NaiveDate;
 use postgres::Row;
 use postgres::types::private::BytesMut;
 use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
+use sha2::{Digest, Sha256};
 
-use super::queries;
-use super::{Error, Store};
+use super::{Connection, Error, Store, queries};
 use crate::domain::birthday::{self, Window};
 use crate::domain::contact::{Contact, Draft, FIELDS, Value, Values, searchable};
 use crate::domain::fields::Patch;
@@ -101,6 +103,34 @@ impl From<Error> for ChangeError {
     }
 }
 
+/// Contacts inserted by one statement: so many that round trips cost little, and so few that each statement ends long before
+/// its time limit.
+const BATCH: usize = 1_000;
+
+/// What tells whether two contacts have the same fields: so many bytes of a digest. By chance alone two of 200,000 have the
+/// same once in 10^28 imports.
+type Likeness = [u8; 16];
+
+/// The likenesses of all contacts of a user.
+fn known(conn: &mut Connection, user: i64) -> Result<HashSet<Likeness>, postgres::Error> {
+    let rows = conn.query(&queries::CONTACT_LIKENESSES, &[&user])?;
+    let bytes = rows[0].get::<_, Option<&[u8]>>(0).unwrap_or_default();
+    Ok(bytes.as_chunks().0.iter().copied().collect())
+}
+
+/// Keeps the drafts that are not known, and the first of several that are the same.
+fn retain_new(drafts: &mut Vec<Draft>, mut known: HashSet<Likeness>) {
+    drafts.retain(|draft| {
+        let values = draft.0.each_ref().map(|value| match value {
+            Some(Value::Text(text)) => Cow::Borrowed(text.as_str()),
+            Some(Value::Date(date)) => Cow::Owned(date.to_string()),
+            None => Cow::Borrowed(""),
+        });
+        let digest = Sha256::digest(values.join("\u{1f}"));
+        known.insert(*digest.first_chunk().expect("a digest has 32 bytes"))
+    });
+}
+
 impl Store {
     /// One contact.
     pub fn contact(&self, user: i64, id: i64) -> Result<ContactRow, Error> {
@@ -115,12 +145,33 @@ impl Store {
         self.write(|conn| conn.query_one(&queries::CONTACT_INSERT, &params)).map(ContactRow)
     }
 
-    /// Creates contacts, all of them or none: `batches` of some thousand each, one statement per batch, in one transaction.
-    pub fn insert_contacts<'a>(&self, user: i64, batches: impl Iterator<Item = &'a [Draft]>) -> Result<u64, Error> {
+    /// Takes out the drafts that are the same as a contact that the user has, or as a draft before.
+    pub fn drop_known(&self, user: i64, drafts: &mut Vec<Draft>) -> Result<(), Error> {
+        let known = self.read(|conn| {
+            conn.transaction(|conn| {
+                conn.without_time_limit()?;
+                known(conn, user)
+            })
+        })?;
+        retain_new(drafts, known);
+        Ok(())
+    }
+
+    /// Creates contacts, all of them or none, some thousand with each statement, in one transaction. With `is_new`, without
+    /// those that are known by then: an import at another instance may have made them. `None` while it is not done.
+    pub fn insert_contacts(&self, user: i64, drafts: &mut Vec<Draft>, is_new: bool) -> Result<Option<u64>, Error> {
         self.write(|conn| {
             conn.transaction(|conn| {
+                if is_new {
+                    if !conn.query_one(&queries::CONTACT_IMPORT_LOCK, &[&user])?.get::<_, bool>(0) {
+                        return Ok(None);
+                    }
+                    conn.without_time_limit()?;
+                    let known = known(conn, user)?;
+                    retain_new(drafts, known);
+                }
                 let mut created = 0;
-                for batch in batches {
+                for batch in drafts.chunks(BATCH) {
                     let search: Vec<_> = batch.iter().map(Draft::search_key).collect();
                     let columns: Vec<Vec<_>> =
                         (0..FIELDS.len()).map(|field| batch.iter().map(|draft| &draft.0[field]).collect()).collect();
@@ -128,7 +179,7 @@ impl Store {
                     params.extend(columns.iter().map(|column| column as Param<'_>));
                     created += conn.execute(&queries::CONTACT_INSERT_MANY, &params)?;
                 }
-                Ok(created)
+                Ok(Some(created))
             })
         })
     }
