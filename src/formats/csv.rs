@@ -236,7 +236,7 @@ fn seems(slot: usize, cell: &str) -> bool {
 /// Adds the values of a cell. Google marks the preferred one with an asterisk in its label, and joins several in a cell.
 fn add<'a>(person: &mut Person<'a>, slot: usize, heading: &'a str, label: Option<&str>, cell: &'a str) {
     let rank = |kind| if slot == PHONE_NUMBER { 1 + phone_rank(kind) } else { 1 };
-    let Some(label) = label else {
+    let Some(label) = label.or((slot >= FIELDS.len()).then_some("")) else {
         return person.add(slot, rank(heading), heading, cell);
     };
     let kind = label.trim_start_matches(['*', ' ']);

@@ -114,7 +114,7 @@ pub const END: &[u8] = b"END:VCARD";
 
 /// Whether a line says this, in any case.
 pub fn is(line: &[u8], boundary: &[u8]) -> bool {
-    line.trim_ascii().eq_ignore_ascii_case(boundary)
+    line.trim_ascii_end().eq_ignore_ascii_case(boundary)
 }
 
 /// The length of the first line of a text, its length with the line break, and whether there is one. Lines end in LF, in CR as
