@@ -23,9 +23,8 @@ pub struct Field {
     pub part: Option<Part>,
     /// Where it stands in a vCard.
     pub vcard: Property,
-    /// Other headings of CSV files that mean it, in lower case, with commas between. `*` stands for any text; only with it, a
-    /// number may follow.
-    pub headings: &'static str,
+    /// Other headings of CSV files that mean it, in lower-case English: `formats/headings.txt` translates. `*` stands for any text; only with it, a number may follow.
+    pub headings: &'static [&'static str],
 }
 
 impl Field {
@@ -36,19 +35,17 @@ impl Field {
 
     /// A value, or what would be right instead; `today` bounds a birthday.
     pub fn read(&self, text: &str, today: NaiveDate) -> Result<Option<Value<String>>, String> {
+        let given = Given::Text(text);
         Ok(match self.kind {
-            Kind::Text(rule) => rule.read(Given::Text(text))?.map(Value::Text),
-            Kind::Birthday => Date::birthday(today).read(Given::Text(text))?.map(Value::Date),
+            Kind::Text(rule) => rule.read(given)?.map(Value::Text),
+            Kind::Birthday => Date::birthday(today).read(given)?.map(Value::Date),
         })
     }
 
     /// As much of a text as the field may hold.
     pub fn cut(&self, text: &str) -> String {
-        let max = match self.kind {
-            Kind::Text(rule) => rule.schema()["maxLength"].as_u64(),
-            Kind::Birthday => None,
-        };
-        text.trim().nfc().take(max.and_then(|max| usize::try_from(max).ok()).unwrap_or(0)).collect()
+        let max = if let Kind::Text(rule) = self.kind { rule.schema()["maxLength"].as_u64() } else { None };
+        text.trim().nfc().zip(0..max.unwrap_or(0)).map(|(c, _)| c).collect()
     }
 }
 
@@ -81,8 +78,7 @@ pub static FIELDS: [Field; 6] = [
         // name of compatibility ligatures: U+FDFA alone becomes 18 letters.
         part: Some(Part::Text(1_000)),
         vcard: Property::Name(1),
-        headings: "first name, given name, firstname, vorname, prénom, nombre, nome, voornaam, imię, utónév, ім'я, ім’я, \
-            имя, 名, 名字",
+        headings: &["first name", "given name", "firstname"],
     },
     Field {
         name: "last_name",
@@ -91,8 +87,7 @@ pub static FIELDS: [Field; 6] = [
         is_required: false,
         part: Some(Part::Text(1_000)),
         vcard: Property::Name(0),
-        headings: "last name, family name, surname, lastname, nachname, familienname, nom, apellidos, cognome, \
-            achternaam, nazwisko, sobrenome, apelido, vezetéknév, прізвище, фамилия, 姓, 姓氏",
+        headings: &["last name", "family name", "surname", "lastname"],
     },
     Field {
         name: "email",
@@ -102,7 +97,14 @@ pub static FIELDS: [Field; 6] = [
         // An address of 254 characters fits, unless it has hundreds of letters beyond ASCII.
         part: Some(Part::Text(457)),
         vcard: Property::Own("EMAIL"),
-        headings: "e-mail, email address, e-mail address, e-mail * - value, e-mail * address, primary email",
+        headings: &[
+            "e-mail",
+            "email address",
+            "e-mail address",
+            "e-mail * - value",
+            "e-mail * address",
+            "primary email",
+        ],
     },
     Field {
         name: "phone_number",
@@ -111,7 +113,7 @@ pub static FIELDS: [Field; 6] = [
         is_required: false,
         part: Some(Part::Digits(40)),
         vcard: Property::Own("TEL"),
-        headings: "phone number, phone, mobile, telephone, * phone, phone * - value",
+        headings: &["phone number", "phone", "mobile", "telephone", "* phone", "phone * - value"],
     },
     Field {
         name: "birthday",
@@ -120,10 +122,7 @@ pub static FIELDS: [Field; 6] = [
         is_required: false,
         part: None,
         vcard: Property::Own("BDAY"),
-        headings: "birth date, date of birth, dateofbirth, geburtstag, geburtsdatum, anniversaire, date de naissance, \
-            cumpleaños, fecha de nacimiento, compleanno, data di nascita, verjaardag, geboortedatum, urodziny, \
-            data urodzenia, aniversário, data de nascimento, születésnap, день народження, дата народження, день \
-            рождения, дата рождения, 誕生日, 生日",
+        headings: &["birth date", "date of birth", "dateofbirth"],
     },
     Field {
         name: "additional_info",
@@ -132,8 +131,7 @@ pub static FIELDS: [Field; 6] = [
         is_required: false,
         part: None,
         vcard: Property::Own("NOTE"),
-        headings: "notes, note, notizen, remarques, notas, notities, notatki, anotações, jegyzetek, нотатки, примітки, \
-            заметки, メモ, 附注, 記事",
+        headings: &["notes", "note"],
     },
 ];
 

@@ -1,27 +1,35 @@
 //! What the headings of a CSV file say: our own, Google's, Outlook's, Thunderbird's, and those of others by their meaning.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use ::csv::StringRecord;
 
 use super::person::{STAND_INS, phone_rank, slots};
 use super::{Unreadable, malformed};
-use crate::domain::contact::{EMAIL, FIRST_NAME, LAST_NAME, PHONE_NUMBER};
+use crate::domain::contact::{BIRTHDAY, EMAIL, FIRST_NAME, PHONE_NUMBER};
 
 /// The most bytes of a heading, which may stand before each cell below it.
 const LONGEST_HEADING: usize = 200;
 
 /// Headings of values that only the server sets, or that say nothing about the person.
-pub const IGNORED: &str = "id, user_id, created_at, updated_at, e-mail type, e-mail * type";
+pub const IGNORED: [&str; 6] = ["id", "user_id", "created_at", "updated_at", "e-mail type", "e-mail * type"];
 
-/// Birthdays in three columns, which Thunderbird writes: year, month and day, as it calls them in English, German and French.
-const BIRTH_PARTS: [[&str; 3]; 3] = [
-    ["birth year", "birth month", "birth day"],
-    ["geburtsjahr", "geburtsmonat", "geburtstag"],
-    ["année de naissance", "mois de naissance", "jour de naissance"],
-];
+/// Thunderbird's columns of a birthday.
+const BIRTH_PARTS: [&str; 3] = ["birth year", "birth month", "birth day"];
 
-/// Parts of words for an address and for a number, in lower case, in the languages whose headings are known.
-const ADDRESS: &str = "mail, messagerie, courriel, correo, posta ele, пошт, почт, メール, 邮件, 郵件";
-const NUMBER: &str = "phone, tel, tél, тел, 電話, 电话";
+/// Parts of words for an address and for a number, in many languages.
+const ADDRESS: [&str; 6] = ["mail", "messagerie", "correo", "пошт", "почт", "メール"];
+const NUMBER: [&str; 6] = ["phone", "tel", "tél", "тел", "電話", "电话"];
+
+/// What a heading or a label in lower case is called in English, or the same if that is not known.
+pub fn english(name: &str) -> &str {
+    static WORDS: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| {
+        let lines = include_str!("headings.txt").lines().filter_map(|line| line.split_once(" = "));
+        lines.flat_map(|(ours, theirs)| theirs.split(", ").map(move |name| (name, ours))).collect()
+    });
+    WORDS.get(name).copied().unwrap_or(name)
+}
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +54,13 @@ pub fn columns(headings: &StringRecord) -> Result<Vec<Column>, Unreadable> {
         return Err(malformed("The headings are none: one of them is too long."));
     }
     let names: Vec<String> = headings.iter().map(|heading| heading.trim().to_lowercase()).collect();
+    let has = |name: &str| names.iter().any(|other| other == name);
+    let names = names.iter().map(|name| match name.as_str() {
+        // Beside a first name alone, a German "Name" is the last one.
+        "name" if has("vorname") && !has("nachname") => "last name",
+        name => english(name),
+    });
+    let names: Vec<&str> = names.collect();
     let columns: Vec<Column> = names.iter().map(|name| column(name, &names)).collect();
     let is_name = |column: &Column| match column {
         Column::Slot(slot) | Column::Perhaps(slot) => *slot == FIRST_NAME || STAND_INS.contains(slot),
@@ -59,46 +74,40 @@ pub fn columns(headings: &StringRecord) -> Result<Vec<Column>, Unreadable> {
 }
 
 /// What a heading says, in lower case.
-fn column(name: &str, names: &[String]) -> Column {
-    let has = |name: &str| names.iter().any(|other| other == name);
+fn column(name: &str, names: &[&str]) -> Column {
     if let Some((thing, "type" | "label")) = name.split_once(" - ") {
         let value = format!("{thing} - value");
         return names.iter().position(|name| *name == value).map_or(Column::Other, Column::LabelOf);
     }
-    if is_one_of(IGNORED, name) {
-        return Column::Ignored;
-    }
-    let parts = BIRTH_PARTS.iter().find(|parts| has(parts[0]));
-    if let Some(part) = parts.and_then(|parts| parts.iter().position(|part| *part == name)) {
-        return Column::BirthPart(part);
-    }
-    // Beside a first name, a German "Name" is the last one.
-    if name == "name" && has("vorname") && !has("nachname") {
-        return Column::Slot(LAST_NAME);
-    }
+    let has_years = names.contains(&BIRTH_PARTS[0]);
     let slot = slots().position(|slot| slot.name == name || is_one_of(slot.headings, name));
-    slot.map_or_else(|| by_meaning(name), Column::Slot)
+    match (BIRTH_PARTS.iter().position(|part| *part == name), slot) {
+        _ if is_one_of(&IGNORED, name) => Column::Ignored,
+        (Some(part), _) => Column::BirthPart(part),
+        // In German, the day of the month is called as the birthday is.
+        (None, Some(BIRTHDAY)) if has_years => Column::BirthPart(2),
+        (None, Some(slot)) => Column::Slot(slot),
+        (None, None) => by_meaning(name),
+    }
 }
 
 /// What a heading seems to say. An address is no heading: such a file has none.
 fn by_meaning(name: &str) -> Column {
-    let says = |words: &str| words.split(", ").any(|word| name.contains(word));
-    match phone_rank(name) {
-        _ if name.contains('@') => Column::Other,
-        _ if says(ADDRESS) => Column::Perhaps(EMAIL),
-        // A mobile, a pager, a fax.
-        0 | 8 | 9 => Column::Perhaps(PHONE_NUMBER),
-        _ if says(NUMBER) => Column::Perhaps(PHONE_NUMBER),
+    let says = |words: &[&str]| words.iter().any(|word| name.contains(word));
+    let is_number = says(&NUMBER) || matches!(phone_rank(name), 0 | 8 | 9);
+    match name.contains('@') {
+        false if says(&ADDRESS) => Column::Perhaps(EMAIL),
+        false if is_number => Column::Perhaps(PHONE_NUMBER),
         _ => Column::Other,
     }
 }
 
 /// Whether a name is one of these headings.
-pub fn is_one_of(headings: &str, name: &str) -> bool {
+pub fn is_one_of(headings: &[&str], name: &str) -> bool {
     let bare = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == ' ');
-    headings.split(", ").any(|heading| match heading.split_once('*') {
+    headings.iter().any(|heading| match heading.split_once('*') {
         Some((start, end)) => bare.starts_with(start) && bare.ends_with(end),
-        None => name == heading,
+        None => name == *heading,
     })
 }
 

@@ -77,7 +77,7 @@ impl<'t> Walk<'t, '_> {
 /// What the members say; one that is no field, or no text, is a line.
 fn person(members: &Map<String, Value>) -> Person<'_> {
     let mut person = Person::default();
-    for (name, value) in members.iter().filter(|(name, value)| !value.is_null() && !is_one_of(IGNORED, name)) {
+    for (name, value) in members.iter().filter(|(name, value)| !value.is_null() && !is_one_of(&IGNORED, name)) {
         let slot = slots().position(|slot| slot.name == name);
         match slot.filter(|slot| *slot < FIELDS.len()) {
             None => person.warn(format!("{name} is no field. It is kept in additional_info.")),

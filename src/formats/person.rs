@@ -6,6 +6,7 @@ use std::collections::HashSet;
 
 use chrono::Month;
 
+use super::columns::english;
 use super::{Entries, Unreadable};
 use crate::domain::contact::{
     ADDITIONAL_INFO, Draft, EMAIL, FIELDS, FIRST_NAME, LAST_NAME, PHONE_NUMBER, Property, Values,
@@ -19,30 +20,19 @@ pub struct Slot {
     /// See [`Field`](crate::domain::contact::Field), as for the rest.
     pub label: &'static str,
     pub vcard: Property,
-    pub headings: &'static str,
+    pub headings: &'static [&'static str],
 }
 
 /// Names that no field holds. One of them may stand in for a missing first name. A field that has the vCard property or a
 /// heading of one of them takes it over.
 const OTHER_NAMES: [Slot; 3] = [
-    Slot {
-        name: "name",
-        label: "Name",
-        vcard: Property::Own("FN"),
-        headings: "full name, display name, anzeigename, nom complet, nombre completo, nome completo",
-    },
-    Slot {
-        name: "nickname",
-        label: "Nickname",
-        vcard: Property::Own("NICKNAME"),
-        headings: "nick name, spitzname, surnom, apodo, soprannome, псевдонім",
-    },
+    Slot { name: "name", label: "Name", vcard: Property::Own("FN"), headings: &["full name", "display name"] },
+    Slot { name: "nickname", label: "Nickname", vcard: Property::Own("NICKNAME"), headings: &["nick name"] },
     Slot {
         name: "organization",
         label: "Organization",
         vcard: Property::Own("ORG"),
-        headings: "company, organization name, organization 1 - name, firma, société, organización, società, bedrijf, \
-            empresa, cég, організація, организация, 会社名, 公司, 单位",
+        headings: &["company", "organization name", "organization 1 - name"],
     },
 ];
 
@@ -103,17 +93,10 @@ impl<'a> Person<'a> {
         self.values[before..].iter_mut().for_each(|value| value.is_labelled = !is_usual);
     }
 
-    /// Adds a date, unless it has no year: then it is a line.
-    pub fn add_day(&mut self, slot: usize, label: &'a str, day: Day) {
-        match day {
-            Day::None => {}
-            Day::WithoutYear(text) => self.add_line(label, &text),
-            Day::Date(date) | Day::Unknown(date) => self.add(slot, 1, label, date),
-            Day::WithTime(date, text) => {
-                self.add(slot, 1, label, date);
-                self.add_line(label, &text);
-            }
-        }
+    /// Adds a date, and what else there is to say of it.
+    pub fn add_day(&mut self, slot: usize, label: &'a str, (date, more): Day) {
+        self.add(slot, 1, label, date);
+        self.add_line(label, &more);
     }
 
     /// Adds something that has no slot.
@@ -263,25 +246,17 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split([' ', ',']).filter(|word| !word.is_empty())
 }
 
-/// What kinds of numbers are called, by parts of words in lower case, in the languages whose headings are known. A number that
-/// is for somebody else or for a machine comes last, whatever else it is called.
-const KINDS: [(u8, &str); 8] = [
-    (9, "fax, факс, télécop, 传真, 傳真, ファックス"),
-    (8, "pager, beeper, пейджер, cercapersone, localizador, semafo"),
-    (7, "assist, секретар, secret"),
-    (
-        6,
-        "main, company, firma, telex, isdn, callback, rückmeld, rappel, tty, hörbehind, radio, car , auto, haupt, \
-        organi",
-    ),
-    (0, "mobil, cell, iphone, handy, gsm, móvil, telemóvel, komórk, мобіл, мобил, перенос, 携帯, 移动, 行動, 手机"),
-    (1, "primary"),
-    (2, "home, privat, domicil, particular, abitaz, thuis, domow, resid, домашн, otthon, 自宅, 住宅, 住家"),
-    (
-        3,
-        "work, business, geschäft, dienst, bureau, trabajo, uff, werk, służb, comerc, робоч, рабоч, hivatal, 会社, \
-        商务, 商務",
-    ),
+/// What kinds of numbers are called, by parts of words in lower case. A number that is for somebody else or for a machine comes
+/// last, whatever else it is called.
+const KINDS: [(u8, &[&str]); 8] = [
+    (9, &["fax", "telex", "tty", "isdn"]),
+    (8, &["pager"]),
+    (7, &["assist"]),
+    (6, &["main", "company", "car ", "callback", "radio"]),
+    (0, &["mobil", "cell", "iphone", "gsm"]),
+    (1, &["primary"]),
+    (2, &["home"]),
+    (3, &["work", "business"]),
 ];
 
 /// The rank of a kind that nobody knows.
@@ -290,62 +265,55 @@ const OTHER_KIND: u8 = 5;
 /// How much a number is the person's own, the smallest first, by what it is called.
 pub fn phone_rank(kind: &str) -> u8 {
     let kind = kind.to_lowercase();
-    let known = KINDS.iter().find(|(_, parts)| parts.split(", ").any(|part| kind.contains(part)));
+    let kind = english(&kind);
+    let known = KINDS.iter().find(|(_, parts)| parts.iter().any(|part| kind.contains(part)));
     known.map_or(OTHER_KIND, |(rank, _)| *rank)
 }
 
-/// What a birthday in a file turned out to be.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Day {
-    /// Nothing: some programs write zeros.
-    None,
-    /// A date as `YYYY-MM-DD`, not checked further.
-    Date(String),
-    /// The same, with the whole text, which has a time of the day.
-    WithTime(String, String),
-    /// A day of the year, for people to read.
-    WithoutYear(String),
-    /// Something else, as it stands in the file.
-    Unknown(String),
-}
+/// What a birthday in a file turned out to be: a date as `YYYY-MM-DD`, not checked further, or what is none; and what else it
+/// says, for people to read. Each may be empty.
+pub type Day = (String, String);
 
 /// Years that stand for none: Apple's, and zeros.
 const NO_YEARS: [&str; 2] = ["1604", "0000"];
 
 /// Reads a date whose year has four digits: as in a vCard (RFC 6350 §4.3.4), also with a time behind, and as people write it.
-/// With slashes the month comes first, unless `is_day_first` or only the second number can be it; with dots the day does.
+/// With slashes the month comes first, unless `is_day_first` or only the second number can be it; with dots the day does. A day
+/// without a year becomes words, for a number does not tell which is the month. Zeros are nothing.
 pub fn day(text: &str, is_day_first: bool) -> Day {
     let text = text.trim().trim_end_matches(';');
+    let unknown = || (text.to_owned(), String::new());
     if !text.contains(|c: char| c.is_alphanumeric() && c != '0') {
-        return Day::None;
+        return Day::default();
     }
-    let yearless =
-        |month, day| without_year(month, day).map_or_else(|| Day::Unknown(text.to_owned()), Day::WithoutYear);
-    let (numbers, separator, rest) = numbers(text.strip_prefix("--").unwrap_or(text));
+    let yearless = |month: &str, day: &str| {
+        let month = month.parse::<u8>().ok().and_then(|month| Month::try_from(month).ok());
+        let day = day.parse::<u8>().ok().filter(|day| (1..=31).contains(day));
+        month.zip(day).map_or_else(unknown, |(month, day)| (String::new(), format!("{day} {}", month.name())))
+    };
+    let is_yearless = text.starts_with("--");
+    let (numbers, separator, rest) = numbers(text.trim_start_matches("--"));
     let is_day = |a, b| (separator == '.' || is_day_first) && !is_over_12(b) || is_over_12(a);
     let in_order = |a, b| if is_day(a, b) { (b, a) } else { (a, b) };
     let (year, (month, day), rest) = match numbers[..] {
-        [one] if text.starts_with("--") && one.len() == 4 => return yearless(&one[..2], &one[2..]),
-        [month, day] if text.starts_with("--") => return yearless(month, day),
-        [one] if one.len() == 8 || one.len() == 14 => (&one[..4], (&one[4..6], &one[6..8]), &text[8..]),
+        [one] if is_yearless && one.len() == 4 => ("0000", one.split_at(2), rest),
+        [month, day] if is_yearless => ("0000", (month, day), rest),
+        [one] if one.len() == 8 || one.len() == 14 => (&one[..4], one[4..8].split_at(2), &text[8..]),
         [year, month, day] if year.len() == 4 => (year, (month, day), rest),
         [a, b, year] if year.len() == 4 => (year, in_order(a, b), rest),
-        [a, b] if separator != '-' && rest.is_empty() => {
-            let (month, day) = in_order(a, b);
-            return yearless(month, day);
-        }
-        _ => return Day::Unknown(text.to_owned()),
+        [a, b] if separator != '-' => ("0000", in_order(a, b), rest),
+        _ => return unknown(),
     };
     let time = rest.trim_matches(['.', ' ', ',', 'T', 't', 'Z', 'z']).to_ascii_uppercase();
     if month.len() > 2 || day.len() > 2 || !time.chars().all(|c| c.is_ascii_digit() || ":.,+- APM".contains(c)) {
-        return Day::Unknown(text.to_owned());
+        return unknown();
     }
     if NO_YEARS.contains(&year) {
         return yearless(month, day);
     }
-    let date = format!("{year}-{month:0>2}-{day:0>2}");
     let time = if time.ends_with("AM") { time.replacen("12:", "", 1) } else { time };
-    if time.contains(|c| ('1'..='9').contains(&c)) { Day::WithTime(date, text.to_owned()) } else { Day::Date(date) }
+    let is_timed = time.contains(|c| ('1'..='9').contains(&c));
+    (format!("{year}-{month:0>2}-{day:0>2}"), if is_timed { text.to_owned() } else { String::new() })
 }
 
 /// The numbers that a date begins with, at most three, what parts them, and what stands behind them.
@@ -374,21 +342,14 @@ pub fn is_over_12(number: &str) -> bool {
     number.parse::<u16>().is_ok_and(|n| n > 12)
 }
 
-/// A day of the year in words, for a number does not tell whether the month comes first.
-fn without_year(month: &str, day: &str) -> Option<String> {
-    let month = Month::try_from(month.parse::<u8>().ok()?).ok()?;
-    let day = day.parse::<u8>().ok().filter(|day| (1..=31).contains(day))?;
-    Some(format!("{day} {}", month.name()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn birthdays_as_programs_write_them() {
-        let date = |text: &str| Day::Date(text.to_owned());
-        let spoken = |text: &str| Day::WithoutYear(text.to_owned());
+        let date = |text: &str| (text.to_owned(), String::new());
+        let spoken = |text: &str| (String::new(), text.to_owned());
         for (text, expected) in [
             ("19900517", date("1990-05-17")),
             ("1990-05-17", date("1990-05-17")),
@@ -408,14 +369,14 @@ mod tests {
             ("0000-05-17", spoken("17 May")),
             ("5/18", spoken("18 May")),
             ("18.5.", spoken("18 May")),
-            ("0.0.00", Day::None),
-            ("0000-00-00", Day::None),
-            ("  /  /    ", Day::None),
+            ("0.0.00", Day::default()),
+            ("0000-00-00", Day::default()),
+            ("  /  /    ", Day::default()),
         ] {
             assert_eq!(day(text, false), expected, "{text}");
         }
         for text in ["19900517T235900-0500", "19560411230000", "1990-05-17 1:00 AM", "1990-05-17T00:00:00+02:00"] {
-            assert!(matches!(day(text, false), Day::WithTime(_, whole) if whole == text), "{text}");
+            assert_eq!(day(text, false).1, text);
         }
         for text in [
             "--1301",
@@ -429,7 +390,7 @@ mod tests {
             "1990-05-17 or so",
             "١٩٩٠",
         ] {
-            assert_eq!(day(text, false), Day::Unknown(text.to_owned()));
+            assert_eq!(day(text, false), date(text));
         }
         assert_eq!([day("5/6/1990", true), day("5/17/1990", true)], [date("1990-06-05"), date("1990-05-17")]);
     }
