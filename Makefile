@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run serve test check budget hung shares bench fmt psql stop clean rust
+.PHONY: help run serve test check check-all budget hung shares bench fmt psql stop clean rust
 
 LISTEN ?= 127.0.0.1:8000
 export LISTEN
@@ -61,6 +61,9 @@ check: rust ## what CI runs: format, clippy, documentation, tests
 	@tests/support/need.sh nginx=nginx-light curl=curl openssl=openssl
 	@$(cluster) throwaway -- cargo test --test proxy
 	@$(MAKE) --no-print-directory budget
+
+check-all: rust ## what CI runs besides, for minutes: ten thousand files of each format, made at random (FILES=… for more)
+	FILES=$${FILES:-10000} cargo test --test files
 
 budget: rust ## counts and sizes against their limits: round trips, system calls, instructions, memory
 	@tests/support/need.sh strace=strace valgrind=valgrind

@@ -27,15 +27,10 @@ pub struct Line<'a> {
 
 /// The logical lines of a file.
 pub struct Lines<'a> {
-    rest: &'a [u8],
-    number: usize,
-}
-
-impl<'a> Lines<'a> {
-    /// The lines of a file, from its first.
-    pub fn new(file: &'a [u8]) -> Lines<'a> {
-        Lines { rest: file, number: 1 }
-    }
+    /// What has not been read.
+    pub rest: &'a [u8],
+    /// The number of its first line.
+    pub number: usize,
 }
 
 impl<'a> Iterator for Lines<'a> {
@@ -47,11 +42,11 @@ impl<'a> Iterator for Lines<'a> {
         if file.is_empty() {
             return None;
         }
-        let (mut end, mut next, ends) = physical(file);
-        let (mut lines, mut coding) = (usize::from(ends), coding(&file[..end]));
+        let (mut end, mut next) = physical(file);
+        let (mut lines, mut coding) = (usize::from(next > end), coding(&file[..end]));
         let is_edge = is_boundary(&file[..end]);
         while next < file.len() && !is_edge {
-            let (length, whole, ends) = physical(&file[next..]);
+            let (length, whole) = physical(&file[next..]);
             let line = &file[next..next + length];
             let continues = match coding {
                 // Old phones fold base64 without a space.
@@ -63,7 +58,7 @@ impl<'a> Iterator for Lines<'a> {
                 break;
             }
             (end, next) = (next + length, next + whole);
-            lines += usize::from(ends);
+            lines += usize::from(whole > length);
             if coding.is_none() && line.contains(&b':') {
                 coding = self::coding(&file[..end]);
             }
@@ -78,7 +73,7 @@ impl<'a> Iterator for Lines<'a> {
 impl<'a> Line<'a> {
     /// The line without its breaks. Version 2.1 folds where a space is, and keeps it; the later ones put one in.
     pub fn unfolded(&self, is_21: bool) -> Cow<'a, [u8]> {
-        let (length, mut next, _) = physical(self.raw);
+        let (length, mut next) = physical(self.raw);
         if next >= self.raw.len() {
             return Cow::Borrowed(self.raw);
         }
@@ -87,7 +82,7 @@ impl<'a> Line<'a> {
         let is_folded_twice =
             self.raw.windows(2).all(|pair| !is_break(pair[0]) || is_break(pair[1]) || is_blank(pair[1]));
         while next < self.raw.len() {
-            let (length, whole, _) = physical(&self.raw[next..]);
+            let (length, whole) = physical(&self.raw[next..]);
             let part = &self.raw[next..next + length];
             let is_soft = self.coding == Coding::Quoted && line.ends_with(b"=");
             let fold = usize::from(part.first().is_some_and(|b| is_blank(*b)));
@@ -117,17 +112,14 @@ pub fn is(line: &[u8], boundary: &[u8]) -> bool {
     line.trim_ascii_end().eq_ignore_ascii_case(boundary)
 }
 
-/// The length of the first line of a text, its length with the line break, and whether there is one. Lines end in LF, in CR as
+/// The length of the first line of a text, and its length with the line break, if there is one. Lines end in LF, in CR as
 /// old Macs wrote them, or in CR LF; and behind the beginning or the end of a card, where files were put together.
-fn physical(text: &[u8]) -> (usize, usize, bool) {
+fn physical(text: &[u8]) -> (usize, usize) {
     let boundary = [BEGIN, END].into_iter().find(|b| text.get(..b.len()).is_some_and(|start| is(start, b)));
     let length = boundary.map_or_else(|| text.iter().position(|b| is_break(*b)).unwrap_or(text.len()), <[u8]>::len);
     let returns = text[length..].iter().take_while(|b| **b == b'\r').count();
-    let whole = match text.get(length + returns) {
-        Some(b'\n') => length + returns + 1,
-        _ => length + returns.min(1),
-    };
-    (length, whole, whole > length)
+    let has_newline = text.get(length + returns) == Some(&b'\n');
+    (length, length + if has_newline { returns + 1 } else { returns.min(1) })
 }
 
 fn is_break(b: u8) -> bool {
@@ -168,20 +160,14 @@ fn coding(line: &[u8]) -> Option<Coding> {
 
 /// Decodes quoted-printable; what is no code stays as it is.
 pub fn unquoted(text: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let [first, tail @ ..] = rest {
-        let digit = |at: usize| char::from(*tail.get(at)?).to_digit(16).and_then(|n| u8::try_from(n).ok());
-        match (first, digit(0), digit(1)) {
-            (b'=', Some(high), Some(low)) => {
-                bytes.push(high << 4 | low);
-                rest = &tail[2..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
+    let digit = |b: Option<&u8>| char::from(*b?).to_digit(16);
+    let mut parts = text.split(|b| *b == b'=');
+    let mut bytes = parts.next().unwrap_or_default().to_vec();
+    for part in parts {
+        let code =
+            digit(part.first()).zip(digit(part.get(1))).and_then(|(high, low)| u8::try_from(high << 4 | low).ok());
+        bytes.push(code.unwrap_or(b'='));
+        bytes.extend_from_slice(&part[if code.is_some() { 2 } else { 0 }..]);
     }
     bytes
 }

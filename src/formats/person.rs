@@ -175,7 +175,8 @@ impl<'a> Person<'a> {
         let (full, first, last) = (self.text(FULL_NAME), self.text(FIRST_NAME), self.text(LAST_NAME));
         let further = self.further_names.iter().map(String::as_str);
         let known: HashSet<&str> = [first, last].into_iter().chain(further).flat_map(words).collect();
-        let in_order = last.is_empty() || full.contains(", ") || full.find(first) <= full.find(last);
+        let at = |name: &str| full.find(name).filter(|_| !name.is_empty());
+        let in_order = full.contains(", ") || at(first).zip(at(last)).is_none_or(|(first, last)| first <= last);
         if in_order && words(full).all(|word| known.contains(word)) {
             self.values.remove(place);
         }

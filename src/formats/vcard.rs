@@ -20,8 +20,8 @@ use crate::domain::contact::{Contact, FIELDS, Field, Property as Place, Value};
 /// Properties that tell of the card, and not of the person. Apple's labels and countries are parameters by another name.
 const OF_THE_CARD: [&str; 8] = ["VERSION", "PRODID", "UID", "REV", "CLIENTPIDMAP", "X-ABLABEL", "X-ABADR", "X-ABUID"];
 
-/// What is a picture, a sound or a key, in the card itself or elsewhere: in the names of properties.
-const MEDIA: [&str; 5] = ["PHOTO", "LOGO", "SOUND", "KEY", "PICTURE"];
+/// What is a picture, a sound or a key, in the card itself or elsewhere.
+const MEDIA: [&[u8]; 5] = [b"PHOTO", b"LOGO", b"SOUND", b"KEY", b"X-MS-CARDPICTURE"];
 
 /// Properties whose values have parts.
 const IN_PARTS: [&str; 5] = ["N", "ADR", "ORG", "GENDER", "CLIENTPIDMAP"];
@@ -75,7 +75,7 @@ pub fn contact(contact: &Contact<'_>, is_4: bool, out: &mut Vec<u8>) {
 /// Reads card after card. Text is of `charset` where no property says otherwise.
 pub fn read(file: &[u8], charset: Charset, entries: &mut Entries) -> Result<(), Unreadable> {
     let (mut open, mut is_known, mut is_stray) = (None::<Card<'_>>, false, false);
-    for line in Lines::new(file) {
+    for line in (Lines { rest: file, number: 1 }) {
         let (begins, ends) = (is(line.raw, BEGIN), is(line.raw, END));
         match &mut open {
             None if begins => {
@@ -126,12 +126,12 @@ struct Card<'a> {
 
 impl<'a> Card<'a> {
     fn add(&mut self, line: Line<'a>) {
-        let header = line.raw[..colon(line.raw).unwrap_or(0)].to_ascii_uppercase();
-        let name = header.split(|b| *b == b';').next().unwrap_or(&header);
-        let has = |word: &str| name.windows(word.len()).any(|part| part == word.as_bytes());
-        let value = line.raw.get(header.len() + 1..).unwrap_or_default().trim_ascii();
+        let (header, value) = line.raw.split_at(colon(line.raw).unwrap_or(0));
+        let header = header.to_ascii_uppercase();
+        let name = header.split(|b| *b == b';').next().and_then(|name| name.split(|b| *b == b'.').next_back());
         // The address of a picture is kept, and how a name sounds, which Japanese phones write.
-        if MEDIA.into_iter().any(has) && !value.starts_with(b"http") && !header.ends_with(b";X-IRMC-N") {
+        let is_text = value.starts_with(b":http") || header.ends_with(b";X-IRMC-N");
+        if !is_text && name.is_some_and(|name| MEDIA.contains(&name)) {
             return;
         }
         self.bytes += if line.coding == Coding::Base64 { 0 } else { line.raw.len() + 1 };
@@ -173,6 +173,7 @@ fn charset_of(line: &[u8]) -> Option<Charset> {
 }
 
 /// A line of a card.
+#[derive(Default)]
 struct Property {
     line: usize,
     group: String,
@@ -202,32 +203,20 @@ impl Property {
         // Of a file in UTF-16 this is what was made of it; what is encoded may still be in any charset.
         let plain = candidates.map(|charset| if charset.name().starts_with("UTF-16") { UTF_8 } else { charset });
         let text = decoded(&bytes, plain).ok_or_else(undecodable)?;
-        let mut property = Property {
-            line: line.number,
-            group: String::new(),
-            name: String::new(),
-            params: Vec::new(),
-            value: None,
-            is_21,
-            is_ours,
-        };
-        let is_word =
-            |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
         let at = colon(text.as_bytes()).unwrap_or(0);
         let mut params = text[..at].split(';').map(str::trim);
         let name = params.next().unwrap_or("");
-        let (group, name) = name.rsplit_once('.').unwrap_or(("", name));
-        if !is_word(name) || group.split('.').any(|part| !part.is_empty() && !is_word(part)) {
-            property.value = Some(text);
-            return Ok(property);
+        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
+            return Ok(Property { line: line.number, value: Some(text), is_21, is_ours, ..Property::default() });
         }
-        (property.group, property.name) = (group.to_lowercase(), name.to_ascii_uppercase());
-        property.params.extend(params.map(|param| {
+        let (group, name) = name.rsplit_once('.').unwrap_or(("", name));
+        let params = params.map(|param| {
             let (name, value) = param.split_once('=').unwrap_or(("TYPE", param));
             (name.trim().to_ascii_uppercase(), value.trim_matches(['"', ' ']).to_owned())
-        }));
+        });
+        let (group, name, params) = (group.to_lowercase(), name.to_ascii_uppercase(), params.collect());
         let value = &text[at + 1..];
-        property.value = match line.coding {
+        let value = match line.coding {
             Coding::Plain => Some(value.to_owned()),
             Coding::Quoted => Some(decoded(&unquoted(value.as_bytes()), candidates).ok_or_else(undecodable)?),
             Coding::Base64 => {
@@ -236,7 +225,7 @@ impl Property {
                 text.filter(|text| !text.contains(|c: char| c.is_control() && !c.is_whitespace()))
             }
         };
-        Ok(property)
+        Ok(Property { line: line.number, group, name, params, value, is_21, is_ours })
     }
 
     /// The parts of the value, without escapes. Version 2.1 has none but for what parts a value.
@@ -316,10 +305,11 @@ fn person(card: &[Property]) -> Person<'_> {
                 person.add_day(index, slot.label, day(&text, false));
             }
             Some((index, slot)) => {
-                let scheme = [("EMAIL", "mailto:"), ("TEL", "tel:")]
-                    .into_iter()
-                    .find(|(of, _)| *of == name && !property.is_ours);
-                let text = scheme.map_or(text.as_str(), |(_, scheme)| without_scheme(&text, scheme)).to_owned();
+                let text = match name {
+                    "EMAIL" => without_scheme(&text, "mailto:").to_owned(),
+                    "TEL" if !property.is_ours => without_scheme(&text, "tel:").to_owned(),
+                    _ => text,
+                };
                 match given {
                     Some(label) => person.add_labelled(index, property.rank(), label, text),
                     None => person.add(index, property.rank(), property.label(slot.label, None), text),

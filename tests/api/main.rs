@@ -15,6 +15,7 @@ mod cors;
 mod ends;
 mod fields;
 mod hostile;
+mod imports;
 mod lanes;
 mod limits;
 mod lists;
