@@ -78,7 +78,7 @@ fn restored(cell: &str) -> &str {
 pub fn read(text: &str, entries: &mut Entries) -> Result<(), Unreadable> {
     let (start, delimiter) = dialect(text);
     check(text, start, delimiter)?;
-    let body = text[start..].as_bytes();
+    let body = &text.as_bytes()[start..];
     let open = || ReaderBuilder::new().delimiter(delimiter).has_headers(false).flexible(true).from_reader(body);
     let mut reader = open();
     let mut record = StringRecord::new();
