@@ -54,8 +54,8 @@ check: rust ## what CI runs: format, clippy, documentation, tests
 	@$(MAKE) --no-print-directory test
 	tests/readers/setup.sh
 	@$(cluster) throwaway -- cargo test --test readers
-	@tests/support/need.sh ip=iproute2 unshare=util-linux nsenter=util-linux
 	@$(MAKE) --no-print-directory hung
+	@$(MAKE) --no-print-directory shares
 	@tests/support/need.sh chromium=chromium chromedriver=chromium-driver
 	@$(cluster) throwaway -- cargo test --test browser
 	@tests/support/need.sh nginx=nginx-light curl=curl openssl=openssl
@@ -71,9 +71,10 @@ budget: rust ## counts and sizes against their limits: round trips, system calls
 	@CONTACTD="$$PWD/$${CARGO_TARGET_DIR:-target}/release/contactd" $(cluster) throwaway -- cargo test --test budget -- --test-threads=1 --nocapture
 
 hung: rust ## stop, cut off, slow down, restart and replace the database under the program (ARGS='frozen log' for some)
+	@tests/support/need.sh ip=iproute2 unshare=util-linux nsenter=util-linux
 	@$(cluster) throwaway -- cargo test --test hung -- --test-threads=1 $(ARGS)
 
-shares: rust ## attacks by one user, and what the others notice: a goal, not all hold yet (CONTACTD_BEFORE=… names a build to compare with)
+shares: rust ## attacks by one user, and what the others notice (CONTACTD_BEFORE=… names a build to compare with)
 	@tests/support/need.sh wrk=wrk
 	cargo build --release
 	@CONTACTD="$$PWD/$${CARGO_TARGET_DIR:-target}/release/contactd" $(cluster) throwaway -- cargo test --test shares -- --test-threads=1 --nocapture

@@ -26,7 +26,7 @@ use crate::api::app::App;
 use crate::api::endpoint::Lane;
 use crate::api::problem::Error;
 use crate::api::router::Lookup;
-use crate::http::{FairQueue, Holder, Limits, Pool, Program, Request, Server, Take};
+use crate::http::{FairQueue, Holder, Kind, Limits, Pool, Program, Request, Server, Take, Taken};
 use crate::store::Wait;
 
 /// How many requests may wait for hashing, and for a file. Beyond it, whoever has most of them waiting gives way.
@@ -63,6 +63,8 @@ pub struct Workers {
     pub write: usize,
     /// Threads for hashing, and as many for files.
     pub slow: usize,
+    /// The most requests that are answered together.
+    pub batch: usize,
 }
 
 /// The program at work on a listener.
@@ -75,7 +77,7 @@ impl Running {
     /// Serves on a bound listener until [`Running::stop`].
     pub fn start(app: Arc<App>, listener: TcpListener, workers: Workers, limits: Limits) -> io::Result<Running> {
         let address = listener.local_addr()?;
-        let connections = limits.connections;
+        let (connections, batches) = (limits.connections, limits.batches);
         let server = Server::start(listener, limits, Arc::clone(&app) as _)?;
         let lanes = Arc::new(Lanes {
             app,
@@ -83,10 +85,10 @@ impl Running {
             readers: Mutex::new(0),
             workers,
             // A connection has one request at a time, so there are never more writes than connections.
-            write: Queue::new(workers.write, connections, TURN_LIMIT, false),
-            hash: Queue::new(workers.slow, MOST_WAITING, TURN_LIMIT, false),
+            write: Queue::new(workers.write, connections, TURN_LIMIT, false, batches),
+            hash: Queue::new(workers.slow, MOST_WAITING, TURN_LIMIT, false, batches),
             // Files are large, and imports of one user go one after the other.
-            file: Queue::new(workers.slow, MOST_WAITING, PATIENT_TURN_LIMIT, true),
+            file: Queue::new(workers.slow, MOST_WAITING, PATIENT_TURN_LIMIT, true, batches),
             places: Mutex::default(),
             blocked: AtomicBool::new(false),
         });
@@ -138,7 +140,6 @@ struct Queue {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
     /// Whose requests the workers have, one each.
     running: Vec<Holder>,
@@ -146,18 +147,20 @@ struct State {
 }
 
 impl Queue {
-    fn new(workers: usize, most: usize, turn_limit: Duration, one_each: bool) -> Queue {
-        Queue { workers, most, turn_limit, one_each, state: Mutex::default() }
+    fn new(workers: usize, most: usize, turn_limit: Duration, one_each: bool, batches: usize) -> Queue {
+        let state = State { running: Vec::new(), waiting: FairQueue::new(batches) };
+        Queue { workers, most, turn_limit, one_each, state: Mutex::new(state) }
     }
 
     /// The next request whose turn it is, if a worker is free for it; it counts as running. Whoever holds none comes first,
     /// and has one worker more.
-    fn start(&self, state: &mut State) -> Option<(Holder, Arc<Request>)> {
+    fn start(&self, state: &mut State) -> Option<Taken<Arc<Request>>> {
         let State { running, waiting } = state;
         let busy = running.len();
         let holds_none = |holder: &Holder| busy <= self.workers && !running.contains(holder);
-        let next = waiting.pop(holds_none).or_else(|| waiting.pop(|_| busy < self.workers && !self.one_each));
-        next.inspect(|(holder, _)| running.push(*holder))
+        let next = waiting.pop(holds_none, false);
+        let next = next.or_else(|| waiting.pop(|_| busy < self.workers && !self.one_each, false));
+        next.inspect(|taken| running.push(taken.holder))
     }
 }
 
@@ -179,10 +182,19 @@ enum Role {
     Lane(Lane, Holder),
 }
 
+impl Role {
+    fn is_reader(self) -> bool {
+        !matches!(self, Role::Lane(..))
+    }
+}
+
 #[derive(Default)]
 struct Work {
     /// With when the worker took it.
     request: Option<(Arc<Request>, Instant)>,
+    /// What is answered together with it.
+    others: Vec<Arc<Request>>,
+    kind: Kind,
     left_behind: bool,
 }
 
@@ -218,8 +230,8 @@ impl Lanes {
                     *lanes.readers.lock() -= 1;
                 }
                 while has_thread
-                    && let Ok(request) = lanes.server.recv()
-                    && lanes.dispatch(place, request)
+                    && let Ok(taken) = lanes.server.recv()
+                    && lanes.dispatch(place, taken)
                 {}
             });
         }
@@ -231,8 +243,8 @@ impl Lanes {
             let held = self.held_by_readers();
             let holds_none = |holder: &Holder| !held.contains(holder);
             let take = if place.role == Role::Reserve { Take::Of(&holds_none) } else { Take::Instant };
-            if let Some(request) = self.server.recv_some(&take, BLOCKED)
-                && !self.dispatch(place, request)
+            if let Some(taken) = self.server.recv_some(&take, BLOCKED)
+                && !self.dispatch(place, taken)
             {
                 return;
             }
@@ -241,7 +253,7 @@ impl Lanes {
 
     fn held_by_readers(&self) -> Vec<Holder> {
         let places = self.places.lock();
-        let requests = places.iter().filter(|place| !matches!(place.role, Role::Lane(..))).filter_map(|place| {
+        let requests = places.iter().filter(|place| place.role.is_reader()).filter_map(|place| {
             let work = place.work.lock();
             work.request.as_ref().map(|(request, _)| Arc::clone(request))
         });
@@ -249,28 +261,63 @@ impl Lanes {
     }
 
     /// Handles a request, or passes it on to its lane. False if the worker was left behind.
-    fn dispatch(self: &Arc<Lanes>, place: &Place, request: Arc<Request>) -> bool {
-        let lookup = self.app.find(&request);
+    fn dispatch(self: &Arc<Lanes>, place: &Place, taken: Taken<Arc<Request>>) -> bool {
+        let request = &taken.item;
+        let lookup = self.app.find(request);
         match lookup.lane() {
-            Lane::Instant | Lane::Read => self.serve(place, &request, lookup),
+            Lane::Instant | Lane::Read => {
+                let others = self.server.more(taken.kind, self.workers.batch - 1);
+                self.serve(place, request, others, taken.kind, lookup)
+            }
             lane => {
                 drop(lookup);
-                self.submit(lane, request);
+                self.submit(lane, taken.item);
                 true
             }
         }
     }
 
-    /// Handles a request and sends the response. A handler that panics costs its client a 500 and nobody else anything: the
-    /// request is held out here, and the worker lives on. False if the worker was left behind meanwhile.
-    fn serve(&self, place: &Place, request: &Arc<Request>, lookup: Lookup<'_>) -> bool {
-        place.work.lock().request = Some((Arc::clone(request), Instant::now()));
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.app.answer(request, lookup)));
-        let panicked = |_| self.app.fail(request, Error::Internal("the handler panicked".to_owned()));
-        request.respond(outcome.unwrap_or_else(panicked));
+    /// Handles requests and sends the responses. A handler that panics costs its clients a 500 and nobody else anything: the
+    /// requests are held out here, and the worker lives on. False if the worker was left behind meanwhile.
+    fn serve(
+        &self,
+        place: &Place,
+        request: &Arc<Request>,
+        others: Vec<Arc<Request>>,
+        kind: Kind,
+        lookup: Lookup<'_>,
+    ) -> bool {
+        *place.work.lock() = Work {
+            request: Some((Arc::clone(request), Instant::now())),
+            others: others.clone(),
+            kind,
+            left_behind: false,
+        };
+        let mut respond = |request: &Request, response| {
+            request.respond(response);
+        };
+        let answer = || self.app.answer(request, lookup, &others, &mut respond);
+        if catch_unwind(AssertUnwindSafe(answer)).is_err() {
+            for request in others.iter().chain([request]).filter(|request| !request.is_answered()) {
+                self.turn_away(request, Error::Internal("the handler panicked".to_owned()));
+            }
+        }
         let mut work = place.work.lock();
-        work.request = None;
-        !work.left_behind
+        (work.request, work.others) = (None, Vec::new());
+        let is_left_behind = work.left_behind;
+        drop(work);
+        if !is_left_behind {
+            self.done(place.role, kind);
+        }
+        !is_left_behind
+    }
+
+    /// A batch of this kind is done, or given up.
+    fn done(&self, role: Role, kind: Kind) {
+        match role {
+            Role::Lane(lane, _) => self.queue(lane).state.lock().waiting.done(kind),
+            Role::Reader | Role::Instant | Role::Reserve => self.server.done(kind),
+        }
     }
 
     /// Puts a request in the queue of its lane.
@@ -289,7 +336,8 @@ impl Lanes {
             drop(state);
             return self.turn_away(&request, Error::Unavailable("too many wait already".to_owned()));
         }
-        state.waiting.push(holder, request);
+        let kind = self.app.together(&request);
+        state.waiting.push(holder, kind, request);
         drop(state);
         gives_way.iter().for_each(|request| self.turn_away(request, Error::OverShare));
         self.start(lane);
@@ -298,32 +346,33 @@ impl Lanes {
     /// Starts workers for those who wait, as far as the lane may have more.
     fn start(self: &Arc<Lanes>, lane: Lane) {
         let next = || self.queue(lane).start(&mut self.queue(lane).state.lock());
-        while let Some((holder, request)) = next() {
-            self.spawn(Role::Lane(lane, holder), move |lanes, place, has_thread| {
+        while let Some(taken) = next() {
+            self.spawn(Role::Lane(lane, taken.holder), move |lanes, place, has_thread| {
                 if has_thread {
-                    lanes.work(lane, place, request);
+                    lanes.work(lane, place, &taken);
                 } else {
-                    lanes.finish(lane, holder);
-                    lanes.turn_away(&request, Error::Unavailable("there is no thread".to_owned()));
+                    lanes.done(place.role, taken.kind);
+                    lanes.finish(lane, taken.holder);
+                    lanes.turn_away(&taken.item, Error::Unavailable("there is no thread".to_owned()));
                 }
             });
         }
     }
 
     /// Handles a request of a lane, and has the next one started.
-    fn work(self: &Arc<Lanes>, lane: Lane, place: &Place, request: Arc<Request>) {
-        let Role::Lane(_, holder) = place.role else {
-            return;
-        };
+    fn work(self: &Arc<Lanes>, lane: Lane, place: &Place, taken: &Taken<Arc<Request>>) {
+        let request = &taken.item;
         // Nobody needs the result of long work for a client that has left while it waited for its turn. (One that only ended
         // its side, as netcat does, looks the same.)
         let has_waited = request.arrived().elapsed() > BLOCKED;
         let is_in_vain = lane != Lane::Write && has_waited && request.client_left();
         if is_in_vain {
-            self.turn_away(&request, Error::Unavailable("the client has left".to_owned()));
+            self.done(place.role, taken.kind);
+            self.turn_away(request, Error::Unavailable("the client has left".to_owned()));
         }
-        if is_in_vain || self.serve(place, &request, self.app.find(&request)) {
-            self.finish(lane, holder);
+        let others = || self.queue(lane).state.lock().waiting.more(taken.kind, self.workers.batch - 1);
+        if is_in_vain || self.serve(place, request, others(), taken.kind, self.app.find(request)) {
+            self.finish(lane, taken.holder);
             self.start(lane);
         }
     }
@@ -362,8 +411,12 @@ impl Lanes {
             if is_overdue && left_behind + overdue < most {
                 work.left_behind = true;
                 overdue += 1;
+                let (others, kind) = (std::mem::take(&mut work.others), work.kind);
                 drop(work);
-                self.turn_away(&request, Error::Unavailable("the database did not answer in time".to_owned()));
+                for request in others.iter().chain([&request]) {
+                    self.turn_away(request, Error::Unavailable("the database did not answer in time".to_owned()));
+                }
+                self.done(place.role, kind);
                 self.replace(place.role);
             }
         }
@@ -383,7 +436,7 @@ impl Lanes {
             let than = if is_away { now } else { now - queue.turn_limit };
             late.append(&mut queue.state.lock().waiting.take(|request| request.arrived() < than));
         }
-        for (_, request) in late {
+        for request in late {
             let sick = || Error::Unavailable("the database does not answer".to_owned());
             self.turn_away(&request, if is_away || is_sick { sick() } else { Error::OverShare });
         }

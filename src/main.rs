@@ -73,7 +73,12 @@ fn serve(config: &Config) -> Outcome {
         .map_err(|error| SettingError(format!("LISTEN {} cannot be bound: {error}", config.listen)))?;
     // Before any thread starts, so that an early signal does not meet the default action.
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
-    let workers = Workers { read: config.workers, write: config.write_workers, slow: config.slow_workers };
+    let workers = Workers {
+        read: config.workers,
+        write: config.write_workers,
+        slow: config.slow_workers,
+        batch: config.max_batch,
+    };
     let limits = Limits {
         idle_timeout: config.idle_timeout,
         connections: descriptors::connections(config.max_connections, config.database_connections()),

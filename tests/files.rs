@@ -4,6 +4,9 @@
 //! `make test` tries a few hundred files, `make check-all` ten thousand: FILES says how many. A failure names its seed, and SEED
 //! makes that file again.
 
+// It asks the environment how many files to make, and the time which ones.
+#![allow(clippy::disallowed_methods)]
+
 use chrono::NaiveDate;
 use contactd::domain::contact::{Draft, Value};
 use contactd::formats::{self, Format, Import, Notice};

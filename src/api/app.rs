@@ -8,13 +8,13 @@ use std::sync::atomic::AtomicBool;
 use chrono::Utc;
 
 use crate::api::context::Context;
-use crate::api::endpoint::{BODY_LIMIT, Call, Handler, Lane, Route};
+use crate::api::endpoint::{BODY_LIMIT, Call, Finish, Handler, Lane, Params, Route};
 use crate::api::problem::{self, Error};
 use crate::api::router::{Lookup, Miss, Router};
 use crate::api::{middleware, openapi, routes};
 use crate::config::Config;
 use crate::domain::rules;
-use crate::http::{self, Holder, Network, Request, Response};
+use crate::http::{self, Holder, Kind, Network, Request, Response};
 use crate::security::rate::Rates;
 use crate::security::throttle::InFlight;
 use crate::security::token::Keys;
@@ -60,7 +60,9 @@ impl App {
 
     /// Answers a request, whatever it is.
     pub fn handle(&self, request: &Request) -> Response {
-        self.answer(request, self.find(request))
+        let mut answer = None;
+        self.answer(request, self.find(request), &[], &mut |_, response| answer = Some(response));
+        answer.expect("a handler gives each call an outcome")
     }
 
     /// What the router finds for a request.
@@ -77,38 +79,59 @@ impl App {
         }
     }
 
-    /// Answers a request by what the router found for it.
-    pub fn answer(&self, request: &Request, lookup: Lookup<'_>) -> Response {
-        let mut call = self.call(request, &lookup);
-        call.params = lookup.params;
+    /// Answers a request by what the router found for it, together with others of the same row, if there are any.
+    pub fn answer(
+        &self,
+        request: &Request,
+        lookup: Lookup<'_>,
+        others: &[Arc<Request>],
+        respond: &mut dyn FnMut(&Request, Response),
+    ) {
+        let mut finish = |call: &Call<'_>, outcome: Result<Response, Error>| {
+            let response = outcome.unwrap_or_else(|error| error.into_response(&call.id));
+            respond(call.request, middleware::finish(call, response));
+        };
+        let call = self.call(request, lookup.route.ok(), lookup.params);
         let outcome = match lookup.route {
-            Ok(route) => run(route, &call),
+            Ok(route) if others.is_empty() => return run(route, std::slice::from_ref(&call), &mut finish),
+            Ok(route) => {
+                let others = others.iter().map(|other| self.call(other, Some(route), self.find(other).params));
+                let calls: Vec<_> = std::iter::once(call).chain(others).collect();
+                return run(route, &calls, &mut finish);
+            }
             Err(Miss::Options(allow)) => Ok(Response::new(204).header("Allow", allow.to_owned())),
             Err(Miss::Method(allow)) => Err(Error::MethodNotAllowed(allow.to_owned())),
             Err(Miss::Path) => Err(Error::NotFound("There is nothing at this path; /docs lists what there is.")),
         };
-        middleware::finish(&call, outcome.unwrap_or_else(|error| error.into_response(&call.id)))
+        finish(&call, outcome);
+    }
+
+    /// Which others the request can be answered together with: those of the same row, where it says so.
+    pub fn together(&self, request: &Request) -> Kind {
+        self.find(request).route.ok().filter(|route| route.batch).map(|route| self.router.number(route))
     }
 
     /// Answers a request that is not run, or whose handler panicked.
     pub fn fail(&self, request: &Request, error: Error) -> Response {
-        let call = self.call(request, &self.find(request));
+        let call = self.call(request, self.find(request).route.ok(), Vec::new());
         middleware::finish(&call, error.into_response(&call.id))
     }
 
-    fn call<'a>(&'a self, request: &'a Request, lookup: &Lookup<'a>) -> Call<'a> {
-        let (context, route, id) = (&self.context, lookup.route.ok(), middleware::request_id(request));
-        Call { context, request, route, params: Vec::new(), id }
+    fn call<'a>(&'a self, request: &'a Request, route: Option<&'a Route>, params: Params<'a>) -> Call<'a> {
+        Call { context: &self.context, request, route, params, id: middleware::request_id(request) }
     }
 }
 
-fn run(route: &Route, call: &Call<'_>) -> Result<Response, Error> {
-    if call.request.body().len() > route.body_limit {
-        return Err(Error::PayloadTooLarge(route.body_limit));
-    }
+fn run(route: &Route, calls: &[Call<'_>], finish: &mut Finish<'_>) {
+    let fits = |call: &Call<'_>| match call.request.body().len() > route.body_limit {
+        true => Err(Error::PayloadTooLarge(route.body_limit)),
+        false => Ok(()),
+    };
     match &route.handler {
-        Handler::Public(handler) => handler(call),
-        Handler::Guarded(handler) => handler(call, &middleware::authenticate(call)?),
+        Handler::Public(handler) => handler(calls, &fits, finish),
+        Handler::Guarded(handler) => {
+            handler(calls, &|call| fits(call).and_then(|()| middleware::authenticate(call)), finish);
+        }
     }
 }
 
@@ -122,6 +145,11 @@ impl http::Program for App {
         !self.needs_database(request)
     }
 
+    /// Only what readers do: what is for another lane, they only pass on.
+    fn batch(&self, request: &Request) -> Kind {
+        self.together(request).filter(|_| self.find(request).lane() == Lane::Read)
+    }
+
     /// More than the usual only for a client with a valid access token. The database is not asked whether its session has
     /// ended: the handler does that.
     fn body_limit(&self, request: &Request) -> usize {
@@ -132,7 +160,7 @@ impl http::Program for App {
     }
 
     fn refuse(&self, status: u16, detail: &str, request: Option<&Request>) -> Response {
-        let call = request.map(|request| self.call(request, &self.find(request)));
+        let call = request.map(|request| self.call(request, self.find(request).route.ok(), Vec::new()));
         let id = call.as_ref().map_or_else(|| Cow::Owned(middleware::new_request_id()), |call| call.id.clone());
         log::debug!("{id} refused: {status} {detail}");
         let mut response = problem::document(status, detail, &id, []);

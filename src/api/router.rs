@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::api::endpoint::{Lane, Route};
+use crate::api::endpoint::{Lane, Params, Route};
 use crate::http::{Method, percent_decode};
 
 /// The routes of one path, by method.
@@ -22,7 +22,7 @@ pub struct Lookup<'a> {
     /// The route.
     pub route: Result<&'a Route, Miss<'a>>,
     /// The parameters of the path, decoded.
-    pub params: Vec<(&'a str, Cow<'a, str>)>,
+    pub params: Params<'a>,
 }
 
 impl Lookup<'_> {
@@ -77,6 +77,11 @@ impl Router {
     /// All rows, in their order.
     pub fn routes(&self) -> &[Route] {
         &self.routes
+    }
+
+    /// The place of a row of its own.
+    pub fn number(&self, route: &Route) -> usize {
+        self.routes.iter().position(|other| std::ptr::eq(route, other)).expect("a row of this table")
     }
 
     /// Finds the route. One slash at the end of the path makes no difference.

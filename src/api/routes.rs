@@ -2,7 +2,7 @@
 //! OpenAPI document and the tests of access are all made from it.
 
 use crate::api::endpoint::Lane::{File, Hash, Instant};
-use crate::api::endpoint::{Route, guarded, public};
+use crate::api::endpoint::{Route, guarded, public, together};
 use crate::api::handlers::{auth, calendar, contacts, service, transfer, users};
 use crate::http::Method::{Delete, Get, Patch, Post, Put};
 
@@ -29,7 +29,7 @@ fn accounts() -> Vec<Route> {
         guarded(Post, "/api/auth/logout", auth::logout, auth, "End this session, or all of your sessions"),
         guarded(Get, "/api/auth/sessions", auth::sessions, auth, "List your sessions"),
         guarded(Delete, "/api/auth/sessions/{id}", auth::end_session, auth, "End a session").errors(&[404]),
-        guarded(Get, "/api/users/me", users::me, users, "Get your account"),
+        together::<users::Me>(Get, "/api/users/me", users, "Get your account"),
         guarded(Patch, "/api/users/me", users::rename, users, "Change your name"),
         guarded(Put, "/api/users/me/password", users::change_password, users, "Change your password and end every other session").on(Hash).errors(&[409, 429]),
         guarded(Delete, "/api/users/me", users::delete, users, "Delete your account and everything in it").on(Hash).patient().errors(&[429]),
@@ -42,14 +42,14 @@ fn address_book() -> Vec<Route> {
     let tag = "contacts";
     vec![
         guarded(Get, "/api/contacts", contacts::list, tag, "List your contacts: search, sort, page"),
-        guarded(Post, "/api/contacts", contacts::create, tag, "Add a contact").errors(&[409]),
+        together::<contacts::Create>(Post, "/api/contacts", tag, "Add a contact").errors(&[409]),
         guarded(Get, "/api/contacts/upcoming_birthdays", contacts::upcoming, tag, "List the contacts whose birthday is next"),
         guarded(Get, "/api/contacts/export", transfer::export, tag, "Export all your contacts as a file").on(File).patient(),
         guarded(Post, "/api/contacts/import", transfer::import, tag, "Import the contacts of a file").on(File).patient().body_limit(16 << 20).errors(&[409]),
         guarded(Post, "/api/contacts/calendar", calendar::open, tag, "Create a new secret address for your birthday calendar"),
         guarded(Delete, "/api/contacts/calendar", calendar::close, tag, "Remove the secret address of your birthday calendar"),
         public(Get, "/api/calendar/{secret}.ics", calendar::feed, tag, "Get a birthday calendar, for calendar programs").errors(&[404]),
-        guarded(Get, "/api/contacts/{id}", contacts::one, tag, "Get a contact").errors(&[404]),
+        together::<contacts::One>(Get, "/api/contacts/{id}", tag, "Get a contact").errors(&[404]),
         guarded(Put, "/api/contacts/{id}", contacts::replace, tag, "Replace a contact").errors(&[404]),
         guarded(Patch, "/api/contacts/{id}", contacts::patch, tag, "Change some fields of a contact").errors(&[404]),
         guarded(Delete, "/api/contacts/{id}", contacts::delete, tag, "Delete a contact").errors(&[404]),
@@ -61,8 +61,8 @@ fn about() -> Vec<Route> {
     let tag = "service";
     vec![
         public(Get, "/", service::index, tag, "Get the name, the version and the main addresses").on(Instant),
-        public(Get, "/healthchecker", service::health, tag, "Check that the service and its database answer"),
-        public(Get, "/api/healthchecker", service::health, tag, "Check that the service and its database answer"),
+        together::<service::Health>(Get, "/healthchecker", tag, "Check that the service and its database answer"),
+        together::<service::Health>(Get, "/api/healthchecker", tag, "Check that the service and its database answer"),
         public(Get, "/livez", service::livez, tag, "Check that the service runs").on(Instant),
         public(Get, "/readyz", service::readyz, tag, "Check that the service is ready for requests").on(Instant),
         public(Get, "/openapi.json", service::openapi, tag, "Get this document").on(Instant),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::budget::Holder;
+use super::fair_queue::Kind;
 use super::request::Request;
 use super::response::Response;
 
@@ -32,11 +33,14 @@ pub struct Limits {
     /// moves for this time, and when less than 16 KiB a second does once it has had this time of grace. In a request that is
     /// a 408.
     pub grace: Duration,
-    /// Connections at once; beyond, one gives way, or where none can it is 503 and close. Each takes one file descriptor, and a thread while a request of it is
-    /// there in part; those turned away take up to 128 descriptors more, for two seconds.
+    /// Connections at once; beyond, one gives way, or where none can it is 503 and close. Each takes one file descriptor, and
+    /// a thread while a request of it is there in part; those turned away take up to 128 descriptors more, for two seconds.
     pub connections: usize,
     /// Streamed responses at once (each holds a thread); beyond, 503, unless somebody slower gives way.
     pub streams: usize,
+    /// Batches of one kind that are under way at once. With more they are smaller, and each request costs more; with fewer the
+    /// processors wait for each other.
+    pub batches: usize,
     /// Bytes of stack for a thread of the pool. The program's handlers run on it.
     pub thread_stack: usize,
 }
@@ -59,6 +63,8 @@ impl Default for Limits {
             connections: 1024,
             // Each takes a database connection for a moment now and then, of which three are kept for them.
             streams: 16,
+            // About one a core.
+            batches: std::thread::available_parallelism().map_or(1, usize::from),
             // Measured use is below a quarter of it.
             thread_stack: 512 * KIB,
         }
@@ -73,6 +79,9 @@ pub trait Program: Send + Sync + 'static {
 
     /// Whether the answer takes no time: such requests do not wait behind others. Asked when all workers are busy.
     fn is_instant(&self, request: &Request) -> bool;
+
+    /// Which others the request can be answered together with: those of the same kind.
+    fn batch(&self, request: &Request) -> Kind;
 
     /// The most bytes that this request's body may have. Asked once the head is known and valid, before any of the body is
     /// read; `request.body()` is still empty.

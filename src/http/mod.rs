@@ -49,7 +49,7 @@ mod shared;
 mod url;
 
 pub use budget::{Holder, Network};
-pub use fair_queue::FairQueue;
+pub use fair_queue::{FairQueue, Kind, Taken};
 pub use limits::{Limits, Program};
 pub use pool::Pool;
 pub use queue::Take;

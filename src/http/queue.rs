@@ -8,11 +8,10 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use super::budget::{Holder, Network};
-use super::fair_queue::FairQueue;
+use super::fair_queue::{FairQueue, Kind, Taken};
 use super::limits::Program;
 use super::request::Request;
 
-#[derive(Default)]
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,
     wake: Condvar,
@@ -20,7 +19,6 @@ pub(super) struct Queue {
     nap_over: Condvar,
 }
 
-#[derive(Default)]
 struct Waiting {
     /// What is done in no time, and has turns of its own.
     instant: VecDeque<Arc<Request>>,
@@ -39,6 +37,8 @@ struct Waiting {
 
 /// Which requests a worker takes.
 pub enum Take<'a> {
+    /// All, but of what is done together only so many batches at once.
+    All,
     /// Only what is done in no time.
     Instant,
     /// That, and what is for one of these holders.
@@ -46,15 +46,25 @@ pub enum Take<'a> {
 }
 
 impl Waiting {
-    fn len(&self) -> usize {
-        self.instant.len() + self.turns.len()
+    /// How many a worker could take now.
+    fn ready(&self) -> usize {
+        self.instant.len() + self.turns.ready()
     }
 
-    fn pop(&mut self, take: &Take<'_>) -> Option<Arc<Request>> {
-        let instant = |waiting: &mut Waiting| waiting.instant.pop_front();
+    /// A worker waits for whatever comes next.
+    fn is_awaited(&self) -> bool {
+        self.asleep > self.ready()
+    }
+
+    fn pop(&mut self, take: &Take<'_>) -> Option<Taken<Arc<Request>>> {
+        let instant = |waiting: &mut Waiting| {
+            let item = waiting.instant.pop_front()?;
+            Some(Taken { holder: unknown(&item), kind: None, item })
+        };
         let in_turn = |waiting: &mut Waiting| match take {
+            Take::All => waiting.turns.pop(|_| true, false),
             Take::Instant => None,
-            Take::Of(may) => waiting.turns.pop(may).map(|(_, request)| request),
+            Take::Of(may) => waiting.turns.pop(may, true),
         };
         // One of each in turn, so that neither keeps the other waiting.
         let first = if self.was_instant { in_turn(self) } else { instant(self) };
@@ -63,23 +73,48 @@ impl Waiting {
     }
 }
 
+/// Whose request it is, before its token is checked.
+fn unknown(request: &Request) -> Holder {
+    Holder { network: Network::of(request.peer()), user: None }
+}
+
 impl Queue {
+    /// With so many batches of one kind under way at once.
+    pub(super) fn new(batches: usize) -> Queue {
+        let waiting = Waiting {
+            instant: VecDeque::new(),
+            turns: FairQueue::new(batches),
+            was_instant: false,
+            asleep: 0,
+            picky: 0,
+            naps: false,
+            closed: false,
+        };
+        let [wake, wake_picky, nap_over] = std::array::from_fn(|_| Condvar::new());
+        Queue { waiting: Mutex::new(waiting), wake, wake_picky, nap_over }
+    }
+
     /// Hands a request to the next worker; gives it back if the queue is closed.
     #[must_use]
     pub(super) fn push(&self, request: Arc<Request>, program: &dyn Program) -> Option<Arc<Request>> {
+        // A worker is there for it, so its turn is now, whoever sent it; it may be gone in a moment, which does no harm. Else
+        // its token is checked, not under the lock, on which all workers would wait.
+        let is_awaited = self.waiting.lock().is_awaited();
+        let is_instant = !is_awaited && program.is_instant(&request);
+        let holder = if is_awaited || is_instant { unknown(&request) } else { program.holder(&request) };
+        let kind = program.batch(&request);
         let mut waiting = self.waiting.lock();
         if waiting.closed {
             return Some(request);
         }
-        if waiting.asleep > waiting.len() {
-            // A worker is there for it, so its turn is now, whoever sent it.
-            waiting.turns.push(Holder { network: Network::of(request.peer()), user: None }, request);
-        } else if program.is_instant(&request) {
+        let ready = waiting.ready();
+        if is_instant {
             waiting.instant.push_back(request);
         } else {
-            waiting.turns.push(program.holder(&request), request);
+            waiting.turns.push(holder, kind, request);
         }
-        let (wake, wake_picky) = (waiting.asleep >= waiting.len(), waiting.picky > 0);
+        let is_one_more = waiting.ready() > ready;
+        let (wake, wake_picky) = (is_one_more && waiting.asleep > ready, waiting.picky > 0);
         // Woken outside the lock, or the worker would run straight into it.
         drop(waiting);
         if wake {
@@ -91,11 +126,11 @@ impl Queue {
     }
 
     /// The next request; waits for one. `None` once the queue is closed, for every worker.
-    pub(super) fn pop(&self) -> Option<Arc<Request>> {
+    pub(super) fn pop(&self) -> Option<Taken<Arc<Request>>> {
         let mut waiting = self.waiting.lock();
         loop {
-            if let Some(request) = waiting.pop(&Take::Of(&|_| true)) {
-                return Some(request);
+            if let Some(taken) = waiting.pop(&Take::All) {
+                return Some(taken);
             }
             if waiting.closed {
                 return None;
@@ -110,18 +145,28 @@ impl Queue {
         }
     }
 
+    /// What goes along with a request of this kind.
+    pub(super) fn more(&self, kind: Kind, most: usize) -> Vec<Arc<Request>> {
+        self.waiting.lock().turns.more(kind, most)
+    }
+
+    /// A batch of this kind is done. Whoever says so takes what is next, so nobody is woken for it.
+    pub(super) fn done(&self, kind: Kind) {
+        self.waiting.lock().turns.done(kind);
+    }
+
     /// The next request, if there is one.
-    pub(super) fn try_pop(&self) -> Option<Arc<Request>> {
-        self.waiting.lock().pop(&Take::Of(&|_| true))
+    pub(super) fn try_pop(&self) -> Option<Taken<Arc<Request>>> {
+        self.waiting.lock().pop(&Take::All)
     }
 
     /// The next request that such a worker takes; waits so long for one.
-    pub(super) fn pop_some(&self, take: &Take<'_>, most: Duration) -> Option<Arc<Request>> {
+    pub(super) fn pop_some(&self, take: &Take<'_>, most: Duration) -> Option<Taken<Arc<Request>>> {
         let (mut waiting, until) = (self.waiting.lock(), Instant::now() + most);
         loop {
-            let request = waiting.pop(take);
-            if request.is_some() || waiting.closed {
-                return request;
+            let taken = waiting.pop(take);
+            if taken.is_some() || waiting.closed {
+                return taken;
             }
             waiting.picky += 1;
             let timed_out = self.wake_picky.wait_until(&mut waiting, until).timed_out();
@@ -132,15 +177,22 @@ impl Queue {
         }
     }
 
-    /// Takes out what arrived before this instant.
-    pub(super) fn take_older(&self, than: Instant) -> Vec<(Holder, Arc<Request>)> {
-        self.waiting.lock().turns.take(|request| request.arrived() < than)
+    /// Takes out what arrived before this instant. Asked now and then, which also wakes a worker for what is ready and has
+    /// none: whoever was to take it may have left.
+    pub(super) fn take_older(&self, than: Instant) -> Vec<Arc<Request>> {
+        let mut waiting = self.waiting.lock();
+        let old = waiting.turns.take(|request| request.arrived() < than);
+        if waiting.ready() > 0 {
+            self.wake.notify_one();
+        }
+        old
     }
 
-    /// For the poller: sleeps, unless a worker does, until one is about to. False if it did not sleep.
+    /// For the poller: sleeps, unless a worker does, until one is about to. False if it did not sleep. What waits for a batch
+    /// to be done waits for a worker, whether others sleep or not.
     pub(super) fn nap(&self, most: Duration) -> bool {
         let mut waiting = self.waiting.lock();
-        waiting.naps = waiting.asleep <= waiting.len();
+        waiting.naps = !waiting.is_awaited() || waiting.turns.len() > waiting.turns.ready();
         let naps = waiting.naps;
         self.nap_over.wait_while_for(&mut waiting, |waiting| waiting.naps, most);
         waiting.naps = false;
@@ -151,7 +203,7 @@ impl Queue {
     pub(super) fn close(&self) {
         let mut waiting = self.waiting.lock();
         waiting.closed = true;
-        let left = (std::mem::take(&mut waiting.instant), std::mem::take(&mut waiting.turns));
+        let left = (std::mem::take(&mut waiting.instant), waiting.turns.take(|_| true));
         drop(waiting);
         self.wake.notify_all();
         self.wake_picky.notify_all();

@@ -14,6 +14,7 @@ use rustix::net::{RecvFlags, recv};
 use tiny_http::{HTTPVersion, Method};
 
 use super::connection::{Connection, Responder, Turn};
+use super::fair_queue::Taken;
 use super::head::{self, Framing, Head, Refusal, Scanner, refusal};
 use super::input::Input;
 use super::request::Request;
@@ -77,10 +78,10 @@ impl Stop {
 
 impl Shared {
     /// The next request for a worker, which looks for one by itself before it sleeps. `None` once the queue is closed.
-    pub(super) fn next_request(&self) -> Option<Arc<Request>> {
+    pub(super) fn next_request(&self) -> Option<Taken<Arc<Request>>> {
         loop {
-            if let Some(request) = self.queue.try_pop() {
-                return Some(request);
+            if let Some(taken) = self.queue.try_pop() {
+                return Some(taken);
             }
             if self.read_arrived(WORKERS_REPORTS) == 0 {
                 return self.queue.pop();

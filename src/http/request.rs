@@ -171,6 +171,11 @@ impl Request {
         true
     }
 
+    /// Whether somebody has answered it.
+    pub fn is_answered(&self) -> bool {
+        self.responder.lock().is_none()
+    }
+
     /// Whether the client has ended its side since.
     pub fn client_left(&self) -> bool {
         self.responder.lock().as_ref().is_none_or(|responder| responder.turn.has_ended())

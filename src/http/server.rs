@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::budget::Holder;
+use super::fair_queue::{Kind, Taken};
 use super::limits::{Limits, Program};
 use super::poller::Poller;
 use super::pool::Pool;
@@ -40,17 +40,27 @@ impl Server {
     ///
     /// # Errors
     /// For every worker once [`Server::drain`] is over: it is time to leave.
-    pub fn recv(&self) -> io::Result<Arc<Request>> {
+    pub fn recv(&self) -> io::Result<Taken<Arc<Request>>> {
         self.shared.next_request().ok_or_else(|| io::Error::other("the server was drained"))
     }
 
     /// The next request that a worker takes who does not take all; waits so long for one.
-    pub fn recv_some(&self, take: &Take<'_>, most: Duration) -> Option<Arc<Request>> {
+    pub fn recv_some(&self, take: &Take<'_>, most: Duration) -> Option<Taken<Arc<Request>>> {
         self.shared.queue.pop_some(take, most)
     }
 
+    /// Those that wait and can be answered together with a request of this kind; so many at most.
+    pub fn more(&self, kind: Kind, most: usize) -> Vec<Arc<Request>> {
+        self.shared.queue.more(kind, most)
+    }
+
+    /// A request of this kind, with those that went along, is answered. The caller goes on receiving.
+    pub fn done(&self, kind: Kind) {
+        self.shared.queue.done(kind);
+    }
+
     /// Takes out the requests that arrived before this instant and still wait.
-    pub fn take_older(&self, than: Instant) -> Vec<(Holder, Arc<Request>)> {
+    pub fn take_older(&self, than: Instant) -> Vec<Arc<Request>> {
         self.shared.queue.take_older(than)
     }
 

@@ -40,7 +40,7 @@ const WATCHED: epoll::EventFlags = epoll::EventFlags::IN.union(epoll::EventFlags
 impl Shared {
     pub(super) fn new(limits: Limits, program: Arc<dyn Program>) -> io::Result<Shared> {
         Ok(Shared {
-            queue: Queue::default(),
+            queue: Queue::new(limits.batches),
             pool: Pool::new(limits.thread_stack),
             bodies: Budget::new(limits.bodies_in_flight),
             responses: Budget::new(limits.responses_pending),

@@ -3,6 +3,7 @@
 use postgres::Row;
 
 use super::sessions::{self, Sessions};
+use super::together::{by_place, together};
 use super::{Error, Store, queries};
 use crate::domain::user::User;
 
@@ -31,10 +32,14 @@ impl Store {
         Ok(user(&row))
     }
 
-    /// A user by id.
-    pub fn user(&self, id: i64) -> Result<User, Error> {
-        let row = self.read(|conn| conn.query_opt(&queries::USER_BY_ID, &[&id]))?;
-        row.as_ref().map(user).ok_or(Error::NotFound)
+    /// Users by their ids.
+    pub fn users(&self, asked: &[i64]) -> Vec<Result<User, Error>> {
+        let found = |row: Option<Row>| row.as_ref().map(user).ok_or(Error::NotFound);
+        let one = |id: &i64| self.read(|conn| conn.query_opt(&queries::USER_BY_ID, &[id])).and_then(found);
+        together(asked, one, || {
+            let rows = self.read(|conn| conn.query(&queries::USERS_BY_IDS, &[&asked]))?;
+            Ok(by_place(rows, asked.len()).into_iter().map(|row| Some(found(row))).collect())
+        })
     }
 
     /// The credentials of the user with this e-mail, if there is one.

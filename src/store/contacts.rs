@@ -3,8 +3,6 @@
 //! A statement that writes a contact takes the values of its fields as its last parameters, and one that reads contacts has
 //! them between `id` and `created_at`, both in the order of [`FIELDS`].
 
-use std::borrow::Cow;
-use std::collections::HashSet;
 use std::error::Error as AnyError;
 use std::fmt::Debug;
 
@@ -12,9 +10,10 @@ use chrono::NaiveDate;
 use postgres::Row;
 use postgres::types::private::BytesMut;
 use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
-use sha2::{Digest, Sha256};
 
-use super::{Connection, Error, Store, queries};
+use super::quota::Quota;
+use super::together::{by_place, together};
+use super::{Error, Store, queries};
 use crate::domain::birthday::{self, Window};
 use crate::domain::contact::{Contact, Draft, FIELDS, Value, Values, searchable};
 use crate::domain::fields::Patch;
@@ -85,6 +84,21 @@ fn params<'a>(first: &[Param<'a>], draft: &'a Draft) -> Vec<Param<'a>> {
     first.iter().copied().chain(draft.0.iter().map(|value| value as Param<'a>)).collect()
 }
 
+/// Contacts as arrays: their search keys, and the values of each field.
+pub(super) struct Columns<'a>(Vec<String>, Vec<Vec<&'a Option<Value<String>>>>);
+
+impl<'a> Columns<'a> {
+    pub(super) fn of(drafts: impl Iterator<Item = &'a Draft> + Clone) -> Columns<'a> {
+        let values = |field: usize| drafts.clone().map(|draft| &draft.0[field]).collect();
+        Columns(drafts.clone().map(Draft::search_key).collect(), (0..FIELDS.len()).map(values).collect())
+    }
+
+    /// The parameters of a statement that makes them for this user, or for one each.
+    pub(super) fn params<'p>(&'p self, users: Param<'p>) -> Vec<Param<'p>> {
+        [users, &self.0].into_iter().chain(self.1.iter().map(|column| column as Param<'_>)).collect()
+    }
+}
+
 /// The versions of a contact that a change is meant for; `None` for any.
 pub type Versions<'a> = Option<&'a [i32]>;
 
@@ -103,84 +117,41 @@ impl From<Error> for ChangeError {
     }
 }
 
-/// Contacts inserted by one statement: so many that round trips cost little, and so few that each statement ends long before
-/// its time limit.
-const BATCH: usize = 1_000;
-
-/// What tells whether two contacts have the same fields: so many bytes of a digest. By chance alone two of 200,000 have the
-/// same once in 10^28 imports.
-type Likeness = [u8; 16];
-
-/// The likenesses of all contacts of a user.
-fn known(conn: &mut Connection, user: i64) -> Result<HashSet<Likeness>, postgres::Error> {
-    let rows = conn.query(&queries::CONTACT_LIKENESSES, &[&user])?;
-    let bytes = rows[0].get::<_, Option<&[u8]>>(0).unwrap_or_default();
-    Ok(bytes.as_chunks().0.iter().copied().collect())
-}
-
-/// Keeps the drafts that are not known, and the first of several that are the same.
-fn retain_new(drafts: &mut Vec<Draft>, mut known: HashSet<Likeness>) {
-    drafts.retain(|draft| {
-        let values = draft.0.each_ref().map(|value| match value {
-            Some(Value::Text(text)) => Cow::Borrowed(text.as_str()),
-            Some(Value::Date(date)) => Cow::Owned(date.to_string()),
-            None => Cow::Borrowed(""),
-        });
-        let digest = Sha256::digest(values.join("\u{1f}"));
-        known.insert(*digest.first_chunk().expect("a digest has 32 bytes"))
-    });
-}
-
 impl Store {
-    /// One contact.
-    pub fn contact(&self, user: i64, id: i64) -> Result<ContactRow, Error> {
-        let row = self.read(|conn| conn.query_opt(&queries::CONTACT_BY_ID, &[&user, &id]))?;
-        row.map(ContactRow).ok_or(Error::NotFound)
+    /// Contacts, each by its user and its id.
+    pub fn contacts_by_id(&self, asked: &[(i64, i64)]) -> Vec<Result<ContactRow, Error>> {
+        let found = |row: Option<Row>| row.map(ContactRow).ok_or(Error::NotFound);
+        let one = |(user, id): &(i64, i64)| {
+            self.read(|conn| conn.query_opt(&queries::CONTACT_BY_ID, &[user, id])).and_then(found)
+        };
+        together(asked, one, || {
+            let (users, ids): (Vec<_>, Vec<_>) = asked.iter().copied().unzip();
+            let rows = self.read(|conn| conn.query(&queries::CONTACTS_BY_IDS, &[&users, &ids]))?;
+            Ok(by_place(rows, asked.len()).into_iter().map(|row| Some(found(row))).collect())
+        })
     }
 
-    /// Creates a contact.
-    pub fn insert_contact(&self, user: i64, draft: &Draft) -> Result<ContactRow, Error> {
-        let search = draft.search_key();
-        let params = params(&[&user, &search], draft);
-        self.write(|conn| conn.query_one(&queries::CONTACT_INSERT, &params)).map(ContactRow)
-    }
-
-    /// Takes out the drafts that are the same as a contact that the user has, or as a draft before.
-    pub fn drop_known(&self, user: i64, drafts: &mut Vec<Draft>) -> Result<(), Error> {
-        let known = self.read(|conn| {
-            conn.transaction(|conn| {
-                conn.without_time_limit()?;
-                known(conn, user)
-            })
-        })?;
-        retain_new(drafts, known);
-        Ok(())
-    }
-
-    /// Creates contacts, all of them or none, some thousand with each statement, in one transaction. With `is_new`, without
-    /// those that are known by then: an import at another instance may have made them. `None` while it is not done.
-    pub fn insert_contacts(&self, user: i64, drafts: &mut Vec<Draft>, is_new: bool) -> Result<Option<u64>, Error> {
-        self.write(|conn| {
-            conn.transaction(|conn| {
-                if is_new {
-                    if !conn.query_one(&queries::CONTACT_IMPORT_LOCK, &[&user])?.get::<_, bool>(0) {
-                        return Ok(None);
-                    }
-                    conn.without_time_limit()?;
-                    let known = known(conn, user)?;
-                    retain_new(drafts, known);
-                }
-                let mut created = 0;
-                for batch in drafts.chunks(BATCH) {
-                    let search: Vec<_> = batch.iter().map(Draft::search_key).collect();
-                    let columns: Vec<Vec<_>> =
-                        (0..FIELDS.len()).map(|field| batch.iter().map(|draft| &draft.0[field]).collect()).collect();
-                    let mut params: Vec<Param<'_>> = vec![&user, &search];
-                    params.extend(columns.iter().map(|column| column as Param<'_>));
-                    created += conn.execute(&queries::CONTACT_INSERT_MANY, &params)?;
-                }
-                Ok(Some(created))
-            })
+    /// Creates contacts, each for its user; `None` where the address book is full.
+    pub fn create_contacts(&self, quota: &Quota, asked: &[(i64, Draft)]) -> Vec<Result<Option<ContactRow>, Error>> {
+        let one = |(user, draft): &(i64, Draft)| {
+            let Some(_leave) = quota.leave(self, *user, 1)? else {
+                return Ok(None);
+            };
+            let search = draft.search_key();
+            let params = params(&[user, &search], draft);
+            self.write(|conn| conn.query_one(&queries::CONTACT_INSERT, &params)).map(|row| Some(ContactRow(row)))
+        };
+        together(asked, one, || {
+            // Whose leave takes a count or a wait is left out.
+            let leaves: Vec<_> = asked.iter().map(|(user, _)| quota.leave_now(*user, 1)).collect();
+            let with_leave = asked.iter().zip(&leaves).filter(|(_, leave)| leave.is_some()).map(|(asked, _)| asked);
+            let users: Vec<_> = with_leave.clone().map(|(user, _)| *user).collect();
+            let columns = Columns::of(with_leave.map(|(_, draft)| draft));
+            let rows = self.write(|conn| conn.query(&queries::CONTACTS_INSERT_ALL, &columns.params(&users)))?;
+            let mut made = by_place(rows, users.len()).into_iter();
+            let row =
+                |leave: &Option<_>| leave.as_ref().and_then(|_| made.next()?.map(|row| Ok(Some(ContactRow(row)))));
+            Ok(leaves.iter().map(row).collect())
         })
     }
 

@@ -18,12 +18,14 @@ mod connect;
 mod connection;
 pub mod contacts;
 mod housekeeping;
+mod imports;
 pub mod migrations;
 mod pool;
 pub mod queries;
 pub mod quota;
 pub mod revocations;
 pub mod sessions;
+mod together;
 pub mod zone;
 
 use std::error::Error as _;

@@ -23,6 +23,7 @@ use scheduled_thread_pool::ScheduledThreadPool;
 
 use super::connect::{CONNECT, Connector};
 use super::connection::{Connection, Manager};
+use super::together::together;
 use super::{Error, is_connection_lost, queries};
 
 /// How long a request waits for a connection; then it gets 503.
@@ -183,6 +184,11 @@ impl Store {
             std::mem::replace(&mut *self.pool.write(), pool(&self.database, &self.connector, self.size, &self.opener));
         // Closing its connections says good-bye to a server that does not listen, on a thread that may wait for that.
         let _ = thread::Builder::new().name("probe".to_owned()).spawn(move || drop(abandoned));
+    }
+
+    /// One round trip for all who ask: whether the database answers.
+    pub fn ping_for(&self, asked: &[()]) -> Vec<Result<(), Error>> {
+        together(asked, |()| self.ping(), || self.ping().map(|()| asked.iter().map(|()| Some(Ok(()))).collect()))
     }
 
     /// One round trip: whether the database answers.

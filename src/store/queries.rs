@@ -29,7 +29,9 @@ macro_rules! queries {
 
 queries! {
     CONTACT_BY_ID = "contacts/by_id.sql",
+    CONTACTS_BY_IDS = "contacts/by_ids.sql",
     CONTACT_INSERT = "contacts/insert.sql",
+    CONTACTS_INSERT_ALL = "contacts/insert_all.sql",
     CONTACT_INSERT_MANY = "contacts/insert_many.sql",
     CONTACT_IMPORT_LOCK = "contacts/import_lock.sql",
     CONTACT_LIKENESSES = "contacts/likenesses.sql",
@@ -47,6 +49,7 @@ queries! {
     CONTACT_UPCOMING_LEAP_DAY = "contacts/upcoming_leap_day.sql",
     USER_INSERT = "users/insert.sql",
     USER_BY_ID = "users/by_id.sql",
+    USERS_BY_IDS = "users/by_ids.sql",
     USER_CREDENTIALS_BY_EMAIL = "users/credentials_by_email.sql",
     USER_CREDENTIALS_BY_ID = "users/credentials_by_id.sql",
     USER_RENAME = "users/rename.sql",

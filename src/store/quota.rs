@@ -61,15 +61,8 @@ impl Quota {
 
     /// Leave for a user to make so many more contacts; `None` when the address book has no room for them.
     pub fn leave(&self, store: &Store, user: i64, number: i64) -> Result<Option<Leave<'_>>, Error> {
-        let leave = || Ok(Some(Leave { quota: self, user, number }));
-        if self.most == 0 {
-            return leave();
-        }
-        if let Some(count) = self.counts.lock().get_mut(&user)
-            && count.at.elapsed() < TRUSTED
-            && count.take(number, self.most)
-        {
-            return leave();
+        if let Some(leave) = self.leave_now(user, number) {
+            return Ok(Some(leave));
         }
         for _ in 0..PAUSES {
             let (at, ended) = (Instant::now(), self.counts.lock().get(&user).map_or(0, |count| count.ended));
@@ -87,12 +80,20 @@ impl Quota {
             // Those that were being made while it was counted may be in the count, or not.
             (count.at, count.contacts) = (at, counted + count.under_way + (count.ended - ended).max(0));
             if count.take(number, self.most) {
-                return leave();
+                return Ok(Some(Leave { quota: self, user, number }));
             }
             drop(counts);
             thread::sleep(PAUSE);
         }
         Err(Error::Unavailable("other contacts of this user are being made, and may take the last places".to_owned()))
+    }
+
+    /// The same where it needs no count and no wait.
+    pub(super) fn leave_now(&self, user: i64, number: i64) -> Option<Leave<'_>> {
+        let mut counts = self.counts.lock();
+        let trusted = counts.get_mut(&user).filter(|count| count.at.elapsed() < TRUSTED);
+        let has_room = self.most == 0 || trusted.is_some_and(|count| count.take(number, self.most));
+        has_room.then(|| Leave { quota: self, user, number })
     }
 }
 

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use super::system_calls::read_over_one_connection;
+use super::system_calls::repeat;
 use crate::limits::{BINARY, IDLE_KIB, LOADED_KIB, PACKAGES, THREADS_PER_CORE};
 use crate::program;
 use crate::support::eventually;
@@ -42,7 +42,7 @@ fn memory_and_threads_stay_small() {
     let id = user.new_contact(&json!({ "first_name": "A" }));
     std::thread::scope(|scope| {
         for _ in 0..32 {
-            scope.spawn(|| read_over_one_connection(&user, id, 200));
+            scope.spawn(|| repeat(&user, &format!("GET /api/contacts/{id}"), "", 200, 200));
         }
     });
     let loaded = status(&server, "VmRSS");

@@ -1,23 +1,26 @@
-//! Instructions of a point read in user space, counted by valgrind's callgrind: the same whatever else the machine does.
+//! Instructions of requests in user space, counted by valgrind's callgrind: the same whatever else the machine does.
 
 use serde_json::json;
 
-use super::system_calls::read_over_one_connection;
+use super::system_calls::repeat;
 use crate::limits::INSTRUCTIONS;
 use crate::program;
 use crate::support::server::{Setup, database};
 
-/// Runs the program under callgrind, reads so often, and gives the instructions of the whole run.
-fn run(reads: usize) -> u64 {
+/// A request that a budget is for: what it is called, its first words, its body, its status.
+type Asked = (&'static str, &'static str, &'static str, u16);
+
+/// Runs the program under callgrind, asks so often, and gives the instructions of the whole run.
+fn run((_, request, body, status): Asked, times: usize) -> u64 {
     let database = database();
-    let out = std::env::temp_dir().join(format!("contactd-callgrind-{}-{reads}", std::process::id()));
+    let out = std::env::temp_dir().join(format!("contactd-callgrind-{}-{times}", std::process::id()));
     let valgrind =
         ["valgrind", "--tool=callgrind", &format!("--callgrind-out-file={}", out.display())].map(str::to_owned);
     // One worker and no poll of sessions while it runs, so that two runs differ by their reads alone.
     let mut server = Setup::on(&database).program(program()).under(&valgrind).with("WORKERS", "1").ready();
     let user = server.client().new_user("a@example.com");
     let id = user.new_contact(&json!({ "first_name": "A" }));
-    read_over_one_connection(&user, id, reads);
+    repeat(&user, &request.replace("{id}", &id.to_string()), body, status, times);
     server.signal("TERM");
     assert_eq!(server.wait(std::time::Duration::from_secs(60)).code(), Some(0), "{}", server.log());
     let profile = std::fs::read_to_string(&out).expect("callgrind writes its profile");
@@ -28,10 +31,16 @@ fn run(reads: usize) -> u64 {
 }
 
 #[test]
-fn a_point_read_takes_no_more_instructions_than_its_budget() {
-    const READS: usize = 2_000;
-    let each = (run(READS + 100).saturating_sub(run(100))) / READS as u64;
-    println!("instructions of a point read: {each}");
-    assert!(each <= INSTRUCTIONS, "{each} instructions, {INSTRUCTIONS} are allowed");
-    assert!(each > 1_000, "{each} instructions: nothing was measured");
+fn requests_take_no_more_instructions_than_their_budgets() {
+    let asked: [(Asked, usize, u64); 3] = [
+        (("a point read", "GET /api/contacts/{id}", "", 200), 2_000, INSTRUCTIONS[0]),
+        (("a list", "GET /api/contacts", "", 200), 500, INSTRUCTIONS[1]),
+        (("a create", "POST /api/contacts", r#"{"first_name":"A"}"#, 201), 500, INSTRUCTIONS[2]),
+    ];
+    for (asked, times, allowed) in asked {
+        let each = (run(asked, times + 100).saturating_sub(run(asked, 100))) / times as u64;
+        println!("instructions of {}: {each}", asked.0);
+        assert!(each <= allowed, "{}: {each} instructions, {allowed} are allowed", asked.0);
+        assert!(each > 1_000, "{each} instructions: nothing was measured");
+    }
 }

@@ -1,4 +1,4 @@
-//! System calls of point reads over keep-alive connections, counted by strace.
+//! System calls of point reads over keep-alive connections, and threads started by writes, counted by strace.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -6,27 +6,31 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 
-use crate::limits::SYSTEM_CALLS;
+use crate::limits::{SYSTEM_CALLS, THREADS_FOR_WRITES};
 use crate::program;
 use crate::support::client::Client;
 use crate::support::eventually;
 use crate::support::server::{Setup, database};
 
-/// Reads the contact so often over one connection.
-pub fn read_over_one_connection(user: &Client, id: i64, times: usize) {
+/// Sends the same request so often over one connection, each once the one before was answered with this status.
+pub fn repeat(user: &Client, request: &str, body: &str, status: u16, times: usize) {
     let token = user.token.as_deref().expect("a token");
-    let request = format!("GET /api/contacts/{id} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n");
+    let length = body.len();
+    let request = format!(
+        "{request} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
     let mut socket = TcpStream::connect(user.address).expect("it listens");
     socket.set_nodelay(true).expect("a socket option");
-    let mut length = 0;
     for _ in 0..times {
         socket.write_all(request.as_bytes()).expect("it takes the request");
-        let mut answer = [0; 4096];
+        // One write a response, so one read.
+        let mut answer = [0; 16 * 1024];
         let read = socket.read(&mut answer).expect("an answer");
-        assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer[..read]));
-        // One write a response, so one read; and all of the same length, so none was cut.
-        assert!(length == 0 || length == read, "{length} bytes, then {read}");
-        length = read;
+        let text = String::from_utf8_lossy(&answer[..read]);
+        assert!(text.starts_with(&format!("HTTP/1.1 {status} ")), "{text}");
+        let (head, body) = text.split_once("\r\n\r\n").expect("a whole head");
+        assert!(head.lines().any(|line| line == format!("Content-Length: {}", body.len())), "{text}");
     }
 }
 
@@ -34,6 +38,28 @@ pub fn read_over_one_connection(user: &Client, id: i64, times: usize) {
 fn total(table: &str) -> Option<u64> {
     let line = table.lines().find(|line| line.trim_end().ends_with(" total"))?;
     line.split_whitespace().nth(3)?.parse().ok()
+}
+
+/// The table of `strace -c`, with these arguments besides, for what the program does while the work is done.
+fn traced(program: u32, arguments: &[&str], work: impl FnOnce()) -> String {
+    let table = std::env::temp_dir().join(format!("contactd-strace-{program}"));
+    let mut strace = Command::new("strace")
+        .args(["-c", "-f", "-o", table.to_str().expect("UTF-8"), "-p", &program.to_string()])
+        .args(arguments)
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("strace is missing (Debian: apt-get install strace)");
+    let status = format!("/proc/{program}/status");
+    eventually("strace is attached", || {
+        !std::fs::read_to_string(&status).unwrap_or_default().contains("TracerPid:\t0")
+    });
+    work();
+    let interrupted = Command::new("kill").args(["-s", "INT", &strace.id().to_string()]).status();
+    assert!(interrupted.expect("kill is there").success());
+    strace.wait().expect("strace ends");
+    let text = std::fs::read_to_string(&table).expect("strace writes its table");
+    std::fs::remove_file(&table).expect("the table can be removed");
+    text
 }
 
 #[test]
@@ -44,26 +70,25 @@ fn a_point_read_makes_no_more_system_calls_than_its_budget() {
     let user = server.client().new_user("a@example.com");
     let id = user.new_contact(&json!({ "first_name": "A" }));
     // Prepares the statement on the connections that there are.
-    read_over_one_connection(&user, id, 50);
+    let read = format!("GET /api/contacts/{id}");
+    repeat(&user, &read, "", 200, 50);
 
-    let table = std::env::temp_dir().join(format!("contactd-strace-{}", server.pid()));
-    let mut strace = Command::new("strace")
-        .args(["-c", "-f", "-o", table.to_str().expect("UTF-8"), "-p", &server.pid().to_string()])
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("strace is missing (Debian: apt-get install strace)");
-    let traced = format!("/proc/{}/status", server.pid());
-    eventually("strace is attached", || {
-        !std::fs::read_to_string(&traced).unwrap_or_default().contains("TracerPid:\t0")
-    });
-    read_over_one_connection(&user, id, READS);
-    let interrupted = Command::new("kill").args(["-s", "INT", &strace.id().to_string()]).status();
-    assert!(interrupted.expect("kill is there").success());
-    strace.wait().expect("strace ends");
-
-    let text = std::fs::read_to_string(&table).expect("strace writes its table");
-    std::fs::remove_file(&table).expect("the table can be removed");
+    let text = traced(server.pid(), &[], || repeat(&user, &read, "", 200, READS));
     let calls = total(&text).unwrap_or_else(|| panic!("no total in strace's table:\n{text}")) as f64 / READS as f64;
     println!("system calls of a point read: {calls:.2}");
     assert!(calls <= SYSTEM_CALLS, "{calls:.2} system calls, {SYSTEM_CALLS} are allowed:\n{text}");
+}
+
+/// Threads of the pool are kept for a while, so that work that comes again and again does not start one each time.
+#[test]
+fn many_writes_over_one_connection_start_few_threads() {
+    let database = database();
+    let server = Setup::on(&database).program(program()).ready();
+    let user = server.client().new_user("a@example.com");
+    let text = traced(server.pid(), &["-e", "trace=clone,clone3"], || {
+        repeat(&user, "POST /api/contacts", r#"{"first_name":"A"}"#, 201, 300);
+    });
+    let threads = total(&text).unwrap_or(0);
+    println!("threads started by 300 writes over one connection: {threads}");
+    assert!(threads <= THREADS_FOR_WRITES, "{threads} threads, {THREADS_FOR_WRITES} are allowed:\n{text}");
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use contactd::http::{Body, Holder, Limits, Network, Program, Request, Response, Server, StatusCode};
+use contactd::http::{Body, Holder, Kind, Limits, Network, Program, Request, Response, Server, StatusCode};
 use rustix::net;
 
 /// Generous: no test waits this long unless it fails.
@@ -24,6 +24,10 @@ pub struct Refuser;
 impl Program for Refuser {
     fn is_instant(&self, request: &Request) -> bool {
         request.path().starts_with("/instant")
+    }
+
+    fn batch(&self, _: &Request) -> Kind {
+        None
     }
 
     fn body_limit(&self, request: &Request) -> usize {
@@ -101,7 +105,7 @@ pub fn serve(listener: TcpListener, limits: Limits, workers: usize) -> Running {
                 while let Ok(request) = server.recv() {
                     handled.fetch_add(1, SeqCst);
                     // As the program does: a panic is one request's matter.
-                    let _ = catch_unwind(AssertUnwindSafe(|| answer(request, &gate)));
+                    let _ = catch_unwind(AssertUnwindSafe(|| answer(request.item, &gate)));
                 }
             })
         })

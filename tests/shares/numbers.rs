@@ -107,9 +107,8 @@ fn an_address_book_has_at_most_so_many_contacts() {
     let ids: Vec<_> = (0..3).map(|_| create().expect(201).json()["id"].as_i64().expect("an id")).collect();
     is_full(import(&user, &["B", "C", "D"]));
     assert_eq!(count(&user), 3, "all of an import or nothing");
-    // Only what an import would create counts: the second A is there already.
-    let report = import(&user, &["A", "B", "C"]).expect(200).json();
-    assert_eq!(count(&user), if report["duplicates"] == 1 { 5 } else { 6 }, "{report}");
+    import(&user, &["B", "C"]).expect(200);
+    assert_eq!(count(&user), 5, "it may be full to the last place");
     is_full(create());
     is_full(import(&user, &["D"]));
     user.patch(&format!("/api/contacts/{}", ids[0]), &json!({ "last_name": "Z" })).send().expect(200);

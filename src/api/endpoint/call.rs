@@ -17,6 +17,9 @@ pub struct Caller {
     pub session: i64,
 }
 
+/// Name and decoded value of each parameter of a path.
+pub type Params<'a> = Vec<(&'a str, Cow<'a, str>)>;
+
 /// A request, what the router found for it, and what handlers share.
 pub struct Call<'a> {
     /// What handlers share.
@@ -25,8 +28,8 @@ pub struct Call<'a> {
     pub request: &'a Request,
     /// The row of the table, if there is one for this method and path.
     pub route: Option<&'a Route>,
-    /// Name and decoded value of each path parameter.
-    pub params: Vec<(&'a str, Cow<'a, str>)>,
+    /// The parameters of its path.
+    pub params: Params<'a>,
     /// The id in `X-Request-Id`.
     pub id: Cow<'a, str>,
 }

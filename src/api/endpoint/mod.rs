@@ -4,12 +4,14 @@
 //! token is needed. [`public`] and [`guarded`] turn it into a [`Route`], so a handler that wants a `Caller` cannot be
 //! mounted where there is none. Input and reply types describe themselves, and OpenAPI is made from these descriptions.
 
+mod batch;
 mod call;
 mod input;
 mod reply;
 
 use serde_json::{Value, json};
 
+pub use self::batch::*;
 pub use self::call::*;
 pub use self::input::*;
 pub use self::reply::*;
@@ -32,15 +34,19 @@ pub enum Lane {
     File,
 }
 
-type Public = Box<dyn Fn(&Call<'_>) -> Result<Response, Error> + Send + Sync>;
-type Guarded = Box<dyn Fn(&Call<'_>, &Caller) -> Result<Response, Error> + Send + Sync>;
+/// Takes the outcome of a call.
+pub type Finish<'f> = dyn FnMut(&Call<'_>, Result<Response, Error>) + 'f;
+/// Says who calls, or why the call is refused.
+pub type Admit<'f, C> = dyn Fn(&Call<'_>) -> Result<C, Error> + 'f;
+/// Gives each call its outcome. There is one, unless the row takes several.
+type Run<C> = Box<dyn Fn(&[Call<'_>], &Admit<'_, C>, &mut Finish<'_>) + Send + Sync>;
 
 /// A handler with its input and reply types erased.
 pub enum Handler {
     /// Needs no token.
-    Public(Public),
+    Public(Run<()>),
     /// Runs only for a [`Caller`].
-    Guarded(Guarded),
+    Guarded(Run<Caller>),
 }
 
 /// One row of the table.
@@ -53,6 +59,8 @@ pub struct Route {
     pub lane: Lane,
     /// Whether it may take longer than other requests: a file, or an account with all that is in it.
     pub is_patient: bool,
+    /// Whether calls that wait are answered together.
+    pub batch: bool,
     /// The most bytes its body may have.
     pub body_limit: usize,
     /// The OpenAPI tag that it is listed under.
@@ -116,8 +124,8 @@ pub fn public<I: Input + 'static, O: Reply + 'static>(
     tag: &'static str,
     summary: &'static str,
 ) -> Route {
-    let run: Public = Box::new(move |call| handler(call, I::read(call)?).map(Reply::into_response));
-    row::<I, O>(method, path, Handler::Public(run), tag, summary)
+    let handle = move |call: &Call<'_>, ()| handler(call, I::read(call)?).map(Reply::into_response);
+    row::<I, O>(method, path, Handler::Public(each(handle)), tag, summary)
 }
 
 /// A row for a handler that runs only for a [`Caller`].
@@ -128,8 +136,14 @@ pub fn guarded<I: Input + 'static, O: Reply + 'static>(
     tag: &'static str,
     summary: &'static str,
 ) -> Route {
-    let run: Guarded = Box::new(move |call, caller| handler(call, caller, I::read(call)?).map(Reply::into_response));
-    row::<I, O>(method, path, Handler::Guarded(run), tag, summary)
+    let handle = move |call: &Call<'_>, caller| handler(call, &caller, I::read(call)?).map(Reply::into_response);
+    row::<I, O>(method, path, Handler::Guarded(each(handle)), tag, summary)
+}
+
+fn each<C: 'static>(handle: impl Fn(&Call<'_>, C) -> Result<Response, Error> + Send + Sync + 'static) -> Run<C> {
+    Box::new(move |calls, admit, finish| {
+        calls.iter().for_each(|call| finish(call, shielded(|| handle(call, admit(call)?))));
+    })
 }
 
 fn row<I: Input, O: Reply>(
@@ -144,6 +158,7 @@ fn row<I: Input, O: Reply>(
         method,
         path,
         is_patient: false,
+        batch: false,
         body_limit: BODY_LIMIT,
         tag,
         summary,

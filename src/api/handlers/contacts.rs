@@ -5,8 +5,11 @@ use std::sync::LazyLock;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::Value;
 
-use super::{Id, leave_for};
-use crate::api::endpoint::{Answer, Call, Caller, IfNoneMatch, Input, NoContent, Operation, Path, Payload, Query};
+use super::{FULL, Id};
+use crate::api::context::Context;
+use crate::api::endpoint::{
+    Answer, Batch, Call, Caller, IfNoneMatch, Input, NoContent, Operation, Path, Payload, Query,
+};
 use crate::api::problem::Error;
 use crate::domain::birthday;
 use crate::domain::contact::{Contact, Draft, Upcoming};
@@ -98,27 +101,52 @@ fn answer<const STATUS: u16>(row: &ContactRow) -> Answer<STATUS, Contact<'static
 // --------------------------------------------------------------------------------------------------------------- handlers
 
 /// `POST /api/contacts`
-pub fn create(
-    call: &Call<'_>,
-    caller: &Caller,
-    Payload(draft): Payload<Draft>,
-) -> Result<Answer<201, Contact<'static>>, Error> {
-    let _leave = leave_for(call, caller, 1)?;
-    let row = call.store.insert_contact(caller.user, &draft)?;
-    let location = format!("/api/contacts/{}", row.contact().id);
-    Ok(answer(&row).header("Location", location))
+pub struct Create;
+
+impl Batch for Create {
+    type Who = Caller;
+    type Input = Payload<Draft>;
+    type Asked = (i64, Draft);
+    type Kept = ();
+    type Got = Option<ContactRow>;
+    type Reply = Answer<201, Contact<'static>>;
+
+    fn ask(caller: &Caller, Payload(draft): Payload<Draft>) -> ((i64, Draft), ()) {
+        ((caller.user, draft), ())
+    }
+    fn run(cx: &Context, asked: &[(i64, Draft)]) -> Vec<Result<Option<ContactRow>, store::Error>> {
+        cx.store.create_contacts(&cx.quota, asked)
+    }
+    fn reply((): (), row: Result<Option<ContactRow>, store::Error>) -> Result<Self::Reply, Error> {
+        let row = row?.ok_or(FULL)?;
+        let location = format!("/api/contacts/{}", row.contact().id);
+        Ok(answer(&row).header("Location", location))
+    }
 }
 
 /// `GET /api/contacts/{id}`
-pub fn one(
-    call: &Call<'_>,
-    caller: &Caller,
-    (Path(Id(id)), known): (Path<Id>, IfNoneMatch),
-) -> Result<Answer<200, Contact<'static>>, Error> {
-    let row = call.store.contact(caller.user, id).map_err(no_such_contact)?;
-    let answer = answer(&row);
-    let known = known.names(&etag(&row.contact()));
-    Ok(if known { answer.not_modified() } else { answer })
+pub struct One;
+
+impl Batch for One {
+    type Who = Caller;
+    type Input = (Path<Id>, IfNoneMatch);
+    type Asked = (i64, i64);
+    type Kept = IfNoneMatch;
+    type Got = ContactRow;
+    type Reply = Answer<200, Contact<'static>>;
+
+    fn ask(caller: &Caller, (Path(Id(id)), known): Self::Input) -> ((i64, i64), IfNoneMatch) {
+        ((caller.user, id), known)
+    }
+    fn run(cx: &Context, asked: &[(i64, i64)]) -> Vec<Result<ContactRow, store::Error>> {
+        cx.store.contacts_by_id(asked)
+    }
+    fn reply(known: IfNoneMatch, row: Result<ContactRow, store::Error>) -> Result<Self::Reply, Error> {
+        let row = row.map_err(no_such_contact)?;
+        let answer = answer(&row);
+        let known = known.names(&etag(&row.contact()));
+        Ok(if known { answer.not_modified() } else { answer })
+    }
 }
 
 /// `PUT /api/contacts/{id}`

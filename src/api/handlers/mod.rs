@@ -15,12 +15,17 @@ use crate::domain::fields::{Fields, FromFields};
 use crate::domain::rules::{Doc, Integer};
 use crate::store::quota::Leave;
 
+/// There is no room for another contact.
+const FULL: Error = Error::Conflict(
+    "urn:contactd:address-book-full",
+    "Your address book is full, or would be: delete contacts that you no longer need.",
+);
+
 /// Leave for the caller to make so many contacts, to be held until they are made.
 fn leave_for<'a>(call: &'a Call<'_>, caller: &Caller, number: usize) -> Result<Leave<'a>, Error> {
     let number = i64::try_from(number).unwrap_or(i64::MAX);
-    let full = "Your address book is full, or would be: delete contacts that you no longer need.";
     let leave = call.quota.leave(&call.store, caller.user, number)?;
-    leave.ok_or(Error::Conflict("urn:contactd:address-book-full", full))
+    leave.ok_or(FULL)
 }
 
 /// The `{id}` of a path: a positive integer.

@@ -2,13 +2,15 @@
 
 use serde_json::{Value, json};
 
+use crate::api::context::Context;
 use crate::api::docs;
-use crate::api::endpoint::{Answer, Call, IfNoneMatch, Operation, Path, Reply};
+use crate::api::endpoint::{Answer, Batch, Call, IfNoneMatch, Operation, Path, Reply};
 use crate::api::problem::Error;
 use crate::domain::fields::{Fields, FromFields};
 use crate::domain::rules::{Doc, Verbatim};
 use crate::domain::shape::{Shape, shape};
 use crate::http::{Body, Response};
+use crate::store;
 
 shape! {
     /// A sentence about the service.
@@ -46,9 +48,26 @@ pub fn index(_: &Call<'_>, (): ()) -> Result<Answer<200, Index>, Error> {
 }
 
 /// `GET /healthchecker`, `GET /api/healthchecker`
-pub fn health(call: &Call<'_>, (): ()) -> Result<Answer<200, Message>, Error> {
-    call.store.ping()?;
-    Ok(Answer::json(&Message { message: "The address book is up, and so is its database." }))
+pub struct Health;
+
+impl Batch for Health {
+    type Who = ();
+    type Input = ();
+    type Asked = ();
+    type Kept = ();
+    type Got = ();
+    type Reply = Answer<200, Message>;
+
+    fn ask((): &(), (): ()) -> ((), ()) {
+        ((), ())
+    }
+    fn run(cx: &Context, asked: &[()]) -> Vec<Result<(), store::Error>> {
+        cx.store.ping_for(asked)
+    }
+    fn reply((): (), ping: Result<(), store::Error>) -> Result<Self::Reply, Error> {
+        ping?;
+        Ok(Answer::json(&Message { message: "The address book is up, and so is its database." }))
+    }
 }
 
 /// `GET /livez`

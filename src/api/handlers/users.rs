@@ -1,16 +1,35 @@
 //! The caller's own account.
 
 use super::guard::{account_deleted, confirm_password};
-use crate::api::endpoint::{Answer, Call, Caller, NoContent, Payload};
+use crate::api::context::Context;
+use crate::api::endpoint::{Answer, Batch, Call, Caller, NoContent, Payload};
 use crate::api::problem::{BLANK, Error};
 use crate::domain::fields::Patch;
 use crate::domain::user::{ChangePassword, DeleteAccount, Rename, User};
 use crate::security::password;
+use crate::store;
 use crate::store::sessions::Sessions;
 
 /// `GET /api/users/me`
-pub fn me(call: &Call<'_>, caller: &Caller, (): ()) -> Result<Answer<200, User>, Error> {
-    Ok(Answer::json(&call.store.user(caller.user).map_err(account_deleted)?))
+pub struct Me;
+
+impl Batch for Me {
+    type Who = Caller;
+    type Input = ();
+    type Asked = i64;
+    type Kept = ();
+    type Got = User;
+    type Reply = Answer<200, User>;
+
+    fn ask(caller: &Caller, (): ()) -> (i64, ()) {
+        (caller.user, ())
+    }
+    fn run(cx: &Context, asked: &[i64]) -> Vec<Result<User, store::Error>> {
+        cx.store.users(asked)
+    }
+    fn reply((): (), user: Result<User, store::Error>) -> Result<Self::Reply, Error> {
+        Ok(Answer::json(&user.map_err(account_deleted)?))
+    }
 }
 
 /// `PATCH /api/users/me`

@@ -1,0 +1,33 @@
+//! What several calls ask for, asked for in one statement.
+
+use postgres::Row;
+
+use super::Error;
+
+/// The outcome for each of `asked`: of `one` where there is one, else of `all`. What `all` leaves out is done by itself, and so
+/// is everything when Postgres says that the statement is wrong, since one of them may spoil it for the rest. Not after a lost
+/// connection or a deadline: nobody knows then what was done.
+pub(super) fn together<Q, G>(
+    asked: &[Q],
+    one: impl Fn(&Q) -> Result<G, Error>,
+    all: impl FnOnce() -> Result<Vec<Option<Result<G, Error>>>, Error>,
+) -> Vec<Result<G, Error>> {
+    if let [single] = asked {
+        return vec![one(single)];
+    }
+    match all() {
+        Ok(got) => got.into_iter().zip(asked).map(|(got, asked)| got.unwrap_or_else(|| one(asked))).collect(),
+        Err(Error::Unavailable(cause)) => asked.iter().map(|_| Err(Error::Unavailable(cause.clone()))).collect(),
+        Err(_) => asked.iter().map(one).collect(),
+    }
+}
+
+/// The row of each of so many calls, if there is one. Its last column is the place of the call, from 1.
+pub(super) fn by_place(rows: Vec<Row>, calls: usize) -> Vec<Option<Row>> {
+    let mut placed: Vec<_> = std::iter::repeat_with(|| None).take(calls).collect();
+    for row in rows {
+        let place: i64 = row.get(row.len() - 1);
+        placed[place as usize - 1] = Some(row);
+    }
+    placed
+}
