@@ -190,9 +190,9 @@ impl<'a> Person<'a> {
         let mut draft: Draft = Values(FIELDS.each_ref().map(|_| None));
         let (mut info, mut others) = (Vec::new(), Vec::new());
         for value in self.values {
-            let other = format!("{}: {}", value.label, value.text.trim());
+            let other = || format!("{}: {}", value.label, value.text.trim());
             let Some(field) = FIELDS.get(value.slot) else {
-                self.lines.push(other);
+                self.lines.push(other());
                 continue;
             };
             if value.slot == ADDITIONAL_INFO {
@@ -204,10 +204,10 @@ impl<'a> Person<'a> {
             match field.read(&text, entries.today) {
                 Ok(read) if kept.is_none() => {
                     *kept = read;
-                    others.extend(value.is_labelled.then_some(other));
+                    others.extend(value.is_labelled.then(other));
                 }
                 Ok(read) if *kept == read => {}
-                Ok(_) => others.push(other),
+                Ok(_) => others.push(other()),
                 Err(detail) => {
                     if kept.is_none() {
                         let detail = format!("{} {detail}. What was there is kept in additional_info.", field.name);
@@ -216,7 +216,7 @@ impl<'a> Person<'a> {
                     if field.is_required {
                         *kept = field.read(&field.cut(&text), entries.today).unwrap_or_default();
                     }
-                    others.push(other);
+                    others.push(other());
                 }
             }
         }
