@@ -87,6 +87,7 @@ pub fn read(text: &str, entries: &mut Entries) -> Result<(), Unreadable> {
     let table = Table {
         is_day_first: is_day_first(&mut open(), &columns)?,
         labels: labels(&columns),
+        ranks: record.iter().map(phone_rank).collect(),
         columns,
         headings: record.clone(),
     };
@@ -183,6 +184,8 @@ struct Table {
     headings: StringRecord,
     columns: Vec<Column>,
     labels: Vec<Option<usize>>,
+    /// Of numbers, by their headings.
+    ranks: Vec<u8>,
     is_day_first: bool,
 }
 
@@ -203,8 +206,13 @@ impl Table {
                 Column::Slot(BIRTHDAY) => {
                     person.add_day(BIRTHDAY, FIELDS[BIRTHDAY].label, day(cell, self.is_day_first))
                 }
-                Column::Slot(slot) => add(&mut person, slot, heading, label, cell),
-                Column::Perhaps(slot) if seems(slot, cell) => add(&mut person, slot, heading, label, cell),
+                Column::Perhaps(slot) if !seems(slot, cell) => person.add_line(heading, cell),
+                Column::Slot(slot) | Column::Perhaps(slot) => match label {
+                    Some(label) => add_labelled(&mut person, slot, label, cell),
+                    None if slot >= FIELDS.len() => person.add_labelled(slot, 1, "", cell),
+                    None if slot == PHONE_NUMBER => person.add(slot, 1 + self.ranks[index], heading, cell),
+                    None => person.add(slot, 1, heading, cell),
+                },
                 _ if heading.is_empty() => person.add_line(&format!("Column {}", index + 1), cell),
                 _ => match label.filter(|label| !label.is_empty()) {
                     Some(label) => {
@@ -234,13 +242,13 @@ fn seems(slot: usize, cell: &str) -> bool {
 }
 
 /// Adds the values of a cell. Google marks the preferred one with an asterisk in its label, and joins several in a cell.
-fn add<'a>(person: &mut Person<'a>, slot: usize, heading: &'a str, label: Option<&str>, cell: &'a str) {
-    let rank = |kind| if slot == PHONE_NUMBER { 1 + phone_rank(kind) } else { 1 };
-    let Some(label) = label.or((slot >= FIELDS.len()).then_some("")) else {
-        return person.add(slot, rank(heading), heading, cell);
-    };
+fn add_labelled<'a>(person: &mut Person<'a>, slot: usize, label: &str, cell: &'a str) {
     let kind = label.trim_start_matches(['*', ' ']);
-    let rank = if label.starts_with('*') { 0 } else { rank(kind) };
+    let rank = match slot {
+        _ if label.starts_with('*') => 0,
+        PHONE_NUMBER => 1 + phone_rank(kind),
+        _ => 1,
+    };
     for value in cell.split(" ::: ") {
         person.add_labelled(slot, rank, kind, value);
     }

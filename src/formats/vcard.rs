@@ -37,16 +37,13 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Who wrote a card of ours.
-const OURS: &str = "-//contactd//Contacts//EN";
-
 // ---------------------------------------------------------------------------------------------------------------- writing
 
 /// Appends a contact as a card of version 3.0 or 4.0.
 pub fn contact(contact: &Contact<'_>, is_4: bool, out: &mut Vec<u8>) {
     line(out, "BEGIN", "VCARD");
     line(out, "VERSION", if is_4 { "4.0" } else { "3.0" });
-    line(out, "PRODID", OURS);
+    line(out, "PRODID", "-//contactd//Contacts//EN");
     let uid = format!("urn:uuid:{}", uuid(contact.id, &contact.created_at));
     line(out, "UID", &uid);
     line(out, "FN", &escaped(&contact.values.full_name()));
@@ -157,7 +154,7 @@ impl<'a> Card<'a> {
     /// Its lines as properties.
     fn properties(&self, charset: Charset) -> Result<Vec<Property>, String> {
         let says = |text: &[u8]| self.lines.iter().any(|line| is(line.raw, text));
-        let (is_21, is_ours) = (says(b"VERSION:2.1"), says(format!("PRODID:{OURS}").as_bytes()));
+        let (is_21, is_ours) = (says(b"VERSION:2.1"), says(b"PRODID:-//contactd//Contacts//EN"));
         // Where a property names a charset, those that do not and are of no other may be of it, too.
         let charsets = [charset, self.lines.iter().find_map(|line| charset_of(line.raw)).unwrap_or(charset)];
         let lines = self.lines.iter().filter(|line| !line.raw.trim_ascii().is_empty());
@@ -167,7 +164,8 @@ impl<'a> Card<'a> {
 
 /// The charset that a property names, if it is known.
 fn charset_of(line: &[u8]) -> Option<Charset> {
-    let header = String::from_utf8_lossy(&line[..colon(line)?]).to_ascii_uppercase();
+    let header = Some(&line[..colon(line)?]).filter(|header| header.contains(&b';'))?;
+    let header = String::from_utf8_lossy(header).to_ascii_uppercase();
     let name = header.split(';').find_map(|param| param.trim().strip_prefix("CHARSET="));
     name.and_then(charset::named)
 }
@@ -231,8 +229,9 @@ impl Property {
     /// The parts of the value, without escapes. Version 2.1 has none but for what parts a value.
     fn parts(&self) -> Vec<String> {
         let has_parts = IN_PARTS.contains(&self.name.as_str());
-        let (mut parts, mut part) = (Vec::new(), String::new());
-        let mut chars = self.value.as_deref().unwrap_or("").chars();
+        let value = self.value.as_deref().unwrap_or("");
+        let (mut parts, mut part) = (Vec::new(), String::with_capacity(value.len()));
+        let mut chars = value.chars();
         while let Some(c) = chars.next() {
             match c {
                 '\\' => match chars.next() {
