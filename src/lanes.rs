@@ -12,11 +12,13 @@
 //! readers have been busy for a moment, two more come: one for what needs no database, so that `/livez` never stands behind a
 //! database that hangs, and the one for those who hold none.
 
+mod watch;
+
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -32,28 +34,12 @@ use crate::store::Wait;
 /// How many requests may wait for hashing, and for a file. Beyond it, whoever has most of them waiting gives way.
 const MOST_WAITING: usize = 64;
 
-/// How often the lanes are looked at while somebody works.
-const TICK: Duration = Duration::from_millis(50);
-/// The same while nobody does.
-const IDLE_TICK: Duration = Duration::from_millis(200);
 /// Readers that are all busy for so long are blocked.
 const BLOCKED: Duration = Duration::from_millis(100);
-/// A request that waits for the database is answered 503 so long after it arrived. The contract says 3 s; finding out whether
-/// the database is away takes half a second more for whoever comes next, and a tick.
-const TIME_LIMIT: Duration = Duration::from_millis(2_100);
-/// But the database has so much time for an answer, as the request may have waited long for its turn, or for a hash.
-const AT_LEAST: Duration = Duration::from_millis(400);
-/// However many statements it has: after this time, none may take long.
-const LAST_LIMIT: Duration = Duration::from_millis(2_750);
-const AT_LAST: Duration = Duration::from_millis(150);
 /// How long a request waits for its turn.
 const TURN_LIMIT: Duration = Duration::from_millis(2_700);
-/// The time limits of requests that may take long, as the table of routes says.
-const PATIENT_LIMIT: Duration = Duration::from_secs(120);
+/// The same for requests that may take long, as the table of routes says.
 const PATIENT_TURN_LIMIT: Duration = Duration::from_secs(60);
-/// Workers that were left behind, for each worker of all lanes. Beyond that the lanes shrink.
-const LEFT_BEHIND: usize = 3;
-
 /// The threads of each lane; all but the readers exist only while there is work.
 #[derive(Debug, Clone, Copy)]
 pub struct Workers {
@@ -94,7 +80,7 @@ impl Running {
         });
         lanes.fill_up();
         let watched = Arc::downgrade(&lanes);
-        thread::Builder::new().name("watch".to_owned()).spawn(move || watch(&watched))?;
+        thread::Builder::new().name("watch".to_owned()).spawn(move || watch::run(&watched))?;
         Ok(Running { lanes, address })
     }
 
@@ -194,6 +180,7 @@ struct Work {
     request: Option<(Arc<Request>, Instant)>,
     /// What is answered together with it.
     others: Vec<Arc<Request>>,
+    /// While it counts as a batch under way.
     kind: Kind,
     left_behind: bool,
 }
@@ -303,16 +290,14 @@ impl Lanes {
             }
         }
         let mut work = place.work.lock();
-        (work.request, work.others) = (None, Vec::new());
-        let is_left_behind = work.left_behind;
+        let Work { kind, left_behind, .. } = *work;
+        *work = Work { left_behind, ..Work::default() };
         drop(work);
-        if !is_left_behind {
-            self.done(place.role, kind);
-        }
-        !is_left_behind
+        self.done(place.role, kind);
+        !left_behind
     }
 
-    /// A batch of this kind is done, or given up.
+    /// A batch of this kind does not count as under way any more.
     fn done(&self, role: Role, kind: Kind) {
         match role {
             Role::Lane(lane, _) => self.queue(lane).state.lock().waiting.done(kind),
@@ -386,100 +371,5 @@ impl Lanes {
 
     fn turn_away(&self, request: &Request, error: Error) {
         request.respond(self.app.fail(request, error));
-    }
-
-    /// Answers in the place of workers that have taken too long, and those who have waited too long for a turn. Whether
-    /// anybody works.
-    fn look(self: &Arc<Lanes>) -> bool {
-        let (now, is_away) = (Instant::now(), self.app.context.store.is_away());
-        let places = self.places.lock().clone();
-        let left_behind = places.iter().filter(|place| place.work.lock().left_behind).count();
-        let most = LEFT_BEHIND * (self.workers.read + self.workers.write + 2 * self.workers.slow);
-        let mut overdue = 0;
-        for place in &places {
-            let mut work = place.work.lock();
-            let Some((request, _)) = work.request.clone().filter(|_| !work.left_behind) else {
-                continue;
-            };
-            let Some(waited) = place.wait.elapsed() else {
-                continue;
-            };
-            let is_patient = self.app.find(&request).is_patient();
-            let (limit, last) = if is_patient { (PATIENT_LIMIT, PATIENT_LIMIT) } else { (TIME_LIMIT, LAST_LIMIT) };
-            let age = request.arrived().elapsed();
-            let is_overdue = waited > AT_LEAST && (is_away || age > limit) || waited > AT_LAST && age > last;
-            if is_overdue && left_behind + overdue < most {
-                work.left_behind = true;
-                overdue += 1;
-                let (others, kind) = (std::mem::take(&mut work.others), work.kind);
-                drop(work);
-                for request in others.iter().chain([&request]) {
-                    self.turn_away(request, Error::Unavailable("the database did not answer in time".to_owned()));
-                }
-                self.done(place.role, kind);
-                self.replace(place.role);
-            }
-        }
-        if overdue > 0 {
-            let waited = places.iter().filter_map(|place| place.wait.elapsed()).max();
-            self.app.context.store.doubt(waited.unwrap_or_default());
-        }
-        self.fill_up();
-        self.turn_away_late(now, is_away, left_behind + overdue > 0);
-        self.relieve_readers(now, &places);
-        places.iter().any(|place| place.work.lock().request.is_some())
-    }
-
-    fn turn_away_late(&self, now: Instant, is_away: bool, is_sick: bool) {
-        let mut late = self.server.take_older(now - TURN_LIMIT);
-        for queue in [&self.write, &self.hash, &self.file] {
-            let than = if is_away { now } else { now - queue.turn_limit };
-            late.append(&mut queue.state.lock().waiting.take(|request| request.arrived() < than));
-        }
-        for request in late {
-            let sick = || Error::Unavailable("the database does not answer".to_owned());
-            self.turn_away(&request, if is_away || is_sick { sick() } else { Error::OverShare });
-        }
-    }
-
-    /// A fresh worker for one that is left behind.
-    fn replace(self: &Arc<Lanes>, role: Role) {
-        match role {
-            Role::Reader => *self.readers.lock() -= 1,
-            Role::Lane(lane, holder) => {
-                self.finish(lane, holder);
-                self.start(lane);
-            }
-            // The extra readers: the same look sees that they are missing, as it does for readers.
-            Role::Instant | Role::Reserve => {}
-        }
-    }
-
-    /// Starts the extra readers when all have been busy for a moment; they leave when one is free.
-    fn relieve_readers(self: &Arc<Lanes>, now: Instant, places: &[Arc<Place>]) {
-        let is_there = |role: Role| places.iter().any(|place| place.role == role && !place.work.lock().left_behind);
-        let is_busy = |place: &Place| {
-            let work = place.work.lock();
-            work.left_behind || work.request.as_ref().is_some_and(|(_, since)| now > *since + BLOCKED)
-        };
-        let blocked = places.iter().filter(|place| place.role == Role::Reader).all(|place| is_busy(place));
-        self.blocked.store(blocked, Relaxed);
-        for role in [Role::Instant, Role::Reserve] {
-            if blocked && !is_there(role) {
-                self.spawn(role, |lanes, place, has_thread| {
-                    if has_thread {
-                        lanes.relieve(place);
-                    }
-                });
-            }
-        }
-    }
-}
-
-fn watch(lanes: &Weak<Lanes>) {
-    while let Some(lanes) = lanes.upgrade() {
-        let tick = if lanes.look() { TICK } else { IDLE_TICK };
-        drop(lanes);
-        thread::sleep(tick);
     }
 }

@@ -33,7 +33,7 @@ impl Store {
     }
 
     /// Users by their ids.
-    pub fn users(&self, asked: &[i64]) -> Vec<Result<User, Error>> {
+    pub fn users(&self, asked: &[i64]) -> Vec<Option<Result<User, Error>>> {
         let found = |row: Option<Row>| row.as_ref().map(user).ok_or(Error::NotFound);
         let one = |id: &i64| self.read(|conn| conn.query_opt(&queries::USER_BY_ID, &[id])).and_then(found);
         together(asked, one, || {

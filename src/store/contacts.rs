@@ -119,7 +119,7 @@ impl From<Error> for ChangeError {
 
 impl Store {
     /// Contacts, each by its user and its id.
-    pub fn contacts_by_id(&self, asked: &[(i64, i64)]) -> Vec<Result<ContactRow, Error>> {
+    pub fn contacts_by_id(&self, asked: &[(i64, i64)]) -> Vec<Option<Result<ContactRow, Error>>> {
         let found = |row: Option<Row>| row.map(ContactRow).ok_or(Error::NotFound);
         let one = |(user, id): &(i64, i64)| {
             self.read(|conn| conn.query_opt(&queries::CONTACT_BY_ID, &[user, id])).and_then(found)
@@ -131,8 +131,13 @@ impl Store {
         })
     }
 
-    /// Creates contacts, each for its user; `None` where the address book is full.
-    pub fn create_contacts(&self, quota: &Quota, asked: &[(i64, Draft)]) -> Vec<Result<Option<ContactRow>, Error>> {
+    /// Creates contacts, each for its user; no row where the address book is full. Of several, those whose leave takes a count or
+    /// a wait are left out, and those whose user is being changed or deleted.
+    pub fn create_contacts(
+        &self,
+        quota: &Quota,
+        asked: &[(i64, Draft)],
+    ) -> Vec<Option<Result<Option<ContactRow>, Error>>> {
         let one = |(user, draft): &(i64, Draft)| {
             let Some(_leave) = quota.leave(self, *user, 1)? else {
                 return Ok(None);
@@ -142,7 +147,6 @@ impl Store {
             self.write(|conn| conn.query_one(&queries::CONTACT_INSERT, &params)).map(|row| Some(ContactRow(row)))
         };
         together(asked, one, || {
-            // Whose leave takes a count or a wait is left out.
             let leaves: Vec<_> = asked.iter().map(|(user, _)| quota.leave_now(*user, 1)).collect();
             let with_leave = asked.iter().zip(&leaves).filter(|(_, leave)| leave.is_some()).map(|(asked, _)| asked);
             let users: Vec<_> = with_leave.clone().map(|(user, _)| *user).collect();

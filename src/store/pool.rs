@@ -187,7 +187,7 @@ impl Store {
     }
 
     /// One round trip for all who ask: whether the database answers.
-    pub fn ping_for(&self, asked: &[()]) -> Vec<Result<(), Error>> {
+    pub fn ping_for(&self, asked: &[()]) -> Vec<Option<Result<(), Error>>> {
         together(asked, |()| self.ping(), || self.ping().map(|()| asked.iter().map(|()| Some(Ok(()))).collect()))
     }
 

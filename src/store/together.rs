@@ -4,22 +4,21 @@ use postgres::Row;
 
 use super::Error;
 
-/// The outcome for each of `asked`: of `one` where there is one, else of `all`. What `all` leaves out is done by itself, and so
-/// is everything when Postgres says that the statement is wrong, since one of them may spoil it for the rest. Not after a lost
+/// The outcome for each of `asked`: of `one` where there is one, else of `all`, which may leave some out. Everything is done by
+/// itself when Postgres says that the statement is wrong, since one of them may spoil it for the rest. Not after a lost
 /// connection or a deadline: nobody knows then what was done.
 pub(super) fn together<Q, G>(
     asked: &[Q],
     one: impl Fn(&Q) -> Result<G, Error>,
     all: impl FnOnce() -> Result<Vec<Option<Result<G, Error>>>, Error>,
-) -> Vec<Result<G, Error>> {
+) -> Vec<Option<Result<G, Error>>> {
     if let [single] = asked {
-        return vec![one(single)];
+        return vec![Some(one(single))];
     }
-    match all() {
-        Ok(got) => got.into_iter().zip(asked).map(|(got, asked)| got.unwrap_or_else(|| one(asked))).collect(),
-        Err(Error::Unavailable(cause)) => asked.iter().map(|_| Err(Error::Unavailable(cause.clone()))).collect(),
-        Err(_) => asked.iter().map(one).collect(),
-    }
+    all().unwrap_or_else(|error| match error {
+        Error::Unavailable(cause) => asked.iter().map(|_| Some(Err(Error::Unavailable(cause.clone())))).collect(),
+        _ => asked.iter().map(|asked| Some(one(asked))).collect(),
+    })
 }
 
 /// The row of each of so many calls, if there is one. Its last column is the place of the call, from 1.

@@ -4,11 +4,10 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{Caller, Handler, Input, Reply, Route, Run, row};
+use super::{Call, Caller, Finish, Handler, Input, Reply, Route, Run, row};
 use crate::api::context::Context;
 use crate::api::problem::Error;
 use crate::http::Method;
-use crate::store;
 
 /// Such a handler, in three steps: the first and the last are taken for each call by itself, so that what is wrong with one
 /// concerns no other.
@@ -21,17 +20,17 @@ pub trait Batch: 'static {
     type Asked;
     /// What it keeps until the answer.
     type Kept;
-    /// What the store has for it.
+    /// What the store has for it, or its error.
     type Got;
     /// What goes out.
     type Reply: Reply;
 
     /// What a call asks, and keeps.
     fn ask(who: &Self::Who, input: Self::Input) -> (Self::Asked, Self::Kept);
-    /// What the store has for each, in their order.
-    fn run(context: &Context, asked: &[Self::Asked]) -> Vec<Result<Self::Got, store::Error>>;
+    /// What the store has for each, in their order; nothing for one that is better asked for by itself.
+    fn run(context: &Context, asked: &[Self::Asked]) -> Vec<Option<Self::Got>>;
     /// The reply to a call.
-    fn reply(kept: Self::Kept, got: Result<Self::Got, store::Error>) -> Result<Self::Reply, Error>;
+    fn reply(kept: Self::Kept, got: Self::Got) -> Result<Self::Reply, Error>;
 }
 
 /// Who calls a handler: anybody, or a [`Caller`].
@@ -65,15 +64,37 @@ pub fn together<B: Batch>(method: Method, path: &'static str, tag: &'static str,
                 Err(error) => finish(call, Err(error)),
             }
         }
-        if let Some((call, _)) = kept.first() {
-            let got = B::run(call.context, &asked);
-            debug_assert_eq!(got.len(), asked.len());
-            for ((call, keep), got) in kept.into_iter().zip(got) {
-                finish(call, shielded(|| B::reply(keep, got).map(Reply::into_response)));
-            }
+        // The others have their answers before one is asked for by itself.
+        let left_out = settle::<B>(&asked, kept, finish);
+        for (asked, left_out) in asked.iter().zip(left_out) {
+            left_out.map(|call| settle::<B>(std::slice::from_ref(asked), vec![call], finish));
         }
     });
     Route { batch: true, ..row::<B::Input, B::Reply>(method, path, B::Who::handler(run), tag, summary) }
+}
+
+/// A call, and what it keeps until the answer.
+type Kept<'c, 'r, B> = (&'c Call<'r>, <B as Batch>::Kept);
+
+/// Runs it for these calls, and answers them; gives back those that it leaves out, in their places.
+fn settle<'c, 'r, B: Batch>(
+    asked: &[B::Asked],
+    kept: Vec<Kept<'c, 'r, B>>,
+    finish: &mut Finish<'_>,
+) -> Vec<Option<Kept<'c, 'r, B>>> {
+    let Some((call, _)) = kept.first() else {
+        return Vec::new();
+    };
+    let outcomes = B::run(call.context, asked);
+    debug_assert_eq!(outcomes.len(), kept.len());
+    let each = kept.into_iter().zip(outcomes).map(|((call, kept), outcome)| match outcome {
+        Some(got) => {
+            finish(call, shielded(|| B::reply(kept, got).map(Reply::into_response)));
+            None
+        }
+        None => Some((call, kept)),
+    });
+    each.collect()
 }
 
 /// The outcome of a step; a panic is one, too, and concerns no other call.

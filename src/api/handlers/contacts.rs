@@ -108,16 +108,16 @@ impl Batch for Create {
     type Input = Payload<Draft>;
     type Asked = (i64, Draft);
     type Kept = ();
-    type Got = Option<ContactRow>;
+    type Got = Result<Option<ContactRow>, store::Error>;
     type Reply = Answer<201, Contact<'static>>;
 
     fn ask(caller: &Caller, Payload(draft): Payload<Draft>) -> ((i64, Draft), ()) {
         ((caller.user, draft), ())
     }
-    fn run(cx: &Context, asked: &[(i64, Draft)]) -> Vec<Result<Option<ContactRow>, store::Error>> {
+    fn run(cx: &Context, asked: &[(i64, Draft)]) -> Vec<Option<Self::Got>> {
         cx.store.create_contacts(&cx.quota, asked)
     }
-    fn reply((): (), row: Result<Option<ContactRow>, store::Error>) -> Result<Self::Reply, Error> {
+    fn reply((): (), row: Self::Got) -> Result<Self::Reply, Error> {
         let row = row?.ok_or(FULL)?;
         let location = format!("/api/contacts/{}", row.contact().id);
         Ok(answer(&row).header("Location", location))
@@ -132,16 +132,16 @@ impl Batch for One {
     type Input = (Path<Id>, IfNoneMatch);
     type Asked = (i64, i64);
     type Kept = IfNoneMatch;
-    type Got = ContactRow;
+    type Got = Result<ContactRow, store::Error>;
     type Reply = Answer<200, Contact<'static>>;
 
     fn ask(caller: &Caller, (Path(Id(id)), known): Self::Input) -> ((i64, i64), IfNoneMatch) {
         ((caller.user, id), known)
     }
-    fn run(cx: &Context, asked: &[(i64, i64)]) -> Vec<Result<ContactRow, store::Error>> {
+    fn run(cx: &Context, asked: &[(i64, i64)]) -> Vec<Option<Self::Got>> {
         cx.store.contacts_by_id(asked)
     }
-    fn reply(known: IfNoneMatch, row: Result<ContactRow, store::Error>) -> Result<Self::Reply, Error> {
+    fn reply(known: IfNoneMatch, row: Self::Got) -> Result<Self::Reply, Error> {
         let row = row.map_err(no_such_contact)?;
         let answer = answer(&row);
         let known = known.names(&etag(&row.contact()));

@@ -55,16 +55,16 @@ impl Batch for Health {
     type Input = ();
     type Asked = ();
     type Kept = ();
-    type Got = ();
+    type Got = Result<(), store::Error>;
     type Reply = Answer<200, Message>;
 
     fn ask((): &(), (): ()) -> ((), ()) {
         ((), ())
     }
-    fn run(cx: &Context, asked: &[()]) -> Vec<Result<(), store::Error>> {
+    fn run(cx: &Context, asked: &[()]) -> Vec<Option<Self::Got>> {
         cx.store.ping_for(asked)
     }
-    fn reply((): (), ping: Result<(), store::Error>) -> Result<Self::Reply, Error> {
+    fn reply((): (), ping: Self::Got) -> Result<Self::Reply, Error> {
         ping?;
         Ok(Answer::json(&Message { message: "The address book is up, and so is its database." }))
     }

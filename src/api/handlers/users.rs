@@ -18,16 +18,16 @@ impl Batch for Me {
     type Input = ();
     type Asked = i64;
     type Kept = ();
-    type Got = User;
+    type Got = Result<User, store::Error>;
     type Reply = Answer<200, User>;
 
     fn ask(caller: &Caller, (): ()) -> (i64, ()) {
         (caller.user, ())
     }
-    fn run(cx: &Context, asked: &[i64]) -> Vec<Result<User, store::Error>> {
+    fn run(cx: &Context, asked: &[i64]) -> Vec<Option<Self::Got>> {
         cx.store.users(asked)
     }
-    fn reply((): (), user: Result<User, store::Error>) -> Result<Self::Reply, Error> {
+    fn reply((): (), user: Self::Got) -> Result<Self::Reply, Error> {
         Ok(Answer::json(&user.map_err(account_deleted)?))
     }
 }
