@@ -27,6 +27,8 @@ pub enum Command {
     Migrate,
     /// Do something with the user of this e-mail.
     User(UserAction, String),
+    /// End the sessions of all users.
+    LogOutAll,
 }
 
 /// What to do with a user.
@@ -40,6 +42,8 @@ pub enum UserAction {
     Disable,
     /// Let the user log in again.
     Enable,
+    /// End the user's sessions.
+    LogOut,
 }
 
 const USAGE: &str = "\
@@ -51,6 +55,7 @@ contactd: a private, multi-user address book behind a REST API
   contactd user passwd EMAIL      set a user's password and end their sessions
   contactd user disable EMAIL     lock a user out; their tokens stop working within a second
   contactd user enable EMAIL      let a user log in again
+  contactd user logout EMAIL      end a user's sessions; with --all in place of EMAIL, those of all users
   contactd --help | --version
 
 Settings, from the environment or as flags (LISTEN is --listen), with their defaults:
@@ -89,6 +94,7 @@ pub fn parse(
             Arg::Long("version") | Arg::Short('V') => {
                 return print(format!("contactd {}\n", env!("CARGO_PKG_VERSION")));
             }
+            Arg::Long("all") => words.push("--all".to_owned()),
             Arg::Long(flag) => {
                 let name = flag.to_ascii_uppercase().replace('-', "_");
                 if !SETTINGS.iter().any(|setting| setting.name == name) {
@@ -109,6 +115,8 @@ pub fn parse(
         ["user", "passwd", email] => Command::User(UserAction::SetPassword, address(email)?),
         ["user", "disable", email] => Command::User(UserAction::Disable, address(email)?),
         ["user", "enable", email] => Command::User(UserAction::Enable, address(email)?),
+        ["user", "logout", "--all"] => Command::LogOutAll,
+        ["user", "logout", email] => Command::User(UserAction::LogOut, address(email)?),
         // The words that follow may be a password, so they are not repeated.
         ["user", "add" | "passwd", _, ..] => {
             return Err(usage("`user add` and `user passwd` take an e-mail address and ask for the password"));
@@ -133,6 +141,8 @@ pub fn user(store: &Store, action: UserAction, email: &str, rule: &rules::Passwo
         error => error.to_string(),
     };
     store.migrate().map_err(said)?;
+    // From no network.
+    let known = || store.credentials(email, 0).and_then(|known| known.ok_or(store::Error::NotFound)).map_err(said);
     match action {
         UserAction::Add => {
             let hash = new_password_hash(rule)?;
@@ -141,8 +151,7 @@ pub fn user(store: &Store, action: UserAction, email: &str, rule: &rules::Passwo
             println!("created user {} {email}", user.id);
         }
         UserAction::SetPassword => {
-            let known = store.credentials_by_email(email).and_then(|known| known.ok_or(store::Error::NotFound));
-            let user = known.map_err(said)?.user;
+            let user = known()?.user;
             let hash = new_password_hash(rule)?;
             let changed = store.change_password(user, &hash, None, Sessions::All);
             changed.and_then(|ended| ended.ok_or(store::Error::NotFound)).map_err(said)?;
@@ -157,6 +166,11 @@ pub fn user(store: &Store, action: UserAction, email: &str, rule: &rules::Passwo
             let user = store.enable_user(email).map_err(said)?;
             forget_failures(store, email).map_err(said)?;
             println!("enabled user {user} {email}");
+        }
+        UserAction::LogOut => {
+            let user = known()?.user;
+            let ended = store.end_sessions(user, Sessions::All).map_err(said)?.len();
+            println!("ended {ended} sessions of user {user} {email}");
         }
     }
     Ok(())

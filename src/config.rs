@@ -1,7 +1,7 @@
 //! The settings. Each comes from the environment or from a flag. All are checked at the start, so that a wrong one ends the
 //! program with a line that names it, rather than failing a request much later.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::ops::RangeInclusive;
@@ -35,11 +35,12 @@ pub const SETTINGS: &[Setting] = &[
     // Six, because the sample users of the original application have six.
     setting("PASSWORD_MIN_LENGTH",      "6",              "fewest characters of a new password, 1 to 128; 8 or more is wise"),
     setting("REFUSED_PASSWORDS_FILE",   "",               "file of passwords to refuse, one per line"),
-    setting("LOGIN_ATTEMPTS",           "10",             "failed logins per account within 15 minutes; 0: no limit"),
-    setting("ADDRESS_ATTEMPTS",         "100",            "failed logins and sign-ups per address within 15 minutes; 0: no limit"),
+    setting("LOGIN_ATTEMPTS",           "10",             "failed logins per account and network within 15 minutes; 0: no limit"),
+    setting("ADDRESS_ATTEMPTS",         "100",            "failed logins and sign-ups per network within 15 minutes; 0: no limit"),
     setting("MAX_CONTACTS",             "200000",         "contacts of a user, beyond which create and import answer 409; 0: no limit"),
     setting("RATE_LIMIT",               "0",              "requests of a user within a minute, to each instance; 0: no limit"),
-    setting("TRUSTED_PROXIES",          "",               "comma-separated addresses whose X-Forwarded-For is believed"),
+    setting("REFRESH_GRACE",            "60",             "seconds for which a used refresh token still counts, as after a lost reply"),
+    setting("TRUSTED_PROXIES",          "",               "comma-separated addresses and networks whose X-Forwarded-For is believed"),
     setting("TIMEZONE",                 "UTC",            "time zone of the server's own today, for birthdays: a name that Postgres knows"),
     setting("CORS_ORIGINS",             "",               "comma-separated origins whose pages may call the API; * for any"),
     setting("LOG",                      "info",           "error, warn, info, debug (one line per request) or off"),
@@ -75,10 +76,15 @@ pub struct JwtSecret(Vec<u8>);
 impl JwtSecret {
     /// As many bytes as HMAC-SHA-256 gives (RFC 7518, section 3.2).
     pub const MIN_BYTES: usize = 32;
+    /// How many different bytes it must have: what people make up, such as one word again and again, has fewer (RFC 8725,
+    /// section 3.5). Of secrets of 64 random hexadecimal digits one in six million has.
+    pub const MIN_DIFFERENT: usize = 12;
 
-    /// The secret; `None` if it is too short.
+    /// The secret; `None` if it is too short or too simple.
     pub fn new(bytes: &[u8]) -> Option<JwtSecret> {
-        (bytes.len() >= JwtSecret::MIN_BYTES).then(|| JwtSecret(bytes.to_vec()))
+        let different = bytes.iter().collect::<HashSet<_>>().len();
+        (bytes.len() >= JwtSecret::MIN_BYTES && different >= JwtSecret::MIN_DIFFERENT)
+            .then(|| JwtSecret(bytes.to_vec()))
     }
 
     /// The bytes.
@@ -107,7 +113,8 @@ pub struct Config {
     pub address_attempts: i32,
     pub max_contacts: i64,
     pub rate_limit: u32,
-    pub trusted_proxies: Vec<IpAddr>,
+    pub refresh_grace: Duration,
+    pub trusted_proxies: Vec<(IpAddr, u32)>,
     pub timezone: String,
     pub cors_origins: Vec<String>,
     pub workers: usize,
@@ -185,10 +192,12 @@ impl Values {
             (text, None) => (name, text.as_bytes().to_vec()),
             _ => return Err(wrong(name, format_args!("and {file_name} are both set: give one of them"))),
         };
-        let (least, length) = (JwtSecret::MIN_BYTES, bytes.len());
-        let short =
-            || wrong(name, format_args!("must hold at least {least} bytes, not {length}: try `openssl rand -hex 32`"));
-        JwtSecret::new(&bytes).ok_or_else(short).map(Some)
+        let (least, different, length) = (JwtSecret::MIN_BYTES, JwtSecret::MIN_DIFFERENT, bytes.len());
+        let what = "must hold at least";
+        let simple = format_args!("{what} {least} bytes, {different} of them different: try `openssl rand -hex 32`");
+        let short = format_args!("{what} {least} bytes, not {length}: try `openssl rand -hex 32`");
+        let refused = || wrong(name, if length < least { short } else { simple });
+        JwtSecret::new(&bytes).ok_or_else(refused).map(Some)
     }
 
     /// Where the database is. `contactd migrate` needs nothing else.
@@ -253,9 +262,8 @@ impl Values {
             address_attempts: self.number("ADDRESS_ATTEMPTS", 0..=1_000_000)?,
             max_contacts: self.number("MAX_CONTACTS", 0..=1_000_000_000)?,
             rate_limit: self.number("RATE_LIMIT", 0..=1_000_000)?,
-            trusted_proxies: self.list("TRUSTED_PROXIES", "IP addresses", |text| {
-                text.parse().ok().map(|address: IpAddr| address.to_canonical())
-            })?,
+            refresh_grace: self.seconds("REFRESH_GRACE", 0..=3600)?,
+            trusted_proxies: self.list("TRUSTED_PROXIES", "IP addresses or networks such as 10.0.0.0/8", network)?,
             timezone: self.timezone()?,
             cors_origins: self.list("CORS_ORIGINS", "origins such as https://app.example.com", |text| {
                 is_origin(text).then(|| text.to_owned())
@@ -288,6 +296,15 @@ impl Values {
         }
         Ok(name.to_owned())
     }
+}
+
+/// An address, or a network such as `10.0.0.0/8`: an address of it, and how many bits of that count.
+fn network(text: &str) -> Option<(IpAddr, u32)> {
+    let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
+    let address: IpAddr = address.parse().ok()?;
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    let bits = bits.map_or(Some(most), |bits| bits.parse().ok().filter(|bits| *bits <= most))?;
+    Some((address, bits))
 }
 
 fn cores() -> u64 {

@@ -321,7 +321,7 @@ impl Lanes {
             drop(state);
             return self.turn_away(&request, Error::Unavailable("too many wait already".to_owned()));
         }
-        let kind = self.app.together(&request);
+        let kind = self.app.together(&request, lane);
         state.waiting.push(holder, kind, request);
         drop(state);
         gives_way.iter().for_each(|request| self.turn_away(request, Error::OverShare));

@@ -58,6 +58,11 @@ fn run(command: Command, values: &Values) -> Outcome {
         Command::Print(text) => print!("{text}"),
         Command::Serve => serve(&values.config()?)?,
         Command::Migrate => Store::new(values.database()?, 1).migrate()?,
+        Command::LogOutAll => {
+            let store = Store::new(values.database()?, 1);
+            store.migrate()?;
+            println!("ended {} sessions", store.end_all_sessions()?);
+        }
         Command::User(action, email) => {
             let (min, refused) = values.new_password()?;
             let rule = rules::PasswordRule { min, refused: &rules::PasswordRule::refusals(&refused) };

@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::domain::rules;
 use crate::http::{self, Holder, Kind, Network, Request, Response};
 use crate::security::rate::Rates;
-use crate::security::throttle::InFlight;
+use crate::security::throttle::Line;
 use crate::security::token::Keys;
 use crate::store::Store;
 use crate::store::quota::Quota;
@@ -39,7 +39,7 @@ impl App {
             store: Arc::new(Store::new(config.database.clone(), config.database_connections())),
             keys: Keys::new(&config.jwt_secret, config.jwt_secret_previous.as_ref()),
             revocations: Arc::new(Revocations::default()),
-            in_flight: InFlight::default(),
+            line: Line::default(),
             quota: Quota::new(config.max_contacts),
             rates: Rates::new(config.rate_limit),
             today: Today::in_zone(config.timezone.clone()),
@@ -49,6 +49,7 @@ impl App {
             refused_passwords: rules::PasswordRule::refusals(&config.refused_passwords),
             login_attempts: config.login_attempts,
             address_attempts: config.address_attempts,
+            refresh_grace: config.refresh_grace,
             trusted_proxies: config.trusted_proxies.clone(),
             cors_origins: config.cors_origins.clone(),
             // It is made once, and needed as long as the program runs.
@@ -107,8 +108,9 @@ impl App {
     }
 
     /// Which others the request can be answered together with: those of the same row, where it says so.
-    pub fn together(&self, request: &Request) -> Kind {
-        self.find(request).route.ok().filter(|route| route.batch).map(|route| self.router.number(route))
+    pub fn together(&self, request: &Request, lane: Lane) -> Kind {
+        let route = self.find(request).route.ok().filter(|route| route.batch && route.lane == lane)?;
+        Some(self.router.number(route))
     }
 
     /// Answers a request that is not run, or whose handler panicked.
@@ -128,10 +130,24 @@ fn run(route: &Route, calls: &[Call<'_>], finish: &mut Finish<'_>) {
         false => Ok(()),
     };
     match &route.handler {
-        Handler::Public(handler) => handler(calls, &fits, finish),
+        Handler::Public(handler) => handler(calls, &|call| fits(call).and_then(|()| is_plain(call)), finish),
         Handler::Guarded(handler) => {
-            handler(calls, &|call| fits(call).and_then(|()| middleware::authenticate(call)), finish);
+            let admit = |call: &Call<'_>| {
+                fits(call)?;
+                let caller = middleware::authenticate(call)?;
+                is_plain(call).map(|()| caller)
+            };
+            handler(calls, &admit, finish);
         }
+    }
+}
+
+/// A body that is compressed, or encoded in another way, is not read as if it were not.
+fn is_plain(call: &Call<'_>) -> Result<(), Error> {
+    let is_other = |coding: &str| !coding.eq_ignore_ascii_case("identity");
+    match !call.request.body().is_empty() && call.request.list("Content-Encoding").any(is_other) {
+        true => Err(Error::UnsupportedCoding),
+        false => Ok(()),
     }
 }
 
@@ -147,7 +163,7 @@ impl http::Program for App {
 
     /// Only what readers do: what is for another lane, they only pass on.
     fn batch(&self, request: &Request) -> Kind {
-        self.together(request).filter(|_| self.find(request).lane() == Lane::Read)
+        self.together(request, Lane::Read)
     }
 
     /// More than the usual only for a client with a valid access token. The database is not asked whether its session has
@@ -169,7 +185,7 @@ impl http::Program for App {
         }
         match call {
             Some(call) => middleware::finish(&call, response),
-            None => response.header("X-Request-Id", id.into_owned()).header("X-Content-Type-Options", "nosniff"),
+            None => middleware::safe(response, id.into_owned()),
         }
     }
 }

@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
 use crate::security::rate::Rates;
-use crate::security::throttle::InFlight;
+use crate::security::throttle::Line;
 use crate::security::token::Keys;
 use crate::store::Store;
 use crate::store::quota::Quota;
@@ -22,8 +23,8 @@ pub struct Context {
     pub keys: Keys,
     /// The sessions that ended lately, whose access tokens are invalid before they expire.
     pub revocations: Arc<Revocations>,
-    /// The passwords that are being checked.
-    pub in_flight: InFlight,
+    /// Attempts at passwords that ask for their place.
+    pub line: Line,
     /// How many contacts a user may have.
     pub quota: Quota,
     /// How many requests a minute a user may make.
@@ -36,12 +37,14 @@ pub struct Context {
     pub password_min: usize,
     /// Passwords that are refused, in the form that is compared.
     pub refused_passwords: Vec<String>,
-    /// Failures for an account in a quarter of an hour; 0 for no limit.
+    /// Failures for an account from a network in a quarter of an hour; 0 for no limit.
     pub login_attempts: i32,
-    /// Failures or sign-ups from an address in a quarter of an hour; 0 for no limit.
+    /// Failures or sign-ups from a network in a quarter of an hour; 0 for no limit.
     pub address_attempts: i32,
-    /// Proxies whose `X-Forwarded-For` counts.
-    pub trusted_proxies: Vec<IpAddr>,
+    /// How long the refresh token before the current one still counts.
+    pub refresh_grace: Duration,
+    /// Networks of proxies whose `X-Forwarded-For` counts: an address of each, and how many bits of it count.
+    pub trusted_proxies: Vec<(IpAddr, u32)>,
     /// Origins that browsers may call from.
     pub cors_origins: Vec<String>,
     /// The OpenAPI document.

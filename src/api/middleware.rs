@@ -39,9 +39,9 @@ pub fn authenticate(call: &Call<'_>) -> Result<Caller, Error> {
         return Err(Error::Unauthorized("Send an access token: Authorization: Bearer …"));
     }
     let refused = "The access token is invalid, expired or revoked: refresh it, or log in again.";
-    let Identity { user, session } = identity(call.context, call.request).ok_or(Error::Unauthorized(refused))?;
+    let Identity { user, session } = identity(call.context, call.request).ok_or(Error::InvalidToken(refused))?;
     if call.revocations.holds(&call.store, session)? {
-        return Err(Error::Unauthorized("The session has ended: log in again."));
+        return Err(Error::InvalidToken("The session has ended: log in again."));
     }
     let refused = |seconds| Error::TooManyRequests("requests", seconds);
     call.rates.take(user, call.request.arrived()).map_err(refused)?;
@@ -60,8 +60,7 @@ pub fn identity(cx: &Context, request: &Request) -> Option<Identity> {
 
 /// Adds the headers that every answer carries, and logs the request.
 pub fn finish(call: &Call<'_>, response: Response) -> Response {
-    let mut response =
-        response.header("X-Request-Id", call.id.clone().into_owned()).header("X-Content-Type-Options", "nosniff");
+    let mut response = safe(response, call.id.clone().into_owned());
     let is_guarded = call.route.is_some_and(Route::is_guarded);
     if is_guarded && !response.has("Cache-Control") {
         let value = if response.has("ETag") { "private, no-cache" } else { "no-store" };
@@ -73,6 +72,17 @@ pub fn finish(call: &Call<'_>, response: Response) -> Response {
     let response = cors(call, response);
     access_log(call, &response);
     response
+}
+
+/// Adds the request's id, and what keeps browsers from doing more with an answer than to show it.
+pub fn safe(response: Response, id: String) -> Response {
+    let response = response.header("X-Request-Id", id).header("X-Content-Type-Options", "nosniff");
+    // The address of a calendar is a secret.
+    let response = response.header("Referrer-Policy", "no-referrer");
+    if response.has("Content-Security-Policy") {
+        return response;
+    }
+    response.header("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 }
 
 /// What the caller has left of the requests of a minute, if there is a limit.
@@ -88,8 +98,10 @@ fn rate_limit(call: &Call<'_>, mut response: Response) -> Response {
 }
 
 /// The headers that pages of other origins may read.
-const EXPOSED: &str = "ETag, Link, Location, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, X-Request-Id, \
-    X-Total-Count";
+const EXPOSED: &str = "ETag, Idempotency-Replayed, Link, Location, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, \
+    Retry-After, X-Request-Id, X-Total-Count";
+/// The headers that they may send.
+const ACCEPTED: &str = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id";
 
 /// CORS (the Fetch standard), only for the origins of the setting; without it, browsers keep other origins out.
 fn cors(call: &Call<'_>, response: Response) -> Response {
@@ -112,7 +124,7 @@ fn cors(call: &Call<'_>, response: Response) -> Response {
     }
     response
         .header("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE")
-        .header("Access-Control-Allow-Headers", "Authorization, Content-Type, If-Match, If-None-Match, X-Request-Id")
+        .header("Access-Control-Allow-Headers", ACCEPTED)
         .header("Access-Control-Max-Age", "600")
 }
 

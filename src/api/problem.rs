@@ -12,11 +12,13 @@ use crate::store;
 pub enum Error {
     /// 400: the request cannot be read.
     BadRequest(String),
-    /// 401: no token, or an invalid one. The text never says more than the client may know.
+    /// 401: no token, or a wrong password beside a token that is good. The text never says more than the client may know.
     Unauthorized(&'static str),
-    /// 401: a wrong password or an invalid refresh token. The answer also has the members of RFC 6749 §5.2, where OAuth2
-    /// clients look, such as the documentation page.
-    InvalidGrant(&'static str),
+    /// 401: a token that is refused, and says so (RFC 6750 §3.1), by which clients know that refreshing it may help.
+    InvalidToken(&'static str),
+    /// 401: a wrong password or an invalid refresh token, with the challenge. The answer also has the members of RFC 6749 §5.2,
+    /// where OAuth2 clients look, such as the documentation page.
+    InvalidGrant(&'static str, &'static str),
     /// 404: there is no such thing, or it belongs to another user.
     NotFound(&'static str),
     /// 405, with the methods that the path has.
@@ -25,7 +27,7 @@ pub enum Error {
     NotAcceptable(String),
     /// 409: it conflicts with what is there. With the problem's type, where clients must tell causes apart.
     Conflict(&'static str, &'static str),
-    /// 412: the contact has another version than the request names.
+    /// 412: what the request is about is not as its `If-Match` or `If-None-Match` says.
     PreconditionFailed,
     /// 413, with the limit in bytes.
     PayloadTooLarge(usize),
@@ -33,6 +35,8 @@ pub enum Error {
     UnsupportedMediaType(Vec<&'static str>),
     /// 415, with a charset that is not known.
     UnknownCharset(String),
+    /// 415: a body that is compressed or encoded in another way.
+    UnsupportedCoding,
     /// 422, with every fault.
     Invalid(Vec<Fault>),
     /// 429, with what there are too many of, and the seconds to wait.
@@ -54,7 +58,7 @@ impl From<store::Error> for Error {
             }
             // The user was deleted between the token check and the write.
             store::Error::Conflict(constraint) if constraint.ends_with("_user_id_fkey") => {
-                Error::Unauthorized("This account has been deleted.")
+                Error::InvalidToken("This account has been deleted.")
             }
             store::Error::Conflict(constraint) => Error::Internal(format!("constraint {constraint} was violated")),
             store::Error::Unavailable(cause) => Error::Unavailable(cause),
@@ -62,6 +66,11 @@ impl From<store::Error> for Error {
         }
     }
 }
+
+/// The challenge of a 401 where no token was refused.
+pub const NO_TOKEN: &str = "Bearer";
+/// The same where one was.
+pub const INVALID_TOKEN: &str = "Bearer error=\"invalid_token\"";
 
 /// The type of a problem that its status says all about.
 pub const BLANK: &str = "about:blank";
@@ -90,24 +99,29 @@ impl Error {
         let plain = |status, detail: &str| document(status, detail, request_id, []);
         match self {
             Error::BadRequest(detail) => plain(400, &detail),
-            Error::Unauthorized(detail) => plain(401, detail).header("WWW-Authenticate", "Bearer"),
-            Error::InvalidGrant(detail) => {
+            Error::Unauthorized(detail) => plain(401, detail).header("WWW-Authenticate", NO_TOKEN),
+            Error::InvalidToken(detail) => plain(401, detail).header("WWW-Authenticate", INVALID_TOKEN),
+            Error::InvalidGrant(detail, challenge) => {
                 let more = [("error", json!("invalid_grant")), ("error_description", json!(detail))];
-                document(401, detail, request_id, more).header("WWW-Authenticate", "Bearer")
+                document(401, detail, request_id, more).header("WWW-Authenticate", challenge)
             }
             Error::NotFound(detail) => plain(404, detail),
             Error::MethodNotAllowed(allow) => plain(405, &format!("This path allows {allow}.")).header("Allow", allow),
             Error::NotAcceptable(detail) => plain(406, &detail),
             Error::Conflict(kind, detail) => document(409, detail, request_id, [("type", json!(kind))]),
-            Error::PreconditionFailed => {
-                plain(412, "The contact has changed since you read it: read it again, then repeat the change.")
-            }
+            Error::PreconditionFailed => plain(
+                412,
+                "It has changed since you read it, or is there already: read it again, then repeat the request.",
+            ),
             Error::PayloadTooLarge(limit) => plain(413, &format!("The body may have at most {limit} bytes.")),
             Error::UnsupportedMediaType(takes) => {
                 plain(415, &format!("The Content-Type {}.", one_of(&takes))).header("Accept", takes.join(", "))
             }
             Error::UnknownCharset(name) => {
                 plain(415, &format!("The charset {name} is not known here: save the file as UTF-8."))
+            }
+            Error::UnsupportedCoding => {
+                plain(415, "Send the body as it is, without a Content-Encoding.").header("Accept-Encoding", "identity")
             }
             Error::Invalid(faults) => {
                 let detail = match faults.as_slice() {

@@ -48,6 +48,14 @@ pub enum Miss<'a> {
     Path,
 }
 
+/// The methods that some path has: the answer to `OPTIONS *`, which no other method may ask (RFC 9110 §9.3.7).
+const EVERYWHERE: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
+/// Whether HEAD works where this row's GET does. It must change nothing, so it does not where GET writes.
+fn has_head(route: &Route) -> bool {
+    route.method == Method::Get && route.lane != Lane::Write
+}
+
 impl Router {
     /// Builds the router from the table.
     ///
@@ -62,14 +70,14 @@ impl Router {
             }
         }
         let mut paths = matchit::Router::new();
-        for (path, routes) in order {
-            let mut names: Vec<_> = routes.iter().map(|(method, _)| method.as_str()).collect();
-            if names.contains(&"GET") {
+        for (path, methods) in order {
+            let mut names: Vec<_> = methods.iter().map(|(method, _)| method.as_str()).collect();
+            if methods.iter().any(|(_, index)| has_head(&routes[*index])) {
                 names.push("HEAD");
             }
             names.push("OPTIONS");
             let allow = names.join(", ");
-            paths.insert(path, Methods { routes, allow }).expect("routes do not collide");
+            paths.insert(path, Methods { routes: methods, allow }).expect("routes do not collide");
         }
         Router { routes, paths }
     }
@@ -88,11 +96,12 @@ impl Router {
     pub fn find<'a>(&'a self, method: &Method, path: &'a str) -> Lookup<'a> {
         let path = path.strip_suffix('/').filter(|p| !p.is_empty()).unwrap_or(path);
         let Ok(found) = self.paths.at(path) else {
-            return Lookup { route: Err(Miss::Path), params: Vec::new() };
+            let miss = if path == "*" { Miss::Options(EVERYWHERE) } else { Miss::Path };
+            return Lookup { route: Err(miss), params: Vec::new() };
         };
         let Methods { routes, allow } = found.value;
-        let wanted = if *method == Method::Head { &Method::Get } else { method };
-        let route = match routes.iter().find(|(m, _)| m == wanted) {
+        let is_wanted = |route: &Route| route.method == *method || *method == Method::Head && has_head(route);
+        let route = match routes.iter().find(|(_, index)| is_wanted(&self.routes[*index])) {
             Some((_, index)) => Ok(&self.routes[*index]),
             None if *method == Method::Options => Err(Miss::Options(allow)),
             None => Err(Miss::Method(allow)),

@@ -1,7 +1,7 @@
 //! THE table: every endpoint is a row here and nowhere else. The router, 405 and `Allow`, the lanes, the body limits, the
 //! OpenAPI document and the tests of access are all made from it.
 
-use crate::api::endpoint::Lane::{File, Hash, Instant};
+use crate::api::endpoint::Lane::{File, Hash, Instant, Write};
 use crate::api::endpoint::{Route, guarded, public, together};
 use crate::api::handlers::{auth, calendar, contacts, service, transfer, users};
 use crate::http::Method::{Delete, Get, Patch, Post, Put};
@@ -24,13 +24,13 @@ fn accounts() -> Vec<Route> {
     let rows = [
         public(Post, "/api/auth/signup", auth::signup, auth, "Sign up").on(Hash).errors(&[409, 429]),
         public(Post, "/api/auth/login", auth::login, auth, "Log in and get a pair of tokens").on(Hash).errors(&[401, 429]),
-        public(Get, "/api/auth/refresh_token", auth::refresh, auth, "Get a new pair of tokens for the refresh token in Authorization").errors(&[401]),
+        public(Get, "/api/auth/refresh_token", auth::refresh, auth, "Get a new pair of tokens for the refresh token in Authorization").on(Write).errors(&[401]),
         public(Post, "/api/auth/refresh_token", auth::refresh_by_post, auth, "Get a new pair of tokens for a refresh token").errors(&[401]),
         guarded(Post, "/api/auth/logout", auth::logout, auth, "End this session, or all of your sessions"),
         guarded(Get, "/api/auth/sessions", auth::sessions, auth, "List your sessions"),
         guarded(Delete, "/api/auth/sessions/{id}", auth::end_session, auth, "End a session").errors(&[404]),
         together::<users::Me>(Get, "/api/users/me", users, "Get your account"),
-        guarded(Patch, "/api/users/me", users::rename, users, "Change your name"),
+        guarded(Patch, "/api/users/me", users::change, users, "Change your name or your e-mail address").on(Hash).errors(&[409, 429]),
         guarded(Put, "/api/users/me/password", users::change_password, users, "Change your password and end every other session").on(Hash).errors(&[409, 429]),
         guarded(Delete, "/api/users/me", users::delete, users, "Delete your account and everything in it").on(Hash).patient().errors(&[429]),
     ];

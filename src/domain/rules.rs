@@ -9,6 +9,7 @@ use std::ops::RangeInclusive;
 use chrono::{Days, NaiveDate};
 use serde_json::{Value, json};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
 use super::fields::{Fields, Given, Rule};
 use super::user::Password;
@@ -95,6 +96,10 @@ impl Rule for Email {
             return Ok(None);
         }
         at_most(&text, 254)?;
+        // Two addresses that look the same must be the same.
+        if let Some(c) = text.chars().find(|c| c.general_category() == GeneralCategory::Format) {
+            return Err(format!("must not contain the invisible character U+{:04X}", u32::from(c)));
+        }
         if is_address(&text) {
             Ok(Some(text))
         } else {

@@ -120,14 +120,20 @@ impl FromFields for Login {
 
 /// A body of `PATCH /api/users/me`.
 #[derive(Debug)]
-pub struct Rename {
+pub struct ChangeAccount {
     /// The new name.
     pub username: String,
+    /// The new address, in lower case.
+    pub email: String,
+    /// The current password, which a new address needs.
+    pub password: Option<Password>,
 }
 
-impl FromFields for Rename {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Rename> {
-        Some(Rename { username: fields.required("username", &USERNAME)? })
+impl FromFields for ChangeAccount {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<ChangeAccount> {
+        let (username, email) = (fields.required("username", &USERNAME), fields.required("email", &Email));
+        let password = fields.optional("current_password", &PasswordRule::GIVEN);
+        Some(ChangeAccount { username: username?, email: email?.to_lowercase(), password })
     }
 }
 

@@ -19,6 +19,11 @@ impl Network {
             IpAddr::V6(v6) => Network(1 << 63 | (u128::from(v6) >> 80) as u64),
         }
     }
+
+    /// A number that no other network has.
+    pub fn number(self) -> i64 {
+        self.0.cast_signed()
+    }
 }
 
 /// Who holds something that is shared: a user in a network, or whoever is there without a valid token.

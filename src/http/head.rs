@@ -12,6 +12,9 @@ pub(super) struct Refusal {
     pub(super) detail: &'static str,
 }
 
+/// U+001A, the control character for what could not be represented. No header holds it otherwise.
+const SUBSTITUTE: u8 = 0x1a;
+
 pub(super) const fn refusal(status: u16, detail: &'static str) -> Refusal {
     Refusal { status, detail }
 }
@@ -86,13 +89,17 @@ impl Scanner {
 /// Parses a whole head, as delimited by [`Scanner`], which has checked line ends and control characters.
 pub(super) fn parse(head: &[u8]) -> Result<Head, Refusal> {
     let mut lines = Lines::of(head);
-    let (method, target, version) = parse_request_line(lines.next().unwrap_or_default())?;
+    let (method, (target, host), version) = parse_request_line(lines.next().unwrap_or_default())?;
     let mut headers = Vec::with_capacity(16);
     for line in lines {
         headers.push(parse_header(line)?);
     }
 
     check_host(&headers, &version)?;
+    if !host.is_empty() {
+        headers.retain(|header| !header.field.equiv("Host"));
+        headers.push(Header::from_bytes("Host", host).map_err(|()| refusal(400, "The request target has no host."))?);
+    }
     let framing = framing(&headers, &version)?;
     let expects_continue = expectation(&headers, &version)? && framing != Framing::Empty;
     if method == Method::Connect {
@@ -122,7 +129,10 @@ impl<'a> Iterator for Lines<'a> {
     }
 }
 
-fn parse_request_line(line: &[u8]) -> Result<(Method, String, HTTPVersion), Refusal> {
+/// A target, and the host that an absolute one names.
+type Target<'a> = (String, &'a [u8]);
+
+fn parse_request_line(line: &[u8]) -> Result<(Method, Target<'_>, HTTPVersion), Refusal> {
     const MALFORMED: Refusal = refusal(400, "The request line is not `METHOD target HTTP/1.1`.");
     let mut parts = line.split(|byte| *byte == b' ');
     let (Some(method), Some(target), Some(version), None) = (parts.next(), parts.next(), parts.next(), parts.next())
@@ -130,8 +140,9 @@ fn parse_request_line(line: &[u8]) -> Result<(Method, String, HTTPVersion), Refu
         return Err(MALFORMED);
     };
     let version = match version {
-        b"HTTP/1.1" => HTTPVersion(1, 1),
         b"HTTP/1.0" => HTTPVersion(1, 0),
+        // A later version of the same major one means the same to us (RFC 9110 section 2.5).
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor] if minor.is_ascii_digit() => HTTPVersion(1, 1),
         [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() => {
             return Err(refusal(505, "This server speaks HTTP/1.1 and HTTP/1.0 only."));
         }
@@ -146,11 +157,11 @@ fn parse_request_line(line: &[u8]) -> Result<(Method, String, HTTPVersion), Refu
     Ok((method, target, version))
 }
 
-/// The target in origin form (RFC 9112 section 3.2): of an absolute one only path and query count. Raw bytes over
-/// 127, which browsers encode and curl does not, are taken as what they would have been encoded to.
-fn parse_target(target: &[u8], method: &Method) -> Result<String, Refusal> {
+/// The target in origin form (RFC 9112 section 3.2), and the host of an absolute one, in place of which `Host` is ignored. Raw
+/// bytes over 127, which browsers encode and curl does not, are taken as what they would have been encoded to.
+fn parse_target<'a>(target: &'a [u8], method: &Method) -> Result<Target<'a>, Refusal> {
     const MALFORMED: Refusal = refusal(400, "The request target is neither a path nor an http URL.");
-    let mut lead = "";
+    let (mut lead, mut host) = ("", &target[..0]);
     let path = match target {
         [b'/', ..] => target,
         b"*" if *method == Method::Options => target,
@@ -164,7 +175,8 @@ fn parse_target(target: &[u8], method: &Method) -> Result<String, Refusal> {
                 .ok_or(MALFORMED)?;
             let host_end =
                 after_scheme.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(after_scheme.len());
-            if !is_host(&after_scheme[..host_end]) || host_end == 0 {
+            host = &after_scheme[..host_end];
+            if !is_host(host) || host.is_empty() {
                 return Err(MALFORMED);
             }
             let path = &after_scheme[host_end..];
@@ -189,7 +201,7 @@ fn parse_target(target: &[u8], method: &Method) -> Result<String, Refusal> {
             text.push(char::from(HEX[usize::from(byte & 15)]));
         }
     }
-    Ok(text)
+    Ok((text, host))
 }
 
 fn parse_header(line: &[u8]) -> Result<Header, Refusal> {
@@ -201,7 +213,11 @@ fn parse_header(line: &[u8]) -> Result<Header, Refusal> {
         Some(colon) if is_token(&line[..colon]) => (&line[..colon], &line[colon + 1..]),
         _ => return Err(refusal(400, "A header is not `Name: value`.")),
     };
-    Header::from_bytes(name, value.trim_ascii()).map_err(|()| refusal(400, "A header value has a byte outside ASCII."))
+    let mut value = value.trim_ascii().to_vec();
+    // Bytes over 127 are opaque (RFC 9110 section 5.5): browsers send the cookies of other programs along. Nothing that we read has
+    // any, so each becomes a character that nothing has, and what is read does not fit.
+    value.iter_mut().filter(|byte| !byte.is_ascii()).for_each(|byte| *byte = SUBSTITUTE);
+    Header::from_bytes(name, value).map_err(|()| refusal(400, "A header is not `Name: value`."))
 }
 
 fn values<'a>(headers: &'a [Header], name: &'static str) -> impl Iterator<Item = &'a str> {

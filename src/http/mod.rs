@@ -23,6 +23,7 @@
 //! | `queue`, `fair_queue`, `pool` | whole requests waiting for a worker, in turns; threads on demand |
 //! | `pace`, `budget` | writing to a slow client with deadlines; counted units that all share |
 //! | `limits` | what the program decides |
+//! | `proxies` | whose word on a client's address counts |
 //! | `url` | percent-encoding |
 //!
 //! One request costs one `recv` and one `send`; no thread is woken unless one is needed. A connection has a thread only while a
@@ -40,6 +41,7 @@ mod limits;
 mod pace;
 mod poller;
 mod pool;
+mod proxies;
 mod queue;
 mod reading;
 mod request;

@@ -13,6 +13,7 @@ use super::body::Body;
 use super::connection::Responder;
 use super::head::{self, Framing, Head, Refusal, Scanner, refusal};
 use super::limits::Limits;
+use super::proxies;
 use super::response::Response;
 
 /// Who a valid token says the caller is. The engine only keeps it with the request, so that it is found out once.
@@ -124,13 +125,18 @@ impl Request {
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     }
 
+    /// Whether the connection comes from a trusted proxy.
+    pub fn is_from_proxy(&self, trusted: &[(IpAddr, u32)]) -> bool {
+        proxies::hold(trusted, self.peer())
+    }
+
     /// The client's address. `X-Forwarded-For` counts only from trusted proxies: it is read from its end, where each proxy
     /// adds the address it was called from, up to the first that is not one of them.
-    pub fn client_address(&self, trusted: &[IpAddr]) -> IpAddr {
+    pub fn client_address(&self, trusted: &[(IpAddr, u32)]) -> IpAddr {
         let mut address = self.peer();
         for hop in self.headers_named("X-Forwarded-For").rev().flat_map(|value| value.rsplit(',')) {
-            match hop.trim().parse::<IpAddr>() {
-                Ok(before) if trusted.contains(&address) => address = before.to_canonical(),
+            match proxies::hop(hop) {
+                Some(before) if proxies::hold(trusted, address) => address = before,
                 _ => break,
             }
         }
@@ -140,8 +146,8 @@ impl Request {
     /// Scheme and host by which the client reached us, such as `https://contacts.example.org`, for addresses to be used
     /// elsewhere. We speak plain HTTP; only a trusted proxy is believed that it speaks TLS before us. `None` without a usable
     /// host, which only HTTP/1.0 allows.
-    pub fn origin(&self, trusted: &[IpAddr]) -> Option<String> {
-        let is_trusted = trusted.contains(&self.peer());
+    pub fn origin(&self, trusted: &[(IpAddr, u32)]) -> Option<String> {
+        let is_trusted = self.is_from_proxy(trusted);
         // Of several proxies the last one wrote the last value.
         let forwarded = |name| {
             let value = self.headers_named(name).next_back().filter(|_| is_trusted)?;

@@ -1,10 +1,11 @@
 //! Users: creating, finding, changing and deleting them.
 
 use postgres::Row;
+use postgres::types::ToSql;
 
 use super::sessions::{self, Sessions};
 use super::together::{by_place, together};
-use super::{Error, Store, queries};
+use super::{Connection, Error, Store, queries};
 use crate::domain::user::User;
 
 /// What a login is checked against.
@@ -15,6 +16,8 @@ pub struct Credentials {
     pub password_hash: String,
     /// Disabled by the operator.
     pub disabled: bool,
+    /// Whether a session of theirs lives in the network that asks.
+    pub is_at_home: bool,
 }
 
 fn user(row: &Row) -> User {
@@ -22,41 +25,62 @@ fn user(row: &Row) -> User {
 }
 
 fn credentials(row: &Row) -> Credentials {
-    Credentials { user: row.get(0), password_hash: row.get(1), disabled: row.get(2) }
+    Credentials { user: row.get(0), password_hash: row.get(1), disabled: row.get(2), is_at_home: row.get(3) }
 }
 
 impl Store {
     /// Creates a user. [`Error::Conflict`] on `users_email_key` when the address is taken.
     pub fn insert_user(&self, username: &str, email: &str, password_hash: &str) -> Result<User, Error> {
-        let row = self.write(|conn| conn.query_one(&queries::USER_INSERT, &[&username, &email, &password_hash]))?;
+        let row =
+            self.with_new_id(|conn| conn.query_one(&queries::USER_INSERT, &[&username, &email, &password_hash]))?;
         Ok(user(&row))
+    }
+
+    /// Makes a row whose id the database draws at random; again, should a row have that id.
+    pub(super) fn with_new_id<T>(
+        &self,
+        insert: impl Fn(&mut Connection) -> Result<T, postgres::Error>,
+    ) -> Result<T, Error> {
+        loop {
+            match self.write(&insert) {
+                Err(Error::Conflict(constraint)) if constraint.ends_with("_pkey") => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// A user by id.
+    pub fn user(&self, id: i64) -> Result<User, Error> {
+        let row = self.read(|conn| conn.query_opt(&queries::USER_BY_ID, &[&id]))?;
+        row.as_ref().map(user).ok_or(Error::NotFound)
     }
 
     /// Users by their ids.
     pub fn users(&self, asked: &[i64]) -> Vec<Option<Result<User, Error>>> {
         let found = |row: Option<Row>| row.as_ref().map(user).ok_or(Error::NotFound);
-        let one = |id: &i64| self.read(|conn| conn.query_opt(&queries::USER_BY_ID, &[id])).and_then(found);
-        together(asked, one, || {
-            let rows = self.read(|conn| conn.query(&queries::USERS_BY_IDS, &[&asked]))?;
-            Ok(by_place(rows, asked.len()).into_iter().map(|row| Some(found(row))).collect())
-        })
+        together(
+            asked,
+            |id| self.user(*id),
+            || {
+                let rows = self.read(|conn| conn.query(&queries::USERS_BY_IDS, &[&asked]))?;
+                Ok(by_place(rows, asked.len()).into_iter().map(|row| Some(found(row))).collect())
+            },
+        )
     }
 
-    /// The credentials of the user with this e-mail, if there is one.
-    pub fn credentials_by_email(&self, email: &str) -> Result<Option<Credentials>, Error> {
-        let row = self.read(|conn| conn.query_opt(&queries::USER_CREDENTIALS_BY_EMAIL, &[&email]))?;
+    /// The credentials of the user with this e-mail, if there is one, for whoever asks from a network.
+    pub fn credentials(&self, email: &str, network: i64) -> Result<Option<Credentials>, Error> {
+        let (lifetime, unused) = (sessions::LIFETIME.as_seconds_f64(), sessions::UNUSED_AT_MOST.as_seconds_f64());
+        let params: [&(dyn ToSql + Sync); 4] = [&email, &network, &lifetime, &unused];
+        let row = self.read(|conn| conn.query_opt(&queries::USER_CREDENTIALS, &params))?;
         Ok(row.as_ref().map(credentials))
     }
 
-    /// The credentials of a user by id, to confirm the password.
-    pub fn credentials(&self, id: i64) -> Result<Credentials, Error> {
-        let row = self.read(|conn| conn.query_opt(&queries::USER_CREDENTIALS_BY_ID, &[&id]))?;
-        row.as_ref().map(credentials).ok_or(Error::NotFound)
-    }
-
-    /// Renames a user; `None` keeps the name.
-    pub fn rename_user(&self, id: i64, username: Option<&str>) -> Result<User, Error> {
-        let row = self.write(|conn| conn.query_opt(&queries::USER_RENAME, &[&id, &username]))?;
+    /// Gives a user another name, and another address if the password's hash still is this one; `None` keeps them.
+    /// [`Error::Conflict`] on `users_email_key` when the address is taken.
+    pub fn update_user(&self, id: i64, username: Option<&str>, email: Option<(&str, &str)>) -> Result<User, Error> {
+        let (email, hash) = email.unzip();
+        let row = self.write(|conn| conn.query_opt(&queries::USER_UPDATE, &[&id, &username, &email, &hash]))?;
         row.as_ref().map(user).ok_or(Error::NotFound)
     }
 

@@ -118,17 +118,24 @@ impl From<Error> for ChangeError {
 }
 
 impl Store {
+    /// A contact by its user and its id.
+    pub fn contact(&self, user: i64, id: i64) -> Result<ContactRow, Error> {
+        let row = self.read(|conn| conn.query_opt(&queries::CONTACT_BY_ID, &[&user, &id]))?;
+        row.map(ContactRow).ok_or(Error::NotFound)
+    }
+
     /// Contacts, each by its user and its id.
     pub fn contacts_by_id(&self, asked: &[(i64, i64)]) -> Vec<Option<Result<ContactRow, Error>>> {
         let found = |row: Option<Row>| row.map(ContactRow).ok_or(Error::NotFound);
-        let one = |(user, id): &(i64, i64)| {
-            self.read(|conn| conn.query_opt(&queries::CONTACT_BY_ID, &[user, id])).and_then(found)
-        };
-        together(asked, one, || {
-            let (users, ids): (Vec<_>, Vec<_>) = asked.iter().copied().unzip();
-            let rows = self.read(|conn| conn.query(&queries::CONTACTS_BY_IDS, &[&users, &ids]))?;
-            Ok(by_place(rows, asked.len()).into_iter().map(|row| Some(found(row))).collect())
-        })
+        together(
+            asked,
+            |(user, id)| self.contact(*user, *id),
+            || {
+                let (users, ids): (Vec<_>, Vec<_>) = asked.iter().copied().unzip();
+                let rows = self.read(|conn| conn.query(&queries::CONTACTS_BY_IDS, &[&users, &ids]))?;
+                Ok(by_place(rows, asked.len()).into_iter().map(|row| Some(found(row))).collect())
+            },
+        )
     }
 
     /// Creates contacts, each for its user; no row where the address book is full. Of several, those whose leave takes a count or

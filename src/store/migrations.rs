@@ -11,8 +11,10 @@ struct Migration {
     sql: &'static str,
 }
 
-const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, name: "address_book", sql: include_str!("../../sql/migrations/0001_address_book.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "address_book", sql: include_str!("../../sql/migrations/0001_address_book.sql") },
+    Migration { version: 3, name: "accounts", sql: include_str!("../../sql/migrations/0003_accounts.sql") },
+];
 
 /// The key of the advisory lock, a number that no other program uses: "contactd" in ASCII.
 const LOCK: i64 = 0x636f_6e74_6163_7464;

@@ -10,9 +10,6 @@ use crate::domain::user::ListedSession;
 pub const LIFETIME: TimeDelta = TimeDelta::days(30);
 /// How long a session lives without a refresh: the lifetime of a refresh token.
 pub const UNUSED_AT_MOST: TimeDelta = TimeDelta::days(7);
-/// How long the previous refresh token still gets the same successor: a reply may be lost, two tabs may refresh at once.
-const GRACE: TimeDelta = TimeDelta::seconds(10);
-
 /// How many sessions a user may have besides the one that a login begins: 100 in all.
 const OTHERS: i64 = 99;
 
@@ -45,20 +42,34 @@ impl Store {
         &self,
         known: &Credentials,
         user_agent: Option<&str>,
-        ip: Option<&str>,
+        ip: &str,
+        network: i64,
     ) -> Result<(Session, Vec<i64>), Error> {
-        let row = self.write(|conn| {
-            conn.query_opt(&queries::SESSION_INSERT, &[&known.user, &user_agent, &ip, &known.password_hash, &OTHERS])
+        let row = self.with_new_id(|conn| {
+            conn.transaction(|conn| {
+                // The statement after it sees the sessions of those that this one waited for.
+                let is_right = conn.query_opt(&queries::USER_LOCK_FOR_LOGIN, &[&known.user, &known.password_hash])?;
+                let begin =
+                    |_| conn.query_one(&queries::SESSION_INSERT, &[&known.user, &user_agent, &ip, &network, &OTHERS]);
+                is_right.map(begin).transpose()
+            })
         })?;
         let row = row.ok_or(Error::NotFound)?;
         Ok((Session { id: row.get(0), generation: row.get(1), created_at: row.get(2) }, row.get(3)))
     }
 
-    /// The next generation, for the refresh token of `generation`. [`Error::NotFound`] if that token is no longer valid.
-    pub fn rotate_session(&self, user: i64, session: i64, generation: i32) -> Result<Session, Error> {
+    /// The next generation, for the refresh token of `generation`, which comes from a network. [`Error::NotFound`] if that
+    /// token is no longer valid. The one before it still gets the same successor for some seconds of grace: a reply may be
+    /// lost, two tabs may refresh at once.
+    pub fn rotate_session(
+        &self,
+        (user, session, generation): (i64, i64, i32),
+        network: i64,
+        grace: f64,
+    ) -> Result<Session, Error> {
+        let lifetime = LIFETIME.as_seconds_f64();
         let row = self.write(|conn| {
-            let (grace, lifetime) = (GRACE.as_seconds_f64(), LIFETIME.as_seconds_f64());
-            conn.query_opt(&queries::SESSION_ROTATE, &[&user, &session, &generation, &grace, &lifetime])
+            conn.query_opt(&queries::SESSION_ROTATE, &[&user, &session, &generation, &grace, &lifetime, &network])
         })?;
         let row = row.ok_or(Error::NotFound)?;
         Ok(Session { id: session, generation: row.get(0), created_at: row.get(1) })
@@ -82,6 +93,15 @@ impl Store {
     /// Ends sessions of a user; returns those that have ended.
     pub fn end_sessions(&self, user: i64, which: Sessions) -> Result<Vec<i64>, Error> {
         self.write(|conn| end(conn, user, which))
+    }
+
+    /// Ends the sessions of all users; returns how many there were.
+    pub fn end_all_sessions(&self) -> Result<i64, Error> {
+        let end_all = |conn: &mut Connection| {
+            conn.without_time_limit()?;
+            conn.query_one(&queries::SESSION_END_ALL, &[])
+        };
+        Ok(self.write(|conn| conn.transaction(end_all))?.get(0))
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::sessions::{refresh, text};
 use crate::support::client::{Answer, Client};
+use crate::support::eventually;
 use crate::support::server::{Server, Setup, database};
 
 fn sign_up(server: &Server, username: &str, email: &str, password: &str) -> Answer {
@@ -191,12 +192,11 @@ fn an_unknown_address_and_a_wrong_password_get_the_same_answer() {
 }
 
 #[test]
-fn a_user_may_take_another_name_and_nothing_else() {
+fn a_user_may_take_another_name_and_what_only_the_server_writes_stays() {
     let (server, _database) = Server::with_database();
     let ivan = server.client().new_user("ivan@example.com");
     let before = ivan.get("/api/users/me").send().json();
-    let body =
-        json!({ "username": " Jose\u{301} ", "email": "x@example.com", "id": 7, "created_at": "2001-01-01T00:00:00Z" });
+    let body = json!({ "username": " Jose\u{301} ", "email": "Ivan@example.com", "id": 7, "created_at": "2001-01-01T00:00:00Z" });
     let answer = ivan.patch("/api/users/me", &body).send();
     assert_eq!(answer.status, 200, "{}", answer.text());
     let mut expected = before;
@@ -208,6 +208,100 @@ fn a_user_may_take_another_name_and_nothing_else() {
         let answer = ivan.patch("/api/users/me", &json!({ "username": wrong })).send();
         assert_eq!((answer.status, answer.faults()), (422, vec!["username".to_owned()]), "{wrong}");
     }
+}
+
+#[test]
+fn a_new_address_takes_the_password_and_every_session_lives_on() {
+    let (server, _database) = Server::with_database();
+    let here = server.client().new_user("ivan@example.com");
+    let there = server.client().login("ivan@example.com", "123456");
+    server.client().new_user("olena@example.com");
+    let before = here.get("/api/users/me").send().json();
+    let change = |body: &Value| here.patch("/api/users/me", body).send();
+    for (body, status, fault) in [
+        (json!({ "email": "new@example.com" }), 422, "current_password"),
+        (json!({ "email": "new@example.com", "current_password": null }), 422, "current_password"),
+        (json!({ "email": "new@example.com", "current_password": "" }), 422, "current_password"),
+        (json!({ "email": "new", "current_password": "123456" }), 422, "email"),
+        (json!({ "email": "ne\u{200b}w@example.com", "current_password": "123456" }), 422, "email"),
+        (json!({ "email": null, "current_password": "123456" }), 422, "email"),
+        (json!({ "email": "", "current_password": "123456" }), 422, "email"),
+        (json!({ "email": "new@example.com", "current_password": "guess" }), 401, ""),
+        (json!({ "username": "New", "email": "new@example.com", "current_password": "guess" }), 401, ""),
+        // Whether an address is taken is told only to who knows the password.
+        (json!({ "email": "olena@example.com", "current_password": "guess" }), 401, ""),
+        (json!({ "username": "New", "email": "Olena@example.com", "current_password": "123456" }), 409, ""),
+    ] {
+        let answer = change(&body);
+        assert_eq!(answer.status, status, "{body}: {}", answer.text());
+        let faults = answer.faults();
+        assert_eq!(faults.first().map_or("", String::as_str), fault, "{body}");
+        if status == 409 {
+            assert_eq!(answer.json()["type"], "urn:contactd:email-taken");
+        }
+        assert_eq!(here.get("/api/users/me").send().json(), before, "{body}");
+    }
+    let same = change(&json!({ "username": "Іван", "email": "IVAN@example.com" })).expect(200).json();
+    assert_eq!((&same["username"], &same["email"]), (&json!("Іван"), &json!("ivan@example.com")));
+    let new = change(&json!({ "email": " New@Example.com ", "current_password": "123456" })).expect(200).json();
+    assert_eq!(
+        (&new["username"], &new["email"], &new["id"]),
+        (&json!("Іван"), &json!("new@example.com"), &before["id"])
+    );
+    for client in [&here, &there] {
+        assert_eq!(client.get("/api/users/me").send().json(), new);
+        assert_eq!(refresh(&server, client.refresh_token.as_deref().unwrap()).status, 200);
+    }
+    assert_eq!(login(&server, "ivan@example.com", "123456").status, 401);
+    assert_eq!(login(&server, "new@example.com", "123456").status, 200);
+    // The old one is free.
+    server.client().new_user("ivan@example.com");
+    assert!(server.log().contains("auth email-changed user="));
+}
+
+/// Of two who want one address at the same moment, one gets it; and a password that is changed meanwhile counts no more.
+#[test]
+fn an_address_goes_to_one_of_those_who_want_it_and_only_by_the_password_in_force() {
+    let (server, database) = Server::with_database();
+    let users = ["a@example.com", "b@example.com", "c@example.com"].map(|email| server.client().new_user(email));
+    let body = json!({ "email": "wanted@example.com", "current_password": "123456" });
+    let changes: Vec<_> = users
+        .iter()
+        .map(|user| {
+            let (user, body) = (user.clone(), body.clone());
+            thread::spawn(move || user.patch("/api/users/me", &body).send().status)
+        })
+        .collect();
+    let mut statuses: Vec<_> = changes.into_iter().map(|change| change.join().unwrap()).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 409, 409]);
+
+    let mut behind = database.client();
+    let mut other = behind.transaction().unwrap();
+    other.execute("update users set password_hash = 'x' || password_hash", &[]).unwrap();
+    let user = users[0].clone();
+    let change = thread::spawn(move || {
+        user.patch("/api/users/me", &json!({ "email": "late@example.com", "current_password": "123456" })).send()
+    });
+    let mut look = database.client();
+    eventually("the change waits for the other", || {
+        let waits = "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
+        change.is_finished() || !look.query(waits, &[]).unwrap().is_empty()
+    });
+    other.commit().unwrap();
+    change.join().unwrap().expect(409);
+}
+
+/// Two addresses that look the same must be the same.
+#[test]
+fn an_address_has_no_invisible_characters() {
+    let (server, _database) = Server::with_database();
+    for invisible in ["\u{200b}", "\u{200d}", "\u{ad}", "\u{feff}", "\u{202e}", "\u{2060}", "\u{e0041}"] {
+        let answer = sign_up(&server, "A", &format!("iv{invisible}an@example.com"), "123456").expect(422);
+        assert_eq!(answer.faults(), ["email"]);
+        assert!(answer.text().contains("invisible character U+"), "{}", answer.text());
+    }
+    sign_up(&server, "A", "їжак@приклад.укр", "123456").expect(201);
 }
 
 #[test]

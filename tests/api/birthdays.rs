@@ -349,7 +349,7 @@ fn first_difference<T: PartialEq + std::fmt::Debug>(found: &[T], expected: &[T])
 #[test]
 fn a_time_zone_is_a_name_for_postgres_reads_the_sign_of_an_offset_the_other_way_round() {
     let zone = |name: &str| {
-        let secret = "0".repeat(32);
+        let secret = "0123456789abcdef".repeat(2);
         let settings =
             [("DATABASE_URL", "postgres://u@localhost/d"), ("JWT_SECRET", secret.as_str()), ("TIMEZONE", name)];
         Values::new(settings.map(|(name, value)| (name.to_owned(), value.to_owned()))).config()

@@ -45,7 +45,8 @@ fn the_origins_of_the_setting_are_let_in_and_no_others() {
             assert!(methods.contains(method), "{methods}");
         }
         let headers = preflight.header("Access-Control-Allow-Headers").unwrap();
-        for header in ["Authorization", "Content-Type", "If-Match", "If-None-Match"] {
+        for header in ["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "X-Request-Id"]
+        {
             assert!(headers.contains(header), "{headers}");
         }
         // A token is sent by the page itself and never by the browser, so credentials in CORS' sense need no leave.
@@ -54,9 +55,16 @@ fn the_origins_of_the_setting_are_let_in_and_no_others() {
         let made = made.header("Origin", origin).send().expect(201);
         assert_eq!(made.header("Access-Control-Allow-Origin"), Some(origin));
         let exposed = made.header("Access-Control-Expose-Headers").unwrap();
-        for header in
-            ["ETag", "Link", "Location", "RateLimit-Remaining", "Retry-After", "X-Request-Id", "X-Total-Count"]
-        {
+        for header in [
+            "ETag",
+            "Idempotency-Replayed",
+            "Link",
+            "Location",
+            "RateLimit-Remaining",
+            "Retry-After",
+            "X-Request-Id",
+            "X-Total-Count",
+        ] {
             assert!(exposed.contains(header), "{exposed}");
         }
         // A page must be able to read what was wrong.

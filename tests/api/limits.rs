@@ -161,8 +161,8 @@ fn a_login_beyond_a_hundred_sessions_ends_the_one_least_recently_used() {
     let mut client = database.client();
     client
         .batch_execute(
-            "update sessions set last_used_at = now() - interval '2 days' where id = (select min(id) from sessions);
-             update sessions set last_used_at = now() - interval '1 day' where id = (select max(id) from sessions);
+            "update sessions set last_used_at = now() - interval '2 days' where created_at = (select min(created_at) from sessions);
+             update sessions set last_used_at = now() - interval '1 day' where created_at = (select max(created_at) from sessions);
              insert into sessions (user_id, last_used_at)
              select id, now() - n * interval '1 minute' from users, generate_series(1, 98) as n",
         )

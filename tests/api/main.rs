@@ -16,6 +16,7 @@ mod cors;
 mod ends;
 mod fields;
 mod hostile;
+mod identity;
 mod imports;
 mod lanes;
 mod limits;

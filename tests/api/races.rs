@@ -31,7 +31,8 @@ fn a_login_that_meets_a_change_of_the_password_begins_no_session() {
         });
         let mut look = database.client();
         eventually("the login waits for the change", || {
-            let waits = "select from pg_stat_activity where wait_event_type = 'Lock' and query like '%into sessions%'";
+            let waits =
+                "select from pg_stat_activity where wait_event_type = 'Lock' and query like '%for no key update%'";
             login.is_finished() || !look.query(waits, &[]).unwrap().is_empty()
         });
         change_under_way.commit().unwrap();

@@ -20,7 +20,7 @@ enum Step {
         session: usize,
         behind: usize,
     },
-    /// So many seconds pass. No sum of those that occur is near ten, for some real time passes too.
+    /// So many seconds pass. No sum of those that occur is near sixty, for some real time passes too.
     Pass(i64),
     Logout {
         instance: usize,
@@ -42,7 +42,7 @@ fn step() -> impl Strategy<Value = Step> {
             session,
             behind,
         }),
-        12 => prop_oneof![3 => Just(4), 2 => Just(7)].prop_map(Step::Pass),
+        12 => prop_oneof![3 => Just(24), 2 => Just(41)].prop_map(Step::Pass),
         1 => place().prop_map(|(instance, session)| Step::Logout { instance, session }),
         1 => place().prop_map(|(instance, session)| Step::LogoutEverywhere { instance, session }),
     ]
@@ -72,7 +72,7 @@ impl Model {
     /// A refresh with the token of this place in `tokens`: which place its successor has, if it counts.
     fn refresh(&mut self, place: usize) -> Option<usize> {
         let newest = self.tokens.len() - 1;
-        let counts = self.alive && (place == newest || place + 1 == newest && self.age < 10);
+        let counts = self.alive && (place == newest || place + 1 == newest && self.age < 60);
         if !counts {
             self.alive = false; // theft, or dead already
             return None;

@@ -197,15 +197,18 @@ fn keys_rotate_without_logging_anyone_out() {
 }
 
 #[test]
-fn it_does_not_start_with_a_secret_that_is_too_short() {
+fn it_does_not_start_with_a_secret_that_is_too_short_or_made_up() {
     let url = ("DATABASE_URL".to_owned(), "postgres://x@127.0.0.1:1/x".to_owned());
     let (short, long) = (random_secret()[..31].to_owned(), random_secret());
+    let (made_up, enough) = ("password".repeat(9), "abcdefghijkl".repeat(3));
     for (settings, named) in [
         (vec![("JWT_SECRET", &short)], "JWT_SECRET must hold at least 32 bytes, not 31"),
         (
             vec![("JWT_SECRET", &long), ("JWT_SECRET_PREVIOUS", &short)],
             "JWT_SECRET_PREVIOUS must hold at least 32 bytes",
         ),
+        (vec![("JWT_SECRET", &made_up)], "JWT_SECRET must hold at least 32 bytes, 12 of them different"),
+        (vec![("JWT_SECRET", &enough), ("JWT_SECRET_PREVIOUS", &made_up)], "JWT_SECRET_PREVIOUS must hold"),
         (vec![], "JWT_SECRET is not set"),
     ] {
         let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value.clone()));
@@ -214,6 +217,6 @@ fn it_does_not_start_with_a_secret_that_is_too_short() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(said.contains(named) && said.lines().count() == 1, "{said}");
-        assert!(!said.contains(&short) && !said.contains(&long), "{said}");
+        assert!(!said.contains(&short) && !said.contains(&long) && !said.contains(&made_up), "{said}");
     }
 }

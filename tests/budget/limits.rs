@@ -22,6 +22,10 @@ pub const ROUND_TRIPS: &[(&str, u64)] = &[
 /// many connections at once share (measured: 11.5 for one, 6.2 each for 32).
 pub const SYSTEM_CALLS: f64 = 13.0;
 
+/// Statements, voluntary context switches and system calls of a point read when 32 connections read at once (measured: 0.13,
+/// 0.26 and 3.1; 1, 1.3 and 6.2 when each read had a statement of its own).
+pub const TOGETHER: [f64; 3] = [0.25, 0.6, 4.5];
+
 /// Threads that 300 writes over one connection may start. Each write once started one of its own.
 pub const THREADS_FOR_WRITES: u64 = 3;
 

@@ -6,10 +6,11 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 
-use crate::limits::{SYSTEM_CALLS, THREADS_FOR_WRITES};
+use crate::limits::{SYSTEM_CALLS, THREADS_FOR_WRITES, TOGETHER};
 use crate::program;
 use crate::support::client::Client;
 use crate::support::eventually;
+use crate::support::proxy::Proxy;
 use crate::support::server::{Setup, database};
 
 /// Sends the same request so often over one connection, each once the one before was answered with this status.
@@ -77,6 +78,49 @@ fn a_point_read_makes_no_more_system_calls_than_its_budget() {
     let calls = total(&text).unwrap_or_else(|| panic!("no total in strace's table:\n{text}")) as f64 / READS as f64;
     println!("system calls of a point read: {calls:.2}");
     assert!(calls <= SYSTEM_CALLS, "{calls:.2} system calls, {SYSTEM_CALLS} are allowed:\n{text}");
+}
+
+/// Reads of many connections at once are answered together: they share statements, system calls and wake-ups.
+#[test]
+fn reads_of_many_at_once_share_what_they_cost() {
+    const CONNECTIONS: usize = 32;
+    const READS: usize = 200;
+    let database = database();
+    let (url, proxy) = Proxy::before(&database);
+    let server = Setup::on(&database).program(program()).with("DATABASE_URL", url).ready();
+    let user = server.client().new_user("a@example.com");
+    let read = format!("GET /api/contacts/{}", user.new_contact(&json!({ "first_name": "A" })));
+    let all = || {
+        std::thread::scope(|scope| {
+            (0..CONNECTIONS).for_each(|_| drop(scope.spawn(|| repeat(&user, &read, "", 200, READS))));
+        });
+    };
+    let each = |count: u64| count as f64 / (CONNECTIONS * READS) as f64;
+    all();
+    let before = voluntary_switches(server.pid());
+    let statements = each(proxy.cost(all).bind);
+    let switches = each(voluntary_switches(server.pid()) - before);
+    let text = traced(server.pid(), &[], all);
+    let calls = each(total(&text).unwrap_or_else(|| panic!("no total in strace's table:\n{text}")));
+    println!(
+        "a read of {CONNECTIONS} at once: {statements:.3} statements, {switches:.3} switches, {calls:.2} system calls"
+    );
+    let [most_statements, most_switches, most_calls] = TOGETHER;
+    assert!(
+        statements <= most_statements && switches <= most_switches && calls <= most_calls,
+        "more than {TOGETHER:?}"
+    );
+}
+
+/// How often a thread of the program has gone to sleep so far.
+fn voluntary_switches(program: u32) -> u64 {
+    let threads = std::fs::read_dir(format!("/proc/{program}/task")).expect("it runs").map_while(Result::ok);
+    let status = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("status")).ok());
+    let count = |status: String| {
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+        line.trim().parse::<u64>().ok()
+    };
+    status.filter_map(count).sum()
 }
 
 /// Threads of the pool are kept for a while, so that work that comes again and again does not start one each time.

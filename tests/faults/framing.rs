@@ -155,7 +155,6 @@ fn versions_that_are_not_spoken_get_505_and_an_upgrade_is_not_taken() {
                 "GET / HTTP/2.0\r\nHost: a\r\n\r\n",
                 "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u{4}\0\0\0\0\0",
                 "GET / HTTP/3.0\r\nHost: a\r\n\r\n",
-                "GET / HTTP/1.2\r\nHost: a\r\n\r\n",
             ] {
                 one_answer(&siege, line.as_bytes(), 505);
             }

@@ -1,5 +1,5 @@
 //! The calendar and the cards, read back by parsers that nobody of us wrote: PyPI's icalendar (with dateutil for the rules) and
-//! vobject.
+//! vobject. And logging in and refreshing, by OAuth2 clients: requests-oauthlib and authlib.
 //!
 //! `make check` runs it, `make test` does not, for it needs the packages that `setup.sh` beside this file installs.
 
@@ -18,9 +18,14 @@ use crate::support::server::Server;
 
 /// What `read.py` finds in a file.
 fn read(arguments: &[&str], file: &[u8]) -> Vec<Value> {
+    run("read.py", arguments, file)
+}
+
+/// What a program beside this file says, with this on its standard input.
+fn run(program: &str, arguments: &[&str], file: &[u8]) -> Vec<Value> {
     let root = env!("CARGO_MANIFEST_DIR");
     let mut python = Command::new(format!("{root}/target/readers/bin/python"))
-        .arg(format!("{root}/tests/readers/read.py"))
+        .arg(format!("{root}/tests/readers/{program}"))
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -113,4 +118,24 @@ fn vobject_finds_in_each_card_what_the_contact_has() {
         assert_eq!(text(card, "bday"), text(&contact, "birthday").replace('-', ""));
         assert_eq!(text(card, "note"), text(&contact, "additional_info"));
     }
+}
+
+#[test]
+fn oauth2_clients_log_in_refresh_and_learn_that_a_token_is_dead() {
+    let (server, database) = Server::with_database();
+    server.client().new_user("ivan@example.com");
+    let site = format!("http://{}", server.address);
+    for client in ["requests", "authlib"] {
+        let said = run("oauth.py", &[client, &site, "ivan@example.com", "123456"], b"").remove(0);
+        assert_eq!((&said["statuses"], &said["dead"]), (&json!([200, 200]), &json!("invalid_grant")), "{client}");
+        for pair in ["first", "second", "third"] {
+            let pair = &said[pair];
+            assert_eq!((&pair["token_type"], &pair["expires_in"]), (&json!("bearer"), &json!(900)), "{client}: {said}");
+            assert!(!text(pair, "access_token").is_empty() && pair.get("title").is_none(), "{client}: {said}");
+        }
+        assert_ne!(said["first"]["refresh_token"], said["second"]["refresh_token"], "{client}");
+        assert_ne!(said["second"]["refresh_token"], said["third"]["refresh_token"], "{client}");
+    }
+    let refreshed = "select count(*) from sessions where generation = 3";
+    assert_eq!(database.client().query_one(refreshed, &[]).unwrap().get::<_, i64>(0), 2);
 }

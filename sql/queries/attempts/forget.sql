@@ -1,3 +1,3 @@
--- Forgets the failures of an account: whoever knows the password is no guesser.
--- $1 subject. Index: attempts_pkey.
-delete from attempts where subject = $1
+-- Forgets the failures of an account, from every network: the operator opens it.
+-- $1 subject. Index: login_attempts_pkey.
+delete from login_attempts where subject = $1

@@ -1,21 +1,32 @@
--- Takes one of the attempts that each subject has in a quarter of an hour, before the password is looked at: of many guesses
--- at the same moment, no more than the limit get through. Accounts come before addresses in $1, so that locks are taken in one order.
--- $1 subjects, $2 the limit of each. A row each: whether it was granted, when, and the seconds until there is room again: until
--- the oldest is forgotten, or a later one where the limit was lowered meanwhile. Index: attempts_pkey.
-insert into attempts as a (subject, at, granted)
-select subject, array[clock_timestamp()], true
+-- Counts an attempt of each subject, before the password is looked at: of many guesses at the same moment, no more than the limits
+-- get through. It counts for half a minute, in which it is judged or withdrawn. Accounts come before networks in $1, so that locks
+-- are taken in one order.
+-- $1 subjects, $2 the network, $3 for each subject how many attempts this network has, $4 how many all have, null for no limit.
+-- A row each: whether it was granted, until when it counts, and the seconds until there is room again: until the oldest of those
+-- that are too many counts no more. Index: login_attempts_pkey.
+insert into login_attempts as a (subject, until, network, granted)
+select subject, array[clock_timestamp() + interval '30 seconds'], array[$2::bigint], true
 from unnest($1::bytea[]) with ordinality as wanted (subject, n)
 order by n
 on conflict (subject) do update
-set (at, granted) = (
-  select case when room then live || clock_timestamp() else live end, room
+set (until, network, granted) = (
+  select case when room then ends || clock_timestamp() + interval '30 seconds' else ends end,
+    case when room then networks || $2 else networks end, room
   from (
-    select coalesce(array_agg(t order by t), '{}') as live,
-      count(*) < (select most from unnest($1::bytea[], $2::integer[]) as w (subject, most) where w.subject = a.subject) as room
-    from unnest(a.at) as t
-    where t > now() - interval '15 minutes'
+    select coalesce(array_agg(t order by t), '{}') as ends, coalesce(array_agg(n order by t), '{}') as networks,
+      count(*) filter (where n = $2) < (select most from unnest($1, $3::integer[]) as w (subject, most) where w.subject = a.subject)
+        and count(*) < coalesce((select most from unnest($1, $4::integer[]) as w (subject, most) where w.subject = a.subject), 'infinity'::float8)
+        as room
+    from unnest(a.until, a.network) as live (t, n)
+    where t > clock_timestamp()
   ) as counted
 )
-returning subject, granted, at[cardinality(at)] as reserved_at,
-  (select ceil(extract(epoch from at[greatest(cardinality(at) - most + 1, 1)] + interval '15 minutes' - now()))::bigint
-    from unnest($1::bytea[], $2::integer[]) as w (subject, most) where w.subject = a.subject) as retry_after
+returning subject, granted, until[cardinality(until)] as reserved_until, (
+  select ceil(extract(epoch from greatest(
+    (array_agg(t order by t) filter (where n = $2))[count(*) filter (where n = $2) - of_network + 1],
+    (array_agg(t order by t))[count(*) - of_all + 1]
+  ) - clock_timestamp()))::bigint
+  from unnest($1, $3::integer[], $4::integer[]) as w (subject, of_network, of_all), unnest(until, network) as live (t, n)
+  where w.subject = a.subject
+  group by of_network, of_all
+) as retry_after

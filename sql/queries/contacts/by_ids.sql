@@ -1,5 +1,5 @@
 -- Contacts by id, each of its own user: what several calls ask for, in one statement. The place is that of the call.
--- $1 users, $2 contacts. Index: contacts_pkey, once for each.
+-- $1 users, $2 contacts. Index: contacts_pkey.
 select c.id, c.first_name, c.last_name, c.email, c.phone_number, c.birthday, c.additional_info, c.created_at, c.updated_at,
   c.version, asked.place
 from unnest($1::bigint[], $2::bigint[]) with ordinality as asked(user_id, id, place)

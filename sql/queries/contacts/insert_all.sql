@@ -1,6 +1,6 @@
 -- New contacts of several users: what several calls ask for, in one statement and one commit, so the disk is waited for once.
 -- A user who is being changed or deleted is left out rather than waited for. The place is that of the call.
--- $1 users, $2… the parameters of insert.sql as arrays.
+-- $1 users, $2… the parameters of insert.sql as arrays. Index: users_pkey.
 with free as (
   select id from users where id = any($1::bigint[]) for key share skip locked
 ), asked as (

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::ops::Deref;
+use std::sync::Once;
 
 use super::Route;
 use crate::api::context::Context;
-use crate::http::Request;
+use crate::http::{Network, Request};
 
 /// The sender of a valid access token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,12 +46,29 @@ impl Deref for Call<'_> {
 impl Call<'_> {
     /// The client's address: the connection's, or the one that a trusted proxy names.
     pub fn client_address(&self) -> IpAddr {
-        self.request.client_address(&self.trusted_proxies)
+        static WARNED: Once = Once::new();
+        let (request, trusted) = (self.request, &self.trusted_proxies);
+        if !request.is_from_proxy(trusted) && request.header("X-Forwarded-For").is_some() {
+            WARNED.call_once(|| {
+                log::warn!(
+                    "X-Forwarded-For comes from {} and is not believed: if that is a proxy of yours, name it in \
+                     TRUSTED_PROXIES, or all of its clients count as one",
+                    request.peer()
+                );
+            });
+        }
+        request.client_address(trusted)
     }
 
-    /// `User-Agent`, at most 200 characters of it.
+    /// The number of the network that the client is in.
+    pub fn network(&self) -> i64 {
+        Network::of(self.client_address()).number()
+    }
+
+    /// `User-Agent`, at most 200 characters of it, to be shown.
     pub fn user_agent(&self) -> Option<String> {
-        self.request.header("User-Agent").map(|text| text.chars().take(200).collect())
+        let shown = |c: char| if c.is_control() { '?' } else { c };
+        self.request.header("User-Agent").map(|text| text.chars().take(200).map(shown).collect())
     }
 
     /// The scheme and host by which the client reached this server; empty where it named none, which leaves addresses

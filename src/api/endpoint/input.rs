@@ -141,25 +141,38 @@ impl<T: FromFields> Input for Option<Payload<T>> {
     }
 }
 
-/// `If-None-Match` (RFC 9110 §13.1.2). An endpoint that takes it may answer 304.
-pub struct IfNoneMatch(Vec<String>);
+/// `If-Match` and `If-None-Match` (RFC 9110 §13.1). An endpoint that takes them may answer 412, and 304 to GET.
+pub struct Preconditions {
+    /// The tags of the first; empty without it.
+    pub r#match: Vec<String>,
+    /// The tags of the second.
+    pub none_match: Vec<String>,
+}
 
-impl IfNoneMatch {
-    /// Whether the client has what this tag stands for: it sent `*`, or a tag that is the same when compared weakly
-    /// (§8.8.3.2). Our own tags contain no comma, so it does no harm that a foreign one with a comma is split.
-    pub fn names(&self, tag: &str) -> bool {
-        let opaque = tag.strip_prefix("W/").unwrap_or(tag);
-        self.0 == ["*"] || self.0.iter().any(|given| given.strip_prefix("W/").unwrap_or(given) == opaque)
+impl Preconditions {
+    /// Whether a request about what has this tag may proceed: `Err` if `If-Match` forbids it, `Ok(false)` if `If-None-Match`
+    /// does. The first compares tags strongly, the second weakly (§8.8.3.2). Our own tags contain no comma, so it does no harm
+    /// that a foreign one with a comma is split.
+    pub fn allow(&self, tag: &str) -> Result<bool, Error> {
+        let opaque = |tag: &str| tag.trim_start_matches("W/").to_owned();
+        let is_same = |given: &String| given == tag && !tag.starts_with("W/");
+        if !(self.r#match.is_empty() || self.r#match == ["*"] || self.r#match.iter().any(is_same)) {
+            return Err(Error::PreconditionFailed);
+        }
+        Ok(self.none_match != ["*"] && !self.none_match.iter().any(|given| opaque(given) == opaque(tag)))
     }
 }
 
-impl Input for IfNoneMatch {
+impl Input for Preconditions {
     fn read(call: &Call<'_>) -> Result<Self, Error> {
-        Ok(IfNoneMatch(call.request.list("If-None-Match").map(str::to_owned).collect()))
+        let tags = |name| call.request.list(name).map(str::to_owned).collect();
+        Ok(Preconditions { r#match: tags("If-Match"), none_match: tags("If-None-Match") })
     }
     fn describe(operation: &mut Operation) {
-        operation.add_header("If-None-Match", "Send the answer only if its ETag is none of these.");
+        operation.add_header("If-Match", "Proceed only if the ETag is one of these.");
+        operation.add_header("If-None-Match", "Proceed only if the ETag is none of these.");
         operation.replies.push((304, "Not modified", Vec::new()));
+        operation.errors.push(412);
     }
 }
 

@@ -107,6 +107,9 @@ impl Route {
         let mut operation = Operation { password_min, ..Operation::default() };
         (self.describe)(&mut operation);
         operation.errors.extend(&self.errors);
+        if self.method != Method::Get {
+            operation.replies.retain(|(status, ..)| *status != 304);
+        }
         operation
     }
 

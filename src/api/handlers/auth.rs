@@ -3,23 +3,28 @@
 use super::Id;
 use super::guard::{Attempt, end_sessions};
 use crate::api::endpoint::{Answer, BearerToken, Call, Caller, NoContent, Path, Payload, Query};
-use crate::api::problem::Error;
-use crate::domain::fields::{Fields, FromFields};
-use crate::domain::rules::{Doc, Flag, Verbatim};
+use crate::api::problem::{self, Error};
+use crate::domain::fields::{FORM, Fields, FromFields, JSON};
+use crate::domain::rules::{Doc, Flag, OneOf, Verbatim};
 use crate::domain::shape::shape;
 use crate::domain::user::{ListedSession, Login, Signup, User};
 use crate::security::password;
-use crate::security::throttle::Subject;
 use crate::security::token::ACCESS_LIFETIME;
 use crate::store;
 use crate::store::accounts::Credentials;
 use crate::store::sessions::{self, Session, Sessions};
 
-/// A body of `POST /api/auth/refresh_token`.
+/// A body of `POST /api/auth/refresh_token`: JSON, or an OAuth2 form (RFC 6749 §6).
 pub struct RefreshBody(Option<String>);
 
 impl FromFields for RefreshBody {
+    const MEDIA_TYPES: &'static [&'static str] = &[JSON, FORM];
+
     fn from_fields(fields: &mut Fields<'_>) -> Option<RefreshBody> {
+        if fields.is_form {
+            const REFRESH_GRANT: OneOf<()> = OneOf { choices: &[("refresh_token", ())] };
+            fields.optional("grant_type", &REFRESH_GRANT);
+        }
         Some(RefreshBody(fields.optional("refresh_token", &Verbatim { max: 4096 })))
     }
 }
@@ -51,15 +56,19 @@ shape! {
 }
 
 /// One answer for an unknown e-mail, a wrong password and a disabled user.
-const WRONG_CREDENTIALS: Error = Error::InvalidGrant("The e-mail address or the password is wrong.");
+const WRONG_CREDENTIALS: Error = Error::InvalidGrant("The e-mail address or the password is wrong.", problem::NO_TOKEN);
 const DEAD_REFRESH_TOKEN: Error =
-    Error::InvalidGrant("The refresh token is invalid, expired or revoked: log in again.");
+    Error::InvalidGrant("The refresh token is invalid, expired or revoked: log in again.", problem::INVALID_TOKEN);
 
 /// `POST /api/auth/signup`
 pub fn signup(call: &Call<'_>, Payload(signup): Payload<Signup>) -> Result<Answer<201, User>, Error> {
-    Attempt::begin(call, None, Some(call.client_address()), None)?; // it counts, whatever comes of it
+    let attempt = Attempt::begin(call, None, None)?;
     let hash = password::hash(signup.password.reveal());
     let user = call.store.insert_user(&signup.username, &signup.email, &hash);
+    // It counts, whatever comes of it, unless that is a fault of ours. There is no password to guess, so nothing hangs on it.
+    if matches!(user, Ok(_) | Err(store::Error::Conflict(_))) {
+        let _ = attempt.counts();
+    }
     let user = user.inspect_err(|_| call.audit("signup-failed", None))?;
     call.audit("signup", Some(user.id));
     Ok(Answer::json(&user).header("Location", "/api/users/me"))
@@ -67,15 +76,15 @@ pub fn signup(call: &Call<'_>, Payload(signup): Payload<Signup>) -> Result<Answe
 
 /// `POST /api/auth/login`
 pub fn login(call: &Call<'_>, Payload(login): Payload<Login>) -> Result<Answer<200, TokenPair>, Error> {
-    let known = call.store.credentials_by_email(&login.email)?;
+    let known = call.store.credentials(&login.email, call.network())?;
     let user = known.as_ref().map(|known| known.user);
-    let account = Subject::Account(&login.email);
-    let attempt = Attempt::begin(call, Some(account), Some(call.client_address()), user)?;
+    let attempt = Attempt::begin(call, Some(&login.email), known.as_ref())?;
     let Some((known, session)) = begin_session(call, &login, known)? else {
+        attempt.counts()?;
         call.audit("login-failed", user);
         return Err(WRONG_CREDENTIALS);
     };
-    attempt.was_right()?;
+    attempt.was_right();
     if password::needs_rehash(&known.password_hash) {
         let hash = password::hash(login.password.reveal());
         call.store.renew_hash(known.user, &hash, &known.password_hash)?;
@@ -101,8 +110,8 @@ fn begin_session(
         let Some(credentials) = known.filter(|known| is_right && !known.disabled) else {
             break;
         };
-        match call.store.begin_session(&credentials, agent.as_deref(), Some(&address)) {
-            Err(store::Error::NotFound) => known = call.store.credentials_by_email(&login.email)?,
+        match call.store.begin_session(&credentials, agent.as_deref(), &address, call.network()) {
+            Err(store::Error::NotFound) => known = call.store.credentials(&login.email, call.network())?,
             begun => {
                 let (session, ended) = begun?;
                 call.revocations.add(ended);
@@ -133,7 +142,8 @@ pub fn refresh(call: &Call<'_>, BearerToken(token): BearerToken) -> Result<Answe
         call.audit("refresh-failed", None);
         DEAD_REFRESH_TOKEN
     })?;
-    match call.store.rotate_session(refresh.user, refresh.session, refresh.generation) {
+    let token = (refresh.user, refresh.session, refresh.generation);
+    match call.store.rotate_session(token, call.network(), call.refresh_grace.as_secs_f64()) {
         Ok(session) => {
             call.audit("refreshed", Some(refresh.user));
             Ok(pair(call, refresh.user, session))

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::export::{self, Document};
-use crate::api::endpoint::{Answer, Call, Caller, IfNoneMatch, NoContent, Operation, Path, Reply};
+use crate::api::endpoint::{Answer, Call, Caller, NoContent, Operation, Path, Preconditions, Reply};
 use crate::api::problem::Error;
 use crate::domain::fields::{Fields, FromFields};
 use crate::domain::rules::{Doc, Verbatim};
@@ -63,18 +63,18 @@ impl Reply for Feed {
 ///
 /// The ETag is a digest of the contacts' versions, found before the file is made, so a program that has
 /// the file already costs little. A change between the two is sent under the old ETag, and again under the new one.
-pub fn feed(call: &Call<'_>, (Path(Secret(secret)), known): (Path<Secret>, IfNoneMatch)) -> Result<Feed, Error> {
+pub fn feed(call: &Call<'_>, (Path(Secret(secret)), conditions): (Path<Secret>, Preconditions)) -> Result<Feed, Error> {
     let owner = call.store.calendar_owner(&secret::digest(&secret));
     let user = owner.map_err(|error| match error {
         store::Error::NotFound => Error::NotFound("There is no calendar at this address."),
         error => error.into(),
     })?;
     let etag = format!("\"{}-{}\"", ics::REVISION, call.store.calendar_digest(user)?);
-    let response = if known.names(&etag) {
-        Response::new(304)
-    } else {
+    let response = if conditions.allow(&etag)? {
         let file = export::body(&call.store, user, Document::Birthdays)?;
         Response::with_body(200, "text/calendar; charset=utf-8", file)
+    } else {
+        Response::new(304)
     };
     Ok(Feed(response.header("ETag", etag).header("Cache-Control", "private, no-cache")))
 }

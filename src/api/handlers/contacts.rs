@@ -7,9 +7,7 @@ use serde_json::Value;
 
 use super::{FULL, Id};
 use crate::api::context::Context;
-use crate::api::endpoint::{
-    Answer, Batch, Call, Caller, IfNoneMatch, Input, NoContent, Operation, Path, Payload, Query,
-};
+use crate::api::endpoint::{Answer, Batch, Call, Caller, NoContent, Path, Payload, Preconditions, Query};
 use crate::api::problem::Error;
 use crate::domain::birthday;
 use crate::domain::contact::{Contact, Draft, Upcoming};
@@ -55,22 +53,21 @@ fn etag(contact: &Contact<'_>) -> String {
     format!("\"{}\"", contact.version)
 }
 
-/// The versions that an `If-Match` (RFC 9110 §13.1.1) names; `None` for any. A weak tag and a foreign tag match no version,
-/// so a header that has no others matches none. An endpoint that takes it may answer 412.
-pub struct IfMatch(Option<Vec<i32>>);
-
-impl Input for IfMatch {
-    fn read(call: &Call<'_>) -> Result<IfMatch, Error> {
-        let tags: Vec<_> = call.request.list("If-Match").collect();
-        let is_any = tags.is_empty() || tags == ["*"];
-        Ok(IfMatch((!is_any).then(|| tags.into_iter().filter_map(version).collect())))
+/// The versions of a contact that a change is meant for; `None` for any. The statement that changes the contact holds on to
+/// them, so nothing can come between. `If-Match` names them; with `If-None-Match` it is the version that was looked at.
+fn meant_for(call: &Call<'_>, caller: &Caller, id: i64, conditions: &Preconditions) -> Result<Option<Vec<i32>>, Error> {
+    if conditions.none_match.is_empty() {
+        let is_any = conditions.r#match.is_empty() || conditions.r#match == ["*"];
+        return Ok((!is_any).then(|| conditions.r#match.iter().filter_map(|tag| version(tag)).collect()));
     }
-    fn describe(operation: &mut Operation) {
-        operation.add_header("If-Match", "Proceed only if the ETag of the contact is one of these.");
-        operation.errors.push(412);
+    let row = call.store.contact(caller.user, id).map_err(no_such_contact)?;
+    match conditions.allow(&etag(&row.contact()))? {
+        true => Ok(Some(vec![row.contact().version])),
+        false => Err(Error::PreconditionFailed),
     }
 }
 
+/// The version that a tag of ours stands for. A weak tag and a foreign one stand for none.
 fn version(tag: &str) -> Option<i32> {
     let digits = tag.strip_prefix('"')?.strip_suffix('"')?;
     // Only in the form that etag() writes: "+1" and "01" can be parsed, too, but are not ours.
@@ -129,23 +126,22 @@ pub struct One;
 
 impl Batch for One {
     type Who = Caller;
-    type Input = (Path<Id>, IfNoneMatch);
+    type Input = (Path<Id>, Preconditions);
     type Asked = (i64, i64);
-    type Kept = IfNoneMatch;
+    type Kept = Preconditions;
     type Got = Result<ContactRow, store::Error>;
     type Reply = Answer<200, Contact<'static>>;
 
-    fn ask(caller: &Caller, (Path(Id(id)), known): Self::Input) -> ((i64, i64), IfNoneMatch) {
-        ((caller.user, id), known)
+    fn ask(caller: &Caller, (Path(Id(id)), conditions): Self::Input) -> ((i64, i64), Preconditions) {
+        ((caller.user, id), conditions)
     }
     fn run(cx: &Context, asked: &[(i64, i64)]) -> Vec<Option<Self::Got>> {
         cx.store.contacts_by_id(asked)
     }
-    fn reply(known: IfNoneMatch, row: Self::Got) -> Result<Self::Reply, Error> {
+    fn reply(conditions: Preconditions, row: Self::Got) -> Result<Self::Reply, Error> {
         let row = row.map_err(no_such_contact)?;
         let answer = answer(&row);
-        let known = known.names(&etag(&row.contact()));
-        Ok(if known { answer.not_modified() } else { answer })
+        Ok(if conditions.allow(&etag(&row.contact()))? { answer } else { answer.not_modified() })
     }
 }
 
@@ -153,8 +149,9 @@ impl Batch for One {
 pub fn replace(
     call: &Call<'_>,
     caller: &Caller,
-    (Path(Id(id)), Payload(draft), IfMatch(versions)): (Path<Id>, Payload<Draft>, IfMatch),
+    (Path(Id(id)), Payload(draft), conditions): (Path<Id>, Payload<Draft>, Preconditions),
 ) -> Result<Answer<200, Contact<'static>>, Error> {
+    let versions = meant_for(call, caller, id, &conditions)?;
     Ok(answer(&call.store.update_contact(caller.user, id, &draft.into(), versions.as_deref())?))
 }
 
@@ -162,8 +159,9 @@ pub fn replace(
 pub fn patch(
     call: &Call<'_>,
     caller: &Caller,
-    (Path(Id(id)), Payload(patch), IfMatch(versions)): (Path<Id>, Payload<Patch<Draft>>, IfMatch),
+    (Path(Id(id)), Payload(patch), conditions): (Path<Id>, Payload<Patch<Draft>>, Preconditions),
 ) -> Result<Answer<200, Contact<'static>>, Error> {
+    let versions = meant_for(call, caller, id, &conditions)?;
     Ok(answer(&call.store.update_contact(caller.user, id, &patch, versions.as_deref())?))
 }
 
@@ -171,8 +169,9 @@ pub fn patch(
 pub fn delete(
     call: &Call<'_>,
     caller: &Caller,
-    (Path(Id(id)), IfMatch(versions)): (Path<Id>, IfMatch),
+    (Path(Id(id)), conditions): (Path<Id>, Preconditions),
 ) -> Result<NoContent, Error> {
+    let versions = meant_for(call, caller, id, &conditions)?;
     call.store.delete_contact(caller.user, id, versions.as_deref())?;
     Ok(NoContent)
 }

@@ -1,85 +1,120 @@
 //! What guards accounts around the handlers: the throttle, the password that is asked for again, the end of sessions.
 
-use std::net::IpAddr;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use crate::api::endpoint::{Call, Caller};
+use crate::api::endpoint::Call;
 use crate::api::problem::Error;
-use crate::domain::user::Password;
+use crate::domain::user::{Password, User};
 use crate::security::password;
-use crate::security::throttle::{Flight, Subject};
+use crate::security::throttle::Subject;
 use crate::store;
-use crate::store::attempts::{Reservation, Reserved};
+use crate::store::accounts::Credentials;
+use crate::store::attempts::{Limited, Reservation, Reserved};
 use crate::store::sessions::Sessions;
 
-/// A login attempt. It counts as a failed guess until the password proves right.
+/// So many times the limit of one network close an account to all networks but those where its user has a session.
+const NETWORKS: i32 = 10;
+/// How long an attempt waits for those that are being checked, and may give their places back: when many right logins come at
+/// the same moment, as from a script that starts all its jobs at once, some find no place left.
+const WAIT: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(20);
+/// An attempt that is not judged counts no more after so many seconds.
+const UNJUDGED: u64 = 30;
+
+/// An attempt at a password. It counts as a failure from before the password is looked at. One that is dropped before it is
+/// judged was none: something else failed.
 pub struct Attempt<'a> {
     call: &'a Call<'a>,
-    reserved: Reserved,
-    /// The digest of the account or the user, and the attempt's place among those being checked, which is kept as long as it.
-    account: Option<(Vec<u8>, Flight<'a>)>,
+    /// The subject of the account.
+    account: Option<Vec<u8>>,
+    /// Until it is judged.
+    reserved: Option<Reserved>,
 }
 
 impl<'a> Attempt<'a> {
-    /// Counts an attempt for an account, an address, or both. 429 where either has none left, whatever the password. `user`
-    /// is for the log.
-    pub fn begin(
-        call: &'a Call<'_>,
-        account: Option<Subject<'_>>,
-        address: Option<IpAddr>,
-        user: Option<i64>,
-    ) -> Result<Attempt<'a>, Error> {
-        let account = account.map(|subject| subject.digest());
-        let address = address.map(|ip| Subject::Address(ip).digest());
-        let limited = |subject: &Option<Vec<u8>>, limit: i32| subject.clone().filter(|_| limit > 0).map(|s| (s, limit));
-        let (of_account, of_address) =
-            (limited(&account, call.login_attempts), limited(&address, call.address_attempts));
-        let wanted: Vec<_> = of_account.into_iter().chain(of_address).collect();
+    /// Counts an attempt from the caller's network at the account of this e-mail, if it is about one. 429 where account or
+    /// network have no room left, whatever the password.
+    pub fn begin(call: &'a Call<'_>, email: Option<&str>, known: Option<&Credentials>) -> Result<Attempt<'a>, Error> {
+        let (of_account, of_network, network) = (call.login_attempts, call.address_attempts, call.network());
+        let account = email.map(|email| Subject::Account(email).digest());
+        let mut wanted = Vec::new();
+        if let Some(subject) = account.clone().filter(|_| of_account > 0) {
+            let is_at_home = known.is_some_and(|known| known.is_at_home);
+            let of_all = (!is_at_home).then_some(NETWORKS * of_account);
+            wanted.push(Limited { subject, of_network: of_account, of_all });
+        }
+        if of_network > 0 {
+            wanted.push(Limited { subject: Subject::Network(network).digest(), of_network, of_all: None });
+        }
+        let deadline = Instant::now() + WAIT;
+        let _turn = account.as_deref().and_then(|account| call.line.turn(account, deadline));
         loop {
-            let is_busy = account.as_ref().is_some_and(|a| call.in_flight.holds(a));
-            match call.store.reserve_attempt(&wanted)? {
-                Reservation::Granted(reserved) => {
-                    let account = account.map(|digest| (digest.clone(), call.context.in_flight.enter(digest)));
-                    return Ok(Attempt { call, reserved, account });
+            match call.store.reserve_attempt(&wanted, network)? {
+                Reservation::Granted(reserved) => return Ok(Attempt { call, account, reserved: Some(reserved) }),
+                Reservation::Refused(seconds) if seconds <= UNJUDGED && Instant::now() < deadline => {
+                    thread::sleep(PAUSE)
                 }
-                // Some of those that took the last attempts may prove right and give them back.
-                Reservation::Refused(_) if account.as_ref().is_some_and(|a| call.in_flight.wait(a)) || is_busy => {}
                 Reservation::Refused(seconds) => {
-                    call.audit("throttled", user);
+                    call.audit("throttled", known.map(|known| known.user));
                     return Err(Error::TooManyRequests("attempts", seconds));
                 }
             }
         }
     }
 
-    /// The password was right: the account's failures are forgotten, for a client that knows the password is no guesser. The
-    /// address only gets this attempt back; otherwise the owner of one account could guess at others without limit.
-    pub fn was_right(self) -> Result<(), Error> {
-        self.call.store.refund_attempt(&self.reserved)?;
-        if let Some((digest, _)) = &self.account {
-            self.call.store.forget_attempts(digest)?;
+    /// The attempt counts. Until that is written, nobody may learn that the password was wrong.
+    pub fn counts(mut self) -> Result<(), Error> {
+        if let Some(reserved) = &self.reserved {
+            self.call.store.fail_attempt(reserved)?;
         }
+        self.reserved = None;
         Ok(())
+    }
+
+    /// The password was right. This account's failures from this network are forgiven, for a client that knows the password is
+    /// no guesser. The network itself only gets this attempt back; otherwise the owner of one account could guess at others
+    /// without limit. If that cannot be written, it is no fault of the client's.
+    pub fn was_right(mut self) {
+        let forgiven = self.account.take();
+        self.withdraw(forgiven.as_deref());
+    }
+
+    fn withdraw(&mut self, forgiven: Option<&[u8]>) {
+        if let Some(reserved) = self.reserved.take() {
+            let forgiven = forgiven.map(|account| (account, self.call.network()));
+            if let Err(error) = self.call.store.withdraw_attempt(&reserved, forgiven) {
+                log::debug!("{} an attempt counts for {UNJUDGED} s more: {error}", self.call.id);
+            }
+        }
     }
 }
 
-/// Confirms the password of a user who is logged in; returns its hash. It is throttled as a login is, since a stolen
-/// token must not help to guess the password. It is not counted by address: a stranger behind the same address must not
-/// lock out a user whose session is alive.
-pub fn confirm_password(call: &Call<'_>, caller: &Caller, given: &Password) -> Result<String, Error> {
-    let attempt = Attempt::begin(call, Some(Subject::Confirmation(caller.user)), None, Some(caller.user))?;
-    let credentials = call.store.credentials(caller.user).map_err(account_deleted)?;
-    if !password::verify(&credentials.password_hash, given.reveal()) {
-        call.audit("wrong-password", Some(caller.user));
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        self.withdraw(None);
+    }
+}
+
+/// Confirms the password of a user who is logged in; returns its hash. It is throttled as a login is, since a stolen token must
+/// not help to guess the password.
+pub fn confirm_password(call: &Call<'_>, user: &User, given: &Password) -> Result<String, Error> {
+    let known = call.store.credentials(&user.email, call.network())?.filter(|known| known.user == user.id);
+    let attempt = Attempt::begin(call, Some(&user.email), known.as_ref())?;
+    let known = known.ok_or(store::Error::NotFound).map_err(account_deleted)?;
+    if !password::verify(&known.password_hash, given.reveal()) {
+        attempt.counts()?;
+        call.audit("wrong-password", Some(user.id));
         return Err(Error::Unauthorized("The password is wrong."));
     }
-    attempt.was_right()?;
-    Ok(credentials.password_hash)
+    attempt.was_right();
+    Ok(known.password_hash)
 }
 
 /// The error for a caller whose row is missing: the account was deleted a moment ago.
 pub fn account_deleted(error: store::Error) -> Error {
     match error {
-        store::Error::NotFound => Error::Unauthorized("This account has been deleted."),
+        store::Error::NotFound => Error::InvalidToken("This account has been deleted."),
         error => error.into(),
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::api::context::Context;
 use crate::api::docs;
-use crate::api::endpoint::{Answer, Batch, Call, IfNoneMatch, Operation, Path, Reply};
+use crate::api::endpoint::{Answer, Batch, Call, Operation, Path, Preconditions, Reply};
 use crate::api::problem::Error;
 use crate::domain::fields::{Fields, FromFields};
 use crate::domain::rules::{Doc, Verbatim};
@@ -123,28 +123,28 @@ impl FromFields for FileName {
 }
 
 /// `GET /docs`
-pub fn docs_page(call: &Call<'_>, known: IfNoneMatch) -> Result<AssetFile, Error> {
-    Ok(file(call, docs::page(), &known))
+pub fn docs_page(call: &Call<'_>, conditions: Preconditions) -> Result<AssetFile, Error> {
+    file(call, docs::page(), &conditions)
 }
 
 /// `GET /docs/{file}`
 pub fn docs_file(
     call: &Call<'_>,
-    (Path(FileName(name)), known): (Path<FileName>, IfNoneMatch),
+    (Path(FileName(name)), conditions): (Path<FileName>, Preconditions),
 ) -> Result<AssetFile, Error> {
     let asset = docs::asset(&name).ok_or(Error::NotFound("The documentation has no such file."))?;
-    Ok(file(call, asset, &known))
+    file(call, asset, &conditions)
 }
 
-fn file(call: &Call<'_>, asset: &'static docs::Asset, known: &IfNoneMatch) -> AssetFile {
+fn file(call: &Call<'_>, asset: &'static docs::Asset, conditions: &Preconditions) -> Result<AssetFile, Error> {
     let (bytes, encoding) = asset.body(call.request.list("Accept-Encoding"));
     let mut response = Response::with_body(200, asset.content_type, Body::Static(bytes));
-    if known.names(&asset.etag()) {
+    if !conditions.allow(&asset.etag())? {
         response = Response::new(304);
     } else if let Some(encoding) = encoding {
         response = response.header("Content-Encoding", encoding);
     }
     let response =
         response.header("ETag", asset.etag()).header("Vary", "Accept-Encoding").header("Cache-Control", "no-cache");
-    AssetFile(response.header("Content-Security-Policy", docs::CONTENT_SECURITY_POLICY))
+    Ok(AssetFile(response.header("Content-Security-Policy", docs::CONTENT_SECURITY_POLICY)))
 }

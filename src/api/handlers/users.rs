@@ -4,8 +4,8 @@ use super::guard::{account_deleted, confirm_password};
 use crate::api::context::Context;
 use crate::api::endpoint::{Answer, Batch, Call, Caller, NoContent, Payload};
 use crate::api::problem::{BLANK, Error};
-use crate::domain::fields::Patch;
-use crate::domain::user::{ChangePassword, DeleteAccount, Rename, User};
+use crate::domain::fields::{Fault, Patch};
+use crate::domain::user::{ChangeAccount, ChangePassword, DeleteAccount, User};
 use crate::security::password;
 use crate::store;
 use crate::store::sessions::Sessions;
@@ -32,14 +32,36 @@ impl Batch for Me {
     }
 }
 
+fn user(call: &Call<'_>, caller: &Caller) -> Result<User, Error> {
+    call.store.user(caller.user).map_err(account_deleted)
+}
+
+const PASSWORD_CHANGED: Error =
+    Error::Conflict(BLANK, "The password was changed by another request meanwhile: log in again.");
+
 /// `PATCH /api/users/me`
-pub fn rename(
+///
+/// Who takes over the address takes over the account, so a new one needs the password. The address that is in force needs
+/// none: a client may send back what it got.
+pub fn change(
     call: &Call<'_>,
     caller: &Caller,
-    Payload(patch): Payload<Patch<Rename>>,
+    Payload(patch): Payload<Patch<ChangeAccount>>,
 ) -> Result<Answer<200, User>, Error> {
-    let username = patch.sets("username").then_some(patch.values.username.as_str());
-    Ok(Answer::json(&call.store.rename_user(caller.user, username).map_err(account_deleted)?))
+    let ChangeAccount { username, email, password } = &patch.values;
+    let username = patch.sets("username").then_some(username.as_str());
+    let now = user(call, caller)?;
+    if !patch.sets("email") || *email == now.email {
+        return Ok(Answer::json(&call.store.update_user(now.id, username, None).map_err(account_deleted)?));
+    }
+    let needed = || Error::Invalid(vec![Fault::new("current_password", "is required for a new e-mail address")]);
+    let hash = confirm_password(call, &now, password.as_ref().ok_or_else(needed)?)?;
+    let changed = call.store.update_user(now.id, username, Some((email, &hash))).map_err(|error| match error {
+        store::Error::NotFound => PASSWORD_CHANGED,
+        error => error.into(),
+    })?;
+    call.audit("email-changed", Some(now.id));
+    Ok(Answer::json(&changed))
 }
 
 /// `PUT /api/users/me/password`
@@ -48,19 +70,17 @@ pub fn change_password(
     caller: &Caller,
     Payload(change): Payload<ChangePassword>,
 ) -> Result<NoContent, Error> {
-    let old = confirm_password(call, caller, &change.current)?;
+    let old = confirm_password(call, &user(call, caller)?, &change.current)?;
     let new = password::hash(change.new.reveal());
     let ended = call.store.change_password(caller.user, &new, Some(&old), Sessions::Others(caller.session))?;
-    let ended =
-        ended.ok_or(Error::Conflict(BLANK, "The password was changed by another request meanwhile: log in again."))?;
-    call.revocations.add(ended);
+    call.revocations.add(ended.ok_or(PASSWORD_CHANGED)?);
     call.audit("password-changed", Some(caller.user));
     Ok(NoContent)
 }
 
 /// `DELETE /api/users/me`
 pub fn delete(call: &Call<'_>, caller: &Caller, Payload(body): Payload<DeleteAccount>) -> Result<NoContent, Error> {
-    confirm_password(call, caller, &body.password)?;
+    confirm_password(call, &user(call, caller)?, &body.password)?;
     let ended = call.store.delete_user(caller.user).map_err(account_deleted)?;
     call.revocations.add(ended);
     call.audit("account-deleted", Some(caller.user));
