@@ -136,7 +136,7 @@ fn within<T: Send + 'static>(
 /// reveals that a setting is wrong.
 fn keep_house(app: &Arc<App>, pool: &Pool) -> SettingError {
     let cx = &app.context;
-    let (mut is_away, mut zone_checked) = (false, false);
+    let (mut is_away, mut zone_checked, mut has_old_keys) = (false, false, true);
     let (mut trimmer, mut trimmed, mut purged) = (memory::Trimmer::at_start(), Instant::now(), Instant::now());
     loop {
         let outcome = visit(app, pool);
@@ -162,6 +162,14 @@ fn keep_house(app: &Arc<App>, pool: &Pool) -> SettingError {
             if let Err(error) = within(PURGE, pool, app, |cx| cx.store.purge()) {
                 log::warn!("old sessions and attempts could not be deleted: {error}");
             }
+            // An older release beside this one may make some.
+            has_old_keys = true;
+        }
+        if !is_away && has_old_keys {
+            has_old_keys = within(PURGE, pool, app, |cx| cx.store.renew_keys()).unwrap_or_else(|error| {
+                log::warn!("older search keys could not be made anew: {error}");
+                false
+            });
         }
         if trimmed.elapsed() >= TRIM {
             trimmed = Instant::now();

@@ -16,7 +16,7 @@ use support::server::database;
 
 /// Contacts of the user whom the statements are planned for, and of each of some others.
 const MANY: i32 = 100_000;
-const FEW: i32 = 2_000;
+const FEW: i32 = 1_730;
 
 #[test]
 fn every_statement_fits_the_schema() {
@@ -141,9 +141,16 @@ fn plan(client: &mut Client, query: &Query) -> Vec<Node> {
     let parameters: i32 = client.query_one(count, &[]).unwrap().get(0);
     let nulls = vec!["null"; parameters.try_into().unwrap()].join(", ");
     let arguments = if nulls.is_empty() { String::new() } else { format!("({nulls})") };
-    let explain = format!("explain (format json) execute it{arguments}");
+    let plan = explained(client, &format!("explain (format json) execute it{arguments}"));
+    let mut nodes = Vec::new();
+    collect(&plan, &mut nodes);
+    nodes
+}
+
+/// The uppermost node of what `explain` says.
+fn explained(client: &mut Client, explain: &str) -> Value {
     // As text, for the crate's JSON support would be one more feature for a test alone.
-    let rows = client.simple_query(&explain).unwrap();
+    let rows = client.simple_query(explain).unwrap();
     let text: String = rows
         .iter()
         .filter_map(|message| match message {
@@ -151,10 +158,8 @@ fn plan(client: &mut Client, query: &Query) -> Vec<Node> {
             _ => None,
         })
         .collect();
-    let plan: Value = serde_json::from_str(&text).unwrap();
-    let mut nodes = Vec::new();
-    collect(&plan[0]["Plan"], &mut nodes);
-    nodes
+    let mut plan: Value = serde_json::from_str(&text).unwrap();
+    plan[0]["Plan"].take()
 }
 
 fn collect(plan: &Value, nodes: &mut Vec<Node>) {
@@ -193,6 +198,9 @@ fn promised(query: &Query) -> Vec<String> {
     names.split(", ").map(|name| name.trim().to_owned()).collect()
 }
 
+/// Housekeeping asks whose search keys are old. The index holds no others.
+const ACROSS_USERS: &str = "keys/next_user.sql";
+
 /// Housekeeping, once a minute and without anybody waiting: it reads what it cleans.
 const SCANS: [&str; 3] = ["sessions/end_all.sql", "sessions/purge.sql", "attempts/purge.sql"];
 
@@ -212,11 +220,50 @@ fn every_statement_goes_by_the_index_that_it_names() {
         let scans = nodes.iter().any(|node| node.kind == "Seq Scan");
         assert_eq!(scans, SCANS.contains(&query.file), "{}:{}", query.file, shown(&nodes));
         // Every index of contacts begins with the user: without it in the condition, all users' entries would be read.
+        let nodes = if query.file == ACROSS_USERS { &[][..] } else { &nodes };
         for node in nodes.iter().filter(|node| node.index.as_deref().is_some_and(|i| i.starts_with("contacts_"))) {
-            assert!(node.condition.contains("user_id = "), "{}:{}", query.file, shown(&nodes));
+            assert!(node.condition.contains("user_id = "), "{}:{}", query.file, shown(nodes));
         }
     }
     hot_statements_read_no_more_than_they_need(&mut client);
+    statements_read_few_pages(&mut client);
+}
+
+/// How many pages some statements read for the user of many contacts, by their arguments: at most a tenth more than measured.
+/// Here everybody has a birthday. Before their index held what they need, the text sorts and the digest read all of the user's
+/// rows, and so did a year of birthdays, which begins and ends in a year without 29 February.
+const PAGES: [(&Query, &str, i64); 8] = [
+    (&queries::CONTACT_PAGE, "1, 50000, 101", 8),
+    (&queries::CONTACT_SEARCH, "1, null, 101, 0, null, 'nobody', null, null, null, null, null, null", 1_290),
+    (
+        &queries::CONTACT_SEARCH,
+        "1, null, 101, 0, null, 'last', null, null, 'first', null, null, array['last', null, null, 'first', null, null, 'nobody', null, null]",
+        1_290,
+    ),
+    (
+        &queries::CONTACT_SEARCH,
+        "1, null, 101, 0, null, '+380500000000', '380500000000', E'500000000\\x02', null, null, null, null",
+        1_290,
+    ),
+    (&queries::CONTACT_PAGE_BY_TEXT, "1, null, 101, 0, null, null, null, null, null, null, null, null, 1, null", 1_730),
+    (
+        &queries::CONTACT_PAGE_BY_TEXT_DESC,
+        "1, 7, 101, 0, null, null, null, null, null, null, null, null, 1, 'first500'",
+        1_730,
+    ),
+    (&queries::CONTACT_UPCOMING, "1, '{115,228,301,101}', '{227,229,1231,114}', '{f,t,f,f}', 100, 0", 630),
+    (&queries::CALENDAR_DIGEST, "1", 1_210),
+];
+
+fn statements_read_few_pages(client: &mut Client) {
+    for (query, arguments, most) in PAGES {
+        client.batch_execute("deallocate all").unwrap();
+        client.batch_execute(&format!("prepare it as {}", query.sql)).unwrap();
+        let plan = explained(client, &format!("explain (analyze, buffers, format json) execute it({arguments})"));
+        let pages = |kind: &str| plan[kind].as_i64().unwrap();
+        let read = pages("Shared Hit Blocks") + pages("Shared Read Blocks");
+        assert!(read <= most, "{} ({arguments}) reads {read} pages, at most {most} are allowed", query.file);
+    }
 }
 
 /// Within one user's contacts: by what each of the hot statements finds its place.
@@ -244,10 +291,15 @@ fn hot_statements_read_no_more_than_they_need(client: &mut Client) {
     }
     check(&queries::CONTACT_COUNT, "Index Only Scan", key, &["user_id"]);
     let birthdays = "contacts_birthday_idx";
-    let window = ["(user_id = $1)", "(birthday_md >= $", "(birthday_md <= $"];
-    for query in [&queries::CONTACT_UPCOMING, &queries::CONTACT_UPCOMING_LEAP_DAY] {
-        let windows = check(query, "Index Scan", birthdays, &window);
-        assert_eq!(windows, 2, "{}: a range for each window", query.file);
+    check(
+        &queries::CONTACT_UPCOMING,
+        "Index Scan",
+        birthdays,
+        &["(user_id = $1)", "(birthday_md >= ", "(birthday_md <= "],
+    );
+    check(&queries::CALENDAR_DIGEST, "Index Only Scan", birthdays, &["user_id"]);
+    for query in [&queries::CONTACT_PAGE_BY_TEXT, &queries::CONTACT_PAGE_BY_TEXT_DESC] {
+        check(query, "Index Only Scan", key, &["user_id"]);
     }
     for query in [&queries::CONTACT_UPDATE, &queries::CONTACT_DELETE] {
         check(query, "Index Scan", key, &["(id = $2)"]);
@@ -260,5 +312,5 @@ fn hot_statements_read_no_more_than_they_need(client: &mut Client) {
     // The index gives the order of days, so only the names of one day are sorted, and a page ends the reading.
     let upcoming = plan(client, &queries::CONTACT_UPCOMING);
     let sorts = upcoming.iter().filter(|node| node.kind == "Incremental Sort").count();
-    assert!(sorts >= 2, "{}", shown(&upcoming));
+    assert!(sorts >= 1, "{}", shown(&upcoming));
 }

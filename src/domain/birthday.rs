@@ -58,6 +58,18 @@ pub struct Window {
 impl Window {
     /// The window with no day in it: none is between 1 and 0.
     pub const EMPTY: Window = Window { from: 1, to: 0, leap_day_on_28: false };
+
+    /// Its days as ranges in their order, and whether a range counts as one day: 28 and 29 February are celebrated together,
+    /// so their names sort together.
+    pub fn ranges(self) -> impl Iterator<Item = (i16, i16, bool)> {
+        let Window { from, to, leap_day_on_28 } = self;
+        let ranges = if leap_day_on_28 && (from..=to).contains(&LEAP_DAY) {
+            [(from, LEAP_DAY - 2, false), (LEAP_DAY - 1, LEAP_DAY, true), (LEAP_DAY + 1, to, false)]
+        } else {
+            [(from, to, false), (1, 0, false), (1, 0, false)]
+        };
+        ranges.into_iter().filter(|(from, to, _)| from <= to)
+    }
 }
 
 /// The birthdays that fall on `today` … `today + days`, both included, as two ranges of

@@ -6,6 +6,7 @@ pub mod fields;
 pub mod fold;
 pub mod hex;
 pub mod page;
+pub mod phone;
 pub mod rules;
 pub mod shape;
 pub mod user;

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 use super::birthday::WINDOW_MAX_DAYS;
 use super::contact::FIELDS;
 use super::fields::{Fields, FromFields, Given, Rule};
-use super::fold::{self, Part};
+use super::fold::{self, Needles, Part};
 use super::hex;
 use super::rules::{Date, Doc, Flag, Integer, Verbatim, one_of, string};
 
-/// What a list can be ordered by, as named in the API and in `sql/queries/contacts/page_by_key.sql`: among others each field
-/// that is text of the search key, or a date. Text sorts folded, by code point, the same on every database; an absent value
+/// What a list can be ordered by, as named in the API and in `sql/queries/contacts/page_by_time.sql`: among others each field
+/// that is text of the search key, or a date. Text sorts folded, by the database's collation `name_order`; an absent value
 /// comes before any other.
 fn sort_keys() -> impl Iterator<Item = &'static str> {
     let fields = FIELDS.iter().filter(|field| matches!(field.part, Some(Part::Text(_))) || field.is_date());
@@ -70,8 +70,12 @@ impl Rule for SortRule {
 const NEEDLE: Verbatim = Verbatim { max: 254 };
 const PART: Doc<Verbatim> =
     Doc(NEEDLE, "A substring of it, ignoring case and accents. A contact must match all filters.");
-const PART_OF_PHONE: Doc<Verbatim> = Doc(NEEDLE, "Consecutive digits of it, however it is written.");
-const Q: Doc<Verbatim> = Doc(NEEDLE, "A substring of any field that has a parameter of its own.");
+const PART_OF_PHONE: Doc<Verbatim> =
+    Doc(NEEDLE, "Consecutive digits of it, however it is written, or a number with the same last nine digits.");
+const Q: Doc<Verbatim> = Doc(
+    NEEDLE,
+    "Words in any order, each a substring of any field that has a parameter of its own. A phone number is one word.",
+);
 const COUNT: Doc<Flag> = Doc(Flag, "Whether to tell in X-Total-Count how many contacts match in all.");
 const CURSOR: Doc<Verbatim> =
     Doc(Verbatim { max: 8192 }, "Where the page begins, from the Link header of the previous page; instead of skip.");
@@ -129,15 +133,13 @@ pub struct List {
     pub count: bool,
 }
 
-/// What contacts must hold, as text to find in the folded search key (see [`fold`]): `fields`, and one of `any` and `phone`.
+/// What contacts must hold, as text to find in the folded search key (see [`fold`]).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// From the parameters that are named like fields: for each part of the key, if anything is asked of any.
-    pub fields: Option<Vec<Option<String>>>,
-    /// From `q`: any field.
-    pub any: Option<String>,
-    /// From `q`, where it looks like a phone number: the phone's digits, as an alternative to `any`.
-    pub phone: Option<String>,
+    /// From the parameters that are named like fields.
+    pub fields: Needles,
+    /// From `q`: the words.
+    pub words: Needles,
 }
 
 impl Filter {
@@ -167,8 +169,7 @@ impl FromFields for List {
         });
         let cursor = cursor.transpose().map_err(|detail| fields.fault("cursor", detail)).ok()?;
         let filters = filters.iter().flatten().map(|(part, filter)| (*part, filter.as_deref()));
-        let (any, phone) = q.map(|q| fold::any_needle(&q)).unzip();
-        let filter = Filter { fields: fold::needles(filters), any, phone: phone.flatten() };
+        let filter = Filter { fields: fold::needles(filters), words: q.and_then(|q| fold::words(&q)) };
         Some(List { filter, sort, skip, limit, cursor, count })
     }
 }

@@ -14,10 +14,13 @@ impl Store {
         self.write(|conn| conn.execute(&queries::CALENDAR_DELETE, &[&user])).map(drop)
     }
 
-    /// Whose calendar it is.
-    pub fn calendar_owner(&self, secret_hash: &[u8]) -> Result<i64, Error> {
-        let row = self.read(|conn| conn.query_opt(&queries::CALENDAR_OWNER, &[&secret_hash]))?;
-        row.map(|row| row.get(0)).ok_or(Error::NotFound)
+    /// Whose calendar it is, as id and name. An address that names its user is looked for among that user's rows alone.
+    pub fn calendar_owner(&self, named: Option<i64>, secret_hash: &[u8]) -> Result<(i64, String), Error> {
+        let row = self.read(|conn| match named {
+            Some(user) => conn.query_opt(&queries::CALENDAR_OWNER, &[&secret_hash, &user]),
+            None => conn.query_opt(&queries::CALENDAR_OWNER_BY_SECRET, &[&secret_hash]),
+        })?;
+        row.map(|row| (row.get(0), row.get(1))).ok_or(Error::NotFound)
     }
 
     /// A digest that changes whenever the calendar does.

@@ -1,5 +1,6 @@
 //! What housekeeping does in the database.
 
+use super::contacts::ContactRow;
 use super::{Error, Store, queries, revocations, sessions};
 
 impl Store {
@@ -27,5 +28,21 @@ impl Store {
             })
         })?;
         Ok(())
+    }
+
+    /// Makes some search keys anew that an older folding made, all of one user; whether there may be more. It goes on wherever
+    /// it was interrupted, and leaves a contact alone that has changed meanwhile. A new key is no new version of a contact.
+    pub fn renew_keys(&self) -> Result<bool, Error> {
+        self.write(|connection| {
+            let Some(row) = connection.query_opt(&queries::KEYS_NEXT_USER, &[])? else {
+                return Ok(false);
+            };
+            let user: i64 = row.get(0);
+            let rows = connection.query(&queries::KEYS_OLD, &[&user])?.into_iter().map(ContactRow::new);
+            let (ids, versions, keys): (Vec<_>, Vec<_>, Vec<_>) =
+                rows.map(|row| (row.contact().id, row.contact().version, row.contact().values.search_key())).collect();
+            connection.execute(&queries::KEYS_RENEW, &[&user, &ids, &versions, &keys])?;
+            Ok(true)
+        })
     }
 }

@@ -13,6 +13,11 @@ struct Migration {
 
 const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "address_book", sql: include_str!("../../sql/migrations/0001_address_book.sql") },
+    Migration {
+        version: 2,
+        name: "search_and_order",
+        sql: include_str!("../../sql/migrations/0002_search_and_order.sql"),
+    },
     Migration { version: 3, name: "accounts", sql: include_str!("../../sql/migrations/0003_accounts.sql") },
 ];
 

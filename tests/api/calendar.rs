@@ -18,6 +18,11 @@ fn open(client: &Client) -> String {
     path.to_owned()
 }
 
+/// Lines that were folded are whole again.
+fn unfolded(feed: &Answer) -> String {
+    feed.text().replace("\r\n ", "")
+}
+
 /// The values of a property, in their order.
 fn values<'a>(feed: &'a str, name: &str) -> Vec<&'a str> {
     feed.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':')).collect()
@@ -60,6 +65,76 @@ fn a_calendar_has_a_yearly_event_of_a_whole_day_for_each_birthday() {
 }
 
 #[test]
+fn a_calendar_is_named_after_its_owner_and_never_without_a_component() {
+    let (server, _database) = Server::with_database();
+    let ivan = server.client().new_user("ivan@example.com");
+    let rename = |name: &str| ivan.patch("/api/users/me", &json!({ "username": name })).send().expect(200);
+    rename("Іван; Франко, син Якова");
+    let path = open(&ivan);
+    let answer = feed(&ivan, &path);
+    let text = unfolded(&answer);
+    for name in ["NAME", "X-WR-CALNAME"] {
+        assert_eq!(values(&text, name), ["Birthdays (Іван\\; Франко\\, син Якова)"]);
+    }
+    assert_eq!(values(&text, "BEGIN"), ["VCALENDAR", "VTIMEZONE", "STANDARD"]);
+    assert_eq!(values(&text, "END"), ["STANDARD", "VTIMEZONE", "VCALENDAR"]);
+    assert_eq!(answer.header("Content-Disposition"), Some("inline; filename=\"birthdays.ics\""));
+    // A new name is another calendar.
+    let etag = answer.header("ETag").expect("an ETag").to_owned();
+    let again = || server.client().get(&path).header("If-None-Match", &etag).send();
+    assert_eq!(again().status, 304);
+    rename("Ivan");
+    assert_eq!(values(&unfolded(&again().expect(200)), "NAME"), ["Birthdays (Ivan)"]);
+}
+
+#[test]
+fn an_event_ends_on_the_next_day_and_tells_the_year() {
+    let (server, _database) = Server::with_database();
+    let ivan = server.client().new_user("ivan@example.com");
+    for day in ["1956-08-27", "2004-02-29", "1999-12-31"] {
+        ivan.new_contact(&json!({ "first_name": "A", "birthday": day }));
+    }
+    let text = feed(&ivan, &open(&ivan)).text();
+    assert_eq!(values(&text, "DTEND;VALUE=DATE"), ["19560828", "20040301", "20000101"]);
+    assert_eq!(values(&text, "DESCRIPTION"), ["Born 1956-08-27", "Born 2004-02-29", "Born 1999-12-31"]);
+}
+
+#[test]
+fn an_address_names_its_user_and_opens_nobody_elses_calendar() {
+    let (server, database) = Server::with_database();
+    let (ivan, olena) = (server.client().new_user("ivan@example.com"), server.client().new_user("olena@example.com"));
+    let (of_ivan, of_olena) = (open(&ivan), open(&olena));
+    let id = ivan.get("/api/users/me").send().json()["id"].to_string();
+    let parts = |path: &str| {
+        let secret = path.trim_start_matches("/api/calendar/").trim_end_matches(".ics");
+        let (user, secret) = secret.split_once('-').expect("a user and a secret");
+        (user.to_owned(), secret.to_owned())
+    };
+    let ((user, secret), (other, others)) = (parts(&of_ivan), parts(&of_olena));
+    assert_eq!(user, id);
+    for wrong in [
+        format!("{other}-{secret}"),
+        format!("{user}-{others}"),
+        format!("{user}-"),
+        format!("-{secret}"),
+        format!("0{user}-{secret}"),
+        format!("99999999999999999999-{secret}"),
+        secret.clone(),
+    ] {
+        assert_eq!(feed(&ivan, &format!("/api/calendar/{wrong}.ics")).status, 404, "{wrong}");
+    }
+    // An address of an older release, which names no user, goes on; so would this one there.
+    let rows = database.client().query("select secret_hash from calendars order by user_id", &[]).unwrap();
+    let kept: Vec<u8> = rows[0].get(0);
+    assert_eq!(kept, contactd::security::secret::digest(&format!("{user}-{secret}")));
+    let digest = contactd::security::secret::digest(&secret).to_vec();
+    let older = "update calendars set secret_hash = $1 where user_id = $2";
+    database.client().execute(older, &[&digest, &id.parse::<i64>().unwrap()]).unwrap();
+    assert_eq!(feed(&ivan, &format!("/api/calendar/{secret}.ics")).status, 200);
+    assert_eq!(feed(&ivan, &of_ivan).status, 404);
+}
+
+#[test]
 fn a_calendar_that_has_not_changed_is_not_sent_again() {
     let (server, _database) = Server::with_database();
     let ivan = server.client().new_user("ivan@example.com");
@@ -77,10 +152,15 @@ fn a_calendar_that_has_not_changed_is_not_sent_again() {
     ask(304);
     ivan.new_contact(&json!({ "first_name": "Without a birthday" }));
     ask(304);
+    // What the calendar does not show.
+    assert_eq!(ivan.patch(&format!("/api/contacts/{id}"), &json!({ "phone_number": "1" })).send().status, 200);
+    ask(304);
     let changed = ivan.patch(&format!("/api/contacts/{id}"), &json!({ "last_name": "Lovelace" }));
     assert_eq!(changed.send().status, 200);
     ask(200);
     ask(304);
+    assert_eq!(ivan.patch(&format!("/api/contacts/{id}"), &json!({ "birthday": "1991-05-17" })).send().status, 200);
+    ask(200);
     assert_eq!(ivan.delete(&format!("/api/contacts/{id}")).send().status, 204);
     ask(200);
     let head = server.client().request("HEAD", &path).send();
@@ -154,7 +234,11 @@ fn behind_a_trusted_proxy_the_address_is_what_the_client_typed() {
     let ask = |ivan: &Client, host: &str| {
         let request = ivan.request("POST", "/api/contacts/calendar");
         let request = request.header("X-Forwarded-Proto", "https").header("X-Forwarded-Host", host);
-        request.send().json()["url"].as_str().expect("an address").to_owned()
+        let body = request.send().json();
+        let (url, webcal) = (body["url"].as_str().expect("an address").to_owned(), &body["webcal_url"]);
+        let same = url.split_once("://").map(|(_, rest)| format!("webcal://{rest}"));
+        assert_eq!(webcal, &json!(same), "{url}");
+        url
     };
     assert!(ask(&ivan, "book.example.org").starts_with("https://book.example.org/api/calendar/"));
     assert!(ask(&ivan, "evil\"<host>").starts_with("/api/calendar/"));

@@ -6,8 +6,9 @@ use contactd::http::percent_encode;
 use serde_json::{Value, json};
 
 use crate::support::client::{Answer, Client};
+use crate::support::database::Database;
 use crate::support::load::{draft, insert};
-use crate::support::server::Server;
+use crate::support::server::{Server, Setup};
 use crate::support::shared::shared;
 
 fn names(user: &Client, query: &str) -> Vec<String> {
@@ -75,12 +76,52 @@ fn each_filter_looks_into_its_own_field_and_all_must_hold() {
     assert_eq!(names(&user, "phone_number=anna"), [""; 0]);
     // No match reaches over from one field into the next.
     assert_eq!(names(&user, "q=annaberg"), [""; 0]);
-    assert_eq!(names(&user, "q=anna%20berg"), [""; 0]);
+    assert_eq!(names(&user, "first_name=anna%20berg"), [""; 0]);
     // A filter that is empty asks nothing.
     assert_eq!(names(&user, "first_name=&q=&last_name=&email=&phone_number=").len(), 3);
-    // A space counts.
+    // A space counts, but in q.
     user.new_contact(&person("Anna Maria", "", "", ""));
     assert_eq!(names(&user, "first_name=anna%20"), ["Anna Maria"]);
+    assert_eq!(names(&user, "q=%20").len(), 4, "a blank q asks nothing");
+}
+
+#[test]
+fn q_finds_a_person_by_words_in_any_order_each_in_any_field() {
+    let shared = shared();
+    let user = shared.user();
+    user.new_contact(&person("Іван", "Франко", "ivan@example.com", "+38 (050) 123-45-67"));
+    user.new_contact(&person("Іван", "Коваль", "koval@example.com", "067 111 22 33"));
+    user.new_contact(&person("Анна Марія", "Франко", "", ""));
+    for (q, found) in [
+        ("Іван Франко", vec!["Іван"]),
+        ("франко  іван", vec!["Іван"]),
+        ("іва фра ivan@", vec!["Іван"]),
+        ("example.com іван", vec!["Іван", "Іван"]),
+        ("Іван 0501234567", vec!["Іван"]),
+        ("067 коваль", vec!["Іван"]),
+        ("коваль +380671112233", vec!["Іван"]),
+        ("Франко 067", vec![]),
+        ("Марія Анна", vec!["Анна Марія"]),
+        ("анна марія франко", vec!["Анна Марія"]),
+        ("франко франко франко", vec!["Іван", "Анна Марія"]),
+        ("іван\u{a0}коваль", vec!["Іван"]),
+        ("іван \u{301}", vec!["Іван", "Іван"]),
+        ("іван нікого", vec![]),
+    ] {
+        assert_eq!(search(&user, "q", q), found, "{q}");
+        // The count and every order agree.
+        for sort in sorts() {
+            let query = format!("q={}&sort={sort}&count=true", percent_encode(q));
+            let answer = user.get(format!("/api/contacts?{query}")).send().expect(200);
+            assert_eq!(answer.names().len(), found.len(), "{query}");
+            assert_eq!(answer.header("X-Total-Count"), Some(found.len().to_string().as_str()), "{query}");
+        }
+    }
+    // As many words as fit.
+    let many = "і в а н ф р к о @ . i v n e x m p l c 0 5 1 2 3 4 6 7 8";
+    assert_eq!(search(&user, "q", many), ["Іван"]);
+    assert_eq!(search(&user, "q", &format!("{many} 9")), [""; 0]);
+    assert_eq!(search(&user, "q", &"а ".repeat(127)).len(), 3);
 }
 
 #[test]
@@ -102,6 +143,67 @@ fn a_phone_is_found_by_its_digits_however_it_is_written() {
     assert_eq!(search(&user, "q", "0501234"), ["A", "D"]);
     assert_eq!(search(&user, "q", "050 123-45"), ["A"]);
     assert_eq!(search(&user, "q", "(067)"), ["B"]);
+}
+
+#[test]
+fn numbers_with_the_same_last_nine_digits_are_one() {
+    let shared = shared();
+    let user = shared.user();
+    user.new_contact(&person("National", "", "", "050 123-45-67"));
+    user.new_contact(&person("Whole", "", "", "+380 (50) 123 45 67 ext. 89"));
+    user.new_contact(&person("Other", "", "", "+38 (050) 123-45-68"));
+    user.new_contact(&person("Short", "", "", "123-45-67"));
+    user.new_contact(&person("Code", "", "", "*111#"));
+    user.new_contact(&person("Dashes", "", "", "+380\u{2013}67\u{2013}000\u{2011}00\u{202f}02"));
+    for number in [
+        "+380501234567",
+        "00380 50 123 45 67",
+        "050 123-45-67",
+        "tel:+380-50-123-45-67",
+        "\u{202a}+38 050 123 45 67\u{202c}",
+        "050\u{2009}123\u{2212}45\u{2011}67",
+        "+38 (050) 123-45-67 x5",
+        "0501234567,12",
+    ] {
+        for parameter in ["q", "phone_number"] {
+            assert_eq!(search(&user, parameter, number), ["National", "Whole"], "{parameter}={number}");
+        }
+    }
+    for (number, found) in [
+        ("+380 (50) 123 45 67 ext. 89", vec!["National", "Whole"]),
+        ("123 45 67", vec!["National", "Whole", "Short"]),
+        ("4567 89", vec!["Whole"]),
+        ("*111#", vec!["Code"]),
+        ("+380\u{2013}67\u{2013}000\u{2013}00\u{2013}02", vec!["Dashes"]),
+        ("067 000 00 02", vec!["Dashes"]),
+        ("99 123 45 67", vec![]),
+    ] {
+        for parameter in ["q", "phone_number"] {
+            assert_eq!(search(&user, parameter, number), found, "{parameter}={number}");
+        }
+    }
+}
+
+#[test]
+fn letters_and_signs_that_people_type_for_others_are_found() {
+    let shared = shared();
+    let user = shared.user();
+    for (name, texts) in [
+        ("Мар\u{b4}яна", ["мар'яна", "мар’яна", "мар`яна", "мар\u{2bc}яна"]),
+        ("Анна\u{2011}Марія", ["анна-марія", "анна\u{2013}марія", "АННА\u{2010}МАРІЯ", "анна\u{2212}марія"]),
+        ("Іва\u{ad}ненко", ["іваненко", "Іва\u{200b}ненко", "\u{202a}іваненко\u{202c}", "ІВАНЕНКО"]),
+        ("Łukasz Ødegård", ["lukasz", "ŁUKASZ", "odegard", "ødegård"]),
+        ("Đorđe Ħæœþ", ["dorde", "haeoeth", "đorđe", "hæœþ"]),
+        ("Андрій", ["андрій", "АНДРІЙ", "андріи\u{306}", "ій"]),
+    ] {
+        user.new_contact(&json!({ "first_name": name }));
+        for text in texts {
+            for field in ["first_name", "q"] {
+                assert_eq!(search(&user, field, text), [name], "{field}={text}");
+            }
+        }
+    }
+    assert_eq!(search(&user, "q", "андріи"), [""; 0]);
 }
 
 #[test]
@@ -152,15 +254,23 @@ fn mixed_book(user: &Client) {
 }
 
 /// The order that is promised: by the folded text or the value, an absent one before any other, ties by id; turned as a whole.
-fn oracle(mut contacts: Vec<Value>, moments: &BTreeMap<i64, (String, String)>, sort: &str) -> Vec<i64> {
+fn oracle(
+    database: &Database,
+    mut contacts: Vec<Value>,
+    moments: &BTreeMap<i64, (String, String)>,
+    sort: &str,
+) -> Vec<i64> {
     let id = |contact: &Value| contact["id"].as_i64().unwrap();
     let name = sort.trim_start_matches('-');
+    let folded = |contact: &Value| contactd::domain::fold::fold(contact[name].as_str().unwrap_or(""));
+    // The oracle asks the database about the texts alone.
+    let ranks = database.ranks(&contacts.iter().map(folded).collect::<Vec<_>>());
     let key = |contact: &Value| match name {
         "id" => String::new(),
         "created_at" => moments[&id(contact)].0.clone(),
         "updated_at" => moments[&id(contact)].1.clone(),
         "birthday" => contact[name].as_str().unwrap_or("").to_owned(),
-        _ => contactd::domain::fold::fold(contact[name].as_str().unwrap_or("")),
+        _ => format!("{:09}", ranks[&folded(contact)]),
     };
     contacts.sort_by_key(|contact| (key(contact), id(contact)));
     if sort.starts_with('-') {
@@ -193,7 +303,7 @@ fn every_sort_orders_as_promised_whole_and_in_pages() {
     let rows = database.client().query(exact, &[]).unwrap();
     let moments = rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect();
     for sort in sorts() {
-        let expected = oracle(all.clone(), &moments, &sort);
+        let expected = oracle(&database, all.clone(), &moments, &sort);
         let whole = user.get(format!("/api/contacts?sort={sort}")).send().expect(200);
         assert_eq!(ids(&whole), expected, "sort={sort}");
         for limit in [1, 5, 41, 42, 43] {
@@ -211,8 +321,56 @@ fn every_sort_orders_as_promised_whole_and_in_pages() {
         // With a filter the order is the same.
         let filtered = walk(&user, &format!("/api/contacts?sort={sort}&limit=4&email=x.org")).concat();
         let with_email: Vec<_> = all.iter().filter(|c| c["email"].is_string()).cloned().collect();
-        assert_eq!(filtered, oracle(with_email, &moments, &sort), "{sort}, filtered");
+        assert_eq!(filtered, oracle(&database, with_email, &moments, &sort), "{sort}, filtered");
     }
+}
+
+const ALPHABET: [&str; 11] =
+    ["Андрій", "Ґалаґан", "Гнат", "Євген", "Зоя", "Іван", "Їжак", "Ірина", "Йосип", "Ольга", "Ян"];
+
+#[test]
+fn names_sort_by_unicodes_root_order() {
+    let shared = shared();
+    let user = shared.user();
+    for at in [3, 9, 0, 5, 10, 1, 8, 2, 7, 4, 6] {
+        user.new_contact(&json!({ "first_name": ALPHABET[at], "last_name": ALPHABET[10 - at] }));
+    }
+    assert_eq!(names(&user, "sort=first_name"), ALPHABET);
+    let turned: Vec<_> = ALPHABET.iter().rev().copied().collect();
+    assert_eq!(names(&user, "sort=-first_name"), turned);
+    assert_eq!(names(&user, "sort=last_name"), turned);
+    user.new_contact(&json!({ "first_name": "ольга" }));
+    user.new_contact(&json!({ "first_name": "éric" }));
+    let all = names(&user, "sort=first_name");
+    assert_eq!((all[0].as_str(), all[10].as_str(), all[11].as_str()), ("éric", "Ольга", "ольга"));
+}
+
+/// As README shows it.
+#[test]
+fn an_operator_can_give_names_the_order_of_a_language() {
+    let (server, database) = Server::with_database();
+    let user = server.client().new_user("a@example.com");
+    for name in ["Ґалаґан", "Гнат", "Ян"] {
+        user.new_contact(&json!({ "first_name": name }));
+    }
+    assert_eq!(names(&user, "sort=first_name"), ["Ґалаґан", "Гнат", "Ян"]);
+    drop(server);
+    let readme = include_str!("../../README.md");
+    let mut blocks = readme.split("```sql\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let lines = blocks.find(|lines| lines.contains("name_order")).expect("lines of SQL");
+    database.client().batch_execute(lines).unwrap();
+    let server = Setup::on(&database).ready();
+    let user = server.client().login("a@example.com", "123456");
+    assert_eq!(names(&user, "sort=first_name"), ["Гнат", "Ґалаґан", "Ян"]);
+    assert_eq!(walk(&user, "/api/contacts?sort=first_name&limit=1").concat().len(), 3);
+    // And where Postgres has no ICU.
+    drop(server);
+    let plain = "drop collation name_order; create collation name_order from \"C\"";
+    database.client().batch_execute(plain).unwrap();
+    let server = Setup::on(&database).ready();
+    let user = server.client().login("a@example.com", "123456");
+    assert_eq!(names(&user, "sort=first_name"), ["Гнат", "Ян", "Ґалаґан"]);
+    assert_eq!(walk(&user, "/api/contacts?sort=-first_name&limit=1").concat().len(), 3);
 }
 
 /// The ids of each page, following the links as they are given.

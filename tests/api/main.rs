@@ -18,6 +18,7 @@ mod fields;
 mod hostile;
 mod identity;
 mod imports;
+mod keys;
 mod lanes;
 mod limits;
 mod lists;

@@ -86,6 +86,8 @@ fn icalendar_finds_each_birthday_on_the_day_that_the_list_has_it() {
         assert_eq!(event["start"], contact["birthday"]);
         assert_eq!(event["faults"], json!([]));
         assert_eq!((&event["transparent"], &event["stamped"]), (&json!(true), &json!(true)));
+        assert_eq!(event["lasts"], 1);
+        assert_eq!(text(event, "description"), format!("Born {}", text(event, "start")));
         let birthday: NaiveDate = text(contact, "birthday").parse().expect("a date");
         let days: Vec<_> = (1999..=2101)
             .map(|year| birthday::in_year(birthday, year))

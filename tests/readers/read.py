@@ -14,6 +14,8 @@ def events(file, first, last):
     from dateutil.rrule import rrulestr
 
     calendar = icalendar.Calendar.from_ical(file)
+    # A calendar has at least one component (RFC 5545, section 3.4), also without an event.
+    assert calendar.subcomponents and not calendar.errors, calendar.errors
     for event in calendar.walk("VEVENT"):
         start = event["DTSTART"].dt
         # A whole day is a date and no moment.
@@ -27,6 +29,8 @@ def events(file, first, last):
             "uid": str(event["UID"]),
             "summary": str(event["SUMMARY"]),
             "start": start.isoformat(),
+            "lasts": (event["DTEND"].dt - start).days,
+            "description": str(event["DESCRIPTION"]),
             "transparent": str(event["TRANSP"]) == "TRANSPARENT",
             "stamped": event["DTSTAMP"].dt.tzinfo is not None,
             "days": [day.date().isoformat() for day in days],

@@ -15,6 +15,7 @@
 #![allow(dead_code)]
 
 use postgres::{Client, NoTls};
+use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -88,6 +89,14 @@ impl Database {
     /// A new connection to it, for a look behind the program's back.
     pub fn client(&self) -> Client {
         connect(&self.url())
+    }
+
+    /// The places of these texts in its order of names, equal for texts that are equal to it.
+    pub fn ranks(&self, texts: &[String]) -> BTreeMap<String, i64> {
+        let ranked =
+            "select text, dense_rank() over (order by text collate name_order) from unnest($1::text[]) as text";
+        let rows = self.client().query(ranked, &[&texts]).expect("it is migrated");
+        rows.iter().map(|row| (row.get(0), row.get(1))).collect()
     }
 
     /// Makes the database go away for its clients: when this returns, every connection to

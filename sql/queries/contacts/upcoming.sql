@@ -1,23 +1,16 @@
--- Contacts whose birthday falls in one of two windows of days, nearest first, then by name. The index gives the order of days,
--- so each branch sorts one day after the other and ends with its limit, however many birthdays are in the window.
--- $1 user; $2 $3 the first window; $4 $5 the second, 1 to 0 for none; $6 limit, $7 skip. Index: contacts_birthday_idx.
+-- Contacts whose birthday falls in some ranges of days, nearest first, then by name. The index gives the order of days, so each
+-- range is read day by day up to its limit, however many birthdays are in it.
+-- $1 user; $2 the first days of the ranges, $3 the last, $4 whether a range is celebrated as one day: 28 and 29 February, whose
+-- names sort together, so all of them are read; $5 limit, $6 skip. Index: contacts_birthday_idx.
 select id, first_name, last_name, email, phone_number, birthday, additional_info, created_at, updated_at, version
-from (
-  select * from (
-    select 1 as part, *
-    from contacts
-    where user_id = $1 and birthday_md between $2 and $3
-    order by birthday_md, search, id
-    limit $6::bigint + $7
-  ) as first
-  union all
-  select * from (
-    select 2 as part, *
-    from contacts
-    where user_id = $1 and birthday_md between $4 and $5
-    order by birthday_md, search, id
-    limit $6::bigint + $7
-  ) as second
+from unnest($2::smallint[], $3::smallint[], $4::boolean[]) with ordinality as range (first_day, last_day, is_one, number)
+cross join lateral (
+  select *, ltrim(split_part(search, U&'\001f', 1), U&'\001b\001c\001d\001e') collate name_order as first_key,
+    ltrim(split_part(search, U&'\001f', 2), U&'\001b\001c\001d\001e') collate name_order as last_key
+  from contacts
+  where user_id = $1 and birthday_md between range.first_day and range.last_day
+  order by birthday_md, first_key, last_key, id
+  limit case when range.is_one then null else $5::bigint + $6 end
 ) as born
-order by part, birthday_md, search, id
-limit $6 offset $7
+order by number, case when is_one then 0 else birthday_md end, first_key, last_key, id
+limit $5 offset $6

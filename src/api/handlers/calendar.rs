@@ -6,6 +6,7 @@ use super::export::{self, Document};
 use crate::api::endpoint::{Answer, Call, Caller, NoContent, Operation, Path, Preconditions, Reply};
 use crate::api::problem::Error;
 use crate::domain::fields::{Fields, FromFields};
+use crate::domain::hex;
 use crate::domain::rules::{Doc, Verbatim};
 use crate::domain::shape::shape;
 use crate::formats::ics;
@@ -18,15 +19,21 @@ shape! {
     pub struct Address as "CalendarAddress" {
         /// What a calendar program subscribes to. Anyone who has it sees the birthdays, and it is not shown again.
         pub url: String = { "format": "uri-reference" },
+        /// The same for a browser, which hands it to a calendar program; null where the server's own address is not known.
+        pub webcal_url: Option<String> = { "format": "uri-reference" },
     }
 }
 
 /// `POST /api/contacts/calendar`
 pub fn open(call: &Call<'_>, caller: &Caller, (): ()) -> Result<Answer<201, Address>, Error> {
+    // It names its user, so that only that user's rows need to be asked.
     let secret = secret::new().map_err(|e| Error::Internal(format!("no random bytes: {e}")))?;
+    let secret = format!("{}-{secret}", caller.user);
     call.store.set_calendar(caller.user, &secret::digest(&secret))?;
     call.audit("calendar-opened", Some(caller.user));
-    Ok(Answer::json(&Address { url: format!("{}/api/calendar/{secret}.ics", call.origin()) }))
+    let url = format!("{}/api/calendar/{secret}.ics", call.origin());
+    let webcal_url = url.split_once("://").map(|(_, rest)| format!("webcal://{rest}"));
+    Ok(Answer::json(&Address { url, webcal_url }))
 }
 
 /// `DELETE /api/contacts/calendar`
@@ -61,18 +68,24 @@ impl Reply for Feed {
 
 /// `GET /api/calendar/{secret}.ics`
 ///
-/// The ETag is a digest of the contacts' versions, found before the file is made, so a program that has
-/// the file already costs little. A change between the two is sent under the old ETag, and again under the new one.
+/// The ETag is a digest of what the file shows, found before the file is made, so a program that has the file already costs
+/// little. A change between the two is sent under the old ETag, and again under the new one. It is weak, for the time of
+/// an event's last revision alone, which other changes of its contact move, makes no other calendar.
 pub fn feed(call: &Call<'_>, (Path(Secret(secret)), conditions): (Path<Secret>, Preconditions)) -> Result<Feed, Error> {
-    let owner = call.store.calendar_owner(&secret::digest(&secret));
-    let user = owner.map_err(|error| match error {
+    // An address of an older release names no user.
+    let named = secret.split_once('-').and_then(|(user, _)| user.parse().ok());
+    let owner = call.store.calendar_owner(named, &secret::digest(&secret));
+    let (user, name) = owner.map_err(|error| match error {
         store::Error::NotFound => Error::NotFound("There is no calendar at this address."),
         error => error.into(),
     })?;
-    let etag = format!("\"{}-{}\"", ics::REVISION, call.store.calendar_digest(user)?);
+    let shown = format!("{} {} {name}", ics::REVISION, call.store.calendar_digest(user)?);
+    let etag = format!("W/\"{}\"", hex::encode(&secret::digest(&shown)[..16]));
     let response = if conditions.allow(&etag)? {
-        let file = export::body(&call.store, user, Document::Birthdays)?;
-        Response::with_body(200, "text/calendar; charset=utf-8", file)
+        let file = export::body(&call.store, user, Document::Birthdays(name))?;
+        let response = Response::with_body(200, "text/calendar; charset=utf-8", file);
+        // Not the last part of the address, which is the secret.
+        response.header("Content-Disposition", "inline; filename=\"birthdays.ics\"")
     } else {
         Response::new(304)
     };

@@ -229,7 +229,7 @@ pub fn upcoming(
         Some(today) => today,
         None => call.today.get(&call.store)?,
     };
-    let rows = call.store.upcoming(caller.user, &birthday::windows(today, query.days), query.limit, query.skip)?;
+    let rows = call.store.upcoming(caller.user, birthday::windows(today, query.days), query.limit, query.skip)?;
     Ok(Answer::array(rows.iter().map(|row| celebrated(row, today))))
 }
 

@@ -17,41 +17,40 @@ const PAGE: i64 = 200;
 const WHOLE: usize = 1 << 20;
 
 /// The content of a file.
-#[derive(Clone, Copy)]
 pub enum Document {
     /// All contacts, in a format.
     Contacts(Format),
-    /// A yearly event for each birthday.
-    Birthdays,
+    /// A yearly event for each birthday, under the name of their owner.
+    Birthdays(String),
 }
 
 impl Document {
     /// The contacts behind this id, in the order of their ids.
-    fn page(self, store: &Store, user: i64, after: i64) -> Result<Vec<ContactRow>, store::Error> {
+    fn page(&self, store: &Store, user: i64, after: i64) -> Result<Vec<ContactRow>, store::Error> {
         match self {
             Document::Contacts(_) => store.contacts_after(user, after, PAGE),
-            Document::Birthdays => store.birthdays_after(user, after, PAGE),
+            Document::Birthdays(_) => store.birthdays_after(user, after, PAGE),
         }
     }
 
-    fn begin(self, out: &mut Vec<u8>) {
+    fn begin(&self, out: &mut Vec<u8>) {
         match self {
             Document::Contacts(format) => format.begin(out),
-            Document::Birthdays => ics::begin(out),
+            Document::Birthdays(owner) => ics::begin(owner, out),
         }
     }
 
-    fn contact(self, contact: &Contact<'_>, is_first: bool, out: &mut Vec<u8>) {
+    fn contact(&self, contact: &Contact<'_>, is_first: bool, out: &mut Vec<u8>) {
         match self {
             Document::Contacts(format) => format.contact(contact, is_first, out),
-            Document::Birthdays => ics::event(contact, out),
+            Document::Birthdays(_) => ics::event(contact, out),
         }
     }
 
-    fn end(self, out: &mut Vec<u8>) {
+    fn end(&self, out: &mut Vec<u8>) {
         match self {
             Document::Contacts(format) => format.end(out),
-            Document::Birthdays => ics::end(out),
+            Document::Birthdays(_) => ics::end(out),
         }
     }
 }
@@ -79,6 +78,8 @@ struct Export {
 /// The file. If it is small it is made here, so that a database that is away causes a 503 and no broken download. Of a large one
 /// the thread that sends it reads the rest, only as far as the client takes it: for a HEAD, not at all.
 pub fn body(store: &Arc<Store>, user: i64, document: Document) -> Result<Body, store::Error> {
+    let mut buffer = Vec::new();
+    document.begin(&mut buffer);
     let mut export = Export {
         store: Arc::clone(store),
         user,
@@ -88,10 +89,9 @@ pub fn body(store: &Arc<Store>, user: i64, document: Document) -> Result<Body, s
         is_last: false,
         is_first: true,
         is_done: false,
-        buffer: Vec::new(),
+        buffer,
         given: 0,
     };
-    document.begin(&mut export.buffer);
     while export.buffer.len() <= WHOLE && !export.is_done {
         export.step()?;
     }
