@@ -70,9 +70,10 @@ check: rust ## what must pass before a change lands: format, clippy, documentati
 	@$(cluster) throwaway -- cargo test --test proxy
 	@$(MAKE) --no-print-directory budget
 
-check-all: rust ## what CI runs after that: linters, a tester and client generators of others, on the OpenAPI document
+check-all: rust ## what CI runs after that: others' linters, tester and client generators; ten thousand files of each format, made at random (FILES=… for more)
 	tests/clients/setup.sh
 	@$(cluster) throwaway -- cargo test --test clients
+	FILES=$${FILES:-10000} cargo test --test files
 
 budget: rust ## counts and sizes against their limits: round trips, system calls, instructions, memory
 	@tests/support/need.sh strace=strace valgrind=valgrind

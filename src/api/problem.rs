@@ -33,6 +33,8 @@ pub enum Error {
     PayloadTooLarge(usize),
     /// 415, with the media types that are accepted, and what the client probably forgot; empty if that is not known.
     UnsupportedMediaType(Vec<&'static str>, &'static str),
+    /// 415, with a charset that is not known.
+    UnknownCharset(String),
     /// 415: a body that is compressed or encoded in another way.
     UnsupportedCoding,
     /// 422, with every fault.
@@ -131,6 +133,9 @@ impl Error {
             Error::PayloadTooLarge(limit) => plain(413, &format!("The body may have at most {limit} bytes.")),
             Error::UnsupportedMediaType(takes, hint) => {
                 plain(415, &format!("The Content-Type {}.{hint}", one_of(&takes))).header("Accept", takes.join(", "))
+            }
+            Error::UnknownCharset(name) => {
+                plain(415, &format!("The charset {name} is not known here: save the file as UTF-8."))
             }
             Error::UnsupportedCoding => {
                 plain(415, "Send the body as it is, without a Content-Encoding.").header("Accept-Encoding", "identity")

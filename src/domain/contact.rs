@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
+use unicode_normalization::UnicodeNormalization;
 
-use super::fields::{Fields, FromFields, Patch, Rule};
+use super::fields::{Fields, FromFields, Given, Patch, Rule};
 use super::fold::{self, Part};
 use super::rules::{Date, Email, Text};
 use super::shape::Rfc3339;
@@ -22,7 +23,7 @@ pub struct Field {
     pub part: Option<Part>,
     /// Where it stands in a vCard.
     pub vcard: Property,
-    /// Other headings of CSV files that mean it, in lower case. `*` stands for any text; only with it, a number may follow.
+    /// Other headings of CSV files that mean it, in lower-case English: `formats/headings.txt` translates. `*` stands for any text; only with it, a number may follow.
     pub headings: &'static [&'static str],
 }
 
@@ -30,6 +31,21 @@ impl Field {
     /// Whether its value is a date, and not text.
     pub fn is_date(&self) -> bool {
         matches!(self.kind, Kind::Birthday)
+    }
+
+    /// A value, or what would be right instead; `today` bounds a birthday.
+    pub fn read(&self, text: &str, today: NaiveDate) -> Result<Option<Value<String>>, String> {
+        let given = Given::Text(text);
+        Ok(match self.kind {
+            Kind::Text(rule) => rule.read(given)?.map(Value::Text),
+            Kind::Birthday => Date::birthday(today).read(given)?.map(Value::Date),
+        })
+    }
+
+    /// As much of a text as the field may hold.
+    pub fn cut(&self, text: &str) -> String {
+        let max = if let Kind::Text(rule) = self.kind { rule.schema()["maxLength"].as_u64() } else { None };
+        text.trim().nfc().zip(0..max.unwrap_or(0)).map(|(c, _)| c).collect()
     }
 }
 
@@ -81,7 +97,14 @@ pub static FIELDS: [Field; 6] = [
         // An address of 254 characters fits, unless it has hundreds of letters beyond ASCII.
         part: Some(Part::Text(443)),
         vcard: Property::Own("EMAIL"),
-        headings: &["e-mail", "email address", "e-mail address", "e-mail * - value", "e-mail * address"],
+        headings: &[
+            "e-mail",
+            "email address",
+            "e-mail address",
+            "e-mail * - value",
+            "e-mail * address",
+            "primary email",
+        ],
     },
     Field {
         name: "phone_number",
@@ -100,7 +123,7 @@ pub static FIELDS: [Field; 6] = [
         is_required: false,
         part: None,
         vcard: Property::Own("BDAY"),
-        headings: &["birth date", "date of birth"],
+        headings: &["birth date", "date of birth", "dateofbirth"],
     },
     Field {
         name: "additional_info",
@@ -117,6 +140,10 @@ pub static FIELDS: [Field; 6] = [
 pub const FIRST_NAME: usize = place("first_name");
 /// See [`FIRST_NAME`].
 pub const LAST_NAME: usize = place("last_name");
+/// See [`FIRST_NAME`].
+pub const EMAIL: usize = place("email");
+/// See [`FIRST_NAME`].
+pub const PHONE_NUMBER: usize = place("phone_number");
 /// See [`FIRST_NAME`].
 pub const BIRTHDAY: usize = place("birthday");
 /// See [`FIRST_NAME`].

@@ -1,15 +1,16 @@
-//! CSV (RFC 4180), headings first: our own, Google's and Outlook's.
+//! CSV (RFC 4180), headings first.
 //!
-//! A cell that a spreadsheet would run as a formula gets an apostrophe in front, and loses it when it comes back.
+//! A cell that a spreadsheet would run as a formula gets an apostrophe in front, and loses it when it comes back. A phone number
+//! is no formula: with the apostrophe, every other program would keep it as part of the number.
 
 use std::borrow::Cow;
 
 use ::csv::{ReaderBuilder, StringRecord, Terminator, WriterBuilder};
 
 use super::columns::{Column, columns, labels};
-use super::person::{Day, Person, day, slots};
-use super::{Entries, Unreadable, malformed};
-use crate::domain::contact::{BIRTHDAY, Contact, FIELDS, FIRST_NAME, Value};
+use super::person::{Person, day, is_over_12, numbers, phone_rank};
+use super::{Entries, LineCounter, Unreadable, malformed};
+use crate::domain::contact::{BIRTHDAY, Contact, EMAIL, FIELDS, PHONE_NUMBER, Value};
 use crate::domain::shape::Rfc3339;
 
 /// The most cells of a row: twice what the longest of known headings have.
@@ -31,8 +32,9 @@ pub fn begin(out: &mut Vec<u8>) {
 pub fn contact(contact: &Contact<'_>, out: &mut Vec<u8>) {
     row(out, |write| {
         write(&contact.id.to_string());
-        for value in &contact.values.0 {
+        for (field, value) in contact.values.0.iter().enumerate() {
             match value {
+                Some(Value::Text(text)) if field == PHONE_NUMBER && is_plain_number(text) => write(text),
                 Some(Value::Text(text)) => write(&defused(text)),
                 Some(Value::Date(date)) => write(&date.to_string()),
                 None => write(""),
@@ -58,6 +60,10 @@ fn runs(text: &str) -> bool {
     text.trim_start_matches('\'').starts_with(['=', '+', '-', '@', '\t', '\r'])
 }
 
+fn is_plain_number(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_digit() || " +()-./".contains(c))
+}
+
 fn defused(text: &str) -> Cow<'_, str> {
     if runs(text) { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }
 }
@@ -70,10 +76,10 @@ fn restored(cell: &str) -> &str {
 
 /// Reads the rows.
 pub fn read(text: &str, entries: &mut Entries) -> Result<(), Unreadable> {
-    let delimiter = delimiter(text);
-    check(text, delimiter)?;
-    let open =
-        || ReaderBuilder::new().delimiter(delimiter).has_headers(false).flexible(true).from_reader(text.as_bytes());
+    let (start, delimiter) = dialect(text);
+    check(text, start, delimiter)?;
+    let body = &text.as_bytes()[start..];
+    let open = || ReaderBuilder::new().delimiter(delimiter).has_headers(false).flexible(true).from_reader(body);
     let mut reader = open();
     let mut record = StringRecord::new();
     next(&mut reader, &mut record)?;
@@ -81,15 +87,18 @@ pub fn read(text: &str, entries: &mut Entries) -> Result<(), Unreadable> {
     let table = Table {
         is_day_first: is_day_first(&mut open(), &columns)?,
         labels: labels(&columns),
+        ranks: record.iter().map(phone_rank).collect(),
         columns,
         headings: record.clone(),
     };
     let expected = table.columns.len();
-    // Our own headings mean our own rules; elsewhere a missing first name is looked for in other columns.
-    let is_ours = record.iter().any(|heading| heading == FIELDS[FIRST_NAME].name);
+    let mut lines = LineCounter::new(text);
 
     while next(&mut reader, &mut record)? {
-        let line = line(text, &record);
+        // The reader counts the empty lines before a record to it.
+        let at = start + record.position().map_or(0, |position| usize::try_from(position.byte()).unwrap_or(0));
+        let empty = text.as_bytes()[at..].iter().take_while(|b| matches!(b, b'\n' | b'\r')).count();
+        let line = lines.line_of(at + empty);
         if record.iter().all(|cell| cell.trim().is_empty()) {
             continue;
         }
@@ -99,13 +108,7 @@ pub fn read(text: &str, entries: &mut Entries) -> Result<(), Unreadable> {
             entries.refuse(line, format!("The row has {cells} cells, and there are {expected} headings."))?;
             continue;
         }
-        let mut person = table.person(&record);
-        if is_ours {
-            person.keep_other_names();
-        } else {
-            person.complete_name();
-        }
-        person.finish(line, entries)?;
+        table.person(&record).finish(line, entries)?;
     }
     Ok(())
 }
@@ -114,35 +117,26 @@ fn next(reader: &mut ::csv::Reader<&[u8]>, record: &mut StringRecord) -> Result<
     reader.read_record(record).map_err(|error| malformed(format!("The file is not CSV: {error}.")))
 }
 
-/// The reader counts the empty lines before a record to it.
-fn line(text: &str, record: &StringRecord) -> usize {
-    let Some(position) = record.position() else {
-        return 1;
-    };
-    let start = usize::try_from(position.byte()).unwrap_or(text.len());
-    let before = text.as_bytes()[start.min(text.len())..]
-        .iter()
-        .take_while(|b| matches!(b, b'\n' | b'\r'))
-        .filter(|b| **b == b'\n');
-    usize::try_from(position.line()).unwrap_or(usize::MAX) + before.count()
-}
-
-/// The separator: spreadsheets write `;` where the comma is in decimal numbers, and tabs into files named .csv too.
-fn delimiter(text: &str) -> u8 {
-    let headings = text.trim_start().lines().next().unwrap_or("");
-    let count = |delimiter: u8| headings.bytes().filter(|b| *b == delimiter).count();
-    let mut best = b',';
-    for other in *b";\t" {
-        if count(other) > count(best) {
-            best = other;
-        }
+/// Where the headings begin, and the separator: the one that Excel's own first line names, `sep=;`, else that which the
+/// headings have most of. Spreadsheets write `;` where the comma is in decimal numbers, and tabs into files named .csv too.
+fn dialect(text: &str) -> (usize, u8) {
+    let first = text.split(['\r', '\n']).next().unwrap_or("");
+    if let Some([separator]) = first.trim_matches(['"', ' ']).strip_prefix("sep=").map(str::as_bytes) {
+        return (first.len(), *separator);
     }
-    best
+    let (mut counts, mut is_quoted) = ([(b',', 0), (b';', 0), (b'\t', 0)], false);
+    for byte in text.trim_start().bytes().take_while(|b| !matches!(b, b'\r' | b'\n')) {
+        is_quoted ^= byte == b'"';
+        counts.iter_mut().filter(|(other, _)| *other == byte && !is_quoted).for_each(|(_, count)| *count += 1);
+    }
+    // Of several that are equal, `max_by_key` returns the last.
+    let best = counts.into_iter().rev().max_by_key(|(_, count)| *count);
+    (0, best.map_or(b',', |(separator, _)| separator))
 }
 
 /// Refuses what the reader would take in silence, before it takes memory: a quote that is never closed, which swallows all
 /// rows behind it, and rows of countless cells.
-fn check(text: &str, delimiter: u8) -> Result<(), Unreadable> {
+fn check(text: &str, start: usize, delimiter: u8) -> Result<(), Unreadable> {
     #[derive(PartialEq)]
     enum Position {
         Start,
@@ -151,11 +145,12 @@ fn check(text: &str, delimiter: u8) -> Result<(), Unreadable> {
         /// A quote within a quoted cell: its end, or half of an escaped one.
         Quote,
     }
-    let (mut state, mut line, mut cells, mut opened) = (Position::Start, 1, 1, 1);
-    for byte in text.bytes() {
+    let (mut state, mut cells, mut opened) = (Position::Start, 1, 0);
+    let line = |at| LineCounter::new(text).line_of(at);
+    for (at, byte) in text.bytes().enumerate().skip(start) {
         state = match (state, byte) {
             (Position::Start, b'"') => {
-                opened = line;
+                opened = at;
                 Position::Quoted
             }
             (Position::Quote, b'"') => Position::Quoted,
@@ -171,14 +166,14 @@ fn check(text: &str, delimiter: u8) -> Result<(), Unreadable> {
             }
             _ => Position::Plain,
         };
-        line += usize::from(byte == b'\n');
         if cells > MOST_CELLS {
-            return Err(malformed(format!("Line {line} has more than {MOST_CELLS} cells.")));
+            return Err(malformed(format!("Line {} has more than {MOST_CELLS} cells.", line(at))));
         }
     }
     if state == Position::Quoted {
         return Err(malformed(format!(
-            "The quote that opens in line {opened} is never closed: the file is cut off, or is no CSV."
+            "The quote that opens in line {} is never closed: the file is cut off, or is no CSV.",
+            line(opened)
         )));
     }
     Ok(())
@@ -189,80 +184,74 @@ struct Table {
     headings: StringRecord,
     columns: Vec<Column>,
     labels: Vec<Option<usize>>,
+    /// Of numbers, by their headings.
+    ranks: Vec<u8>,
     is_day_first: bool,
 }
 
 impl Table {
     fn person<'a>(&'a self, record: &'a StringRecord) -> Person<'a> {
         let mut person = Person::default();
+        let mut birth = [""; 3];
         for (index, (column, cell)) in self.columns.iter().zip(record.iter()).enumerate() {
             let cell = restored(cell);
-            // Outlook writes the second for a date that is not there.
-            if cell.is_empty() || (*column == Column::Slot(BIRTHDAY) && cell == "0/0/00") {
-                continue;
-            }
             let heading = self.headings[index].trim();
+            let label = self.labels[index].map(|label| restored(&record[label]).trim());
             match *column {
-                Column::Ignored | Column::LabelOf(_) => {}
+                _ if cell.trim().is_empty() => {}
+                Column::Ignored => {}
+                // A label of nothing.
+                Column::LabelOf(of) if !record[of].trim().is_empty() => {}
+                Column::BirthPart(part) => birth[part] = cell.trim(),
                 Column::Slot(BIRTHDAY) => {
-                    let day = match birthday(cell, self.is_day_first) {
-                        // The rule for birthdays will say what is wrong with it.
-                        Day::Unknown(text) => Day::Date(text),
-                        day => day,
-                    };
-                    person.add_day(BIRTHDAY, FIELDS[BIRTHDAY].label, day);
+                    person.add_day(BIRTHDAY, FIELDS[BIRTHDAY].label, day(cell, self.is_day_first))
                 }
-                Column::Slot(slot) => {
-                    let label = self.labels[index].map(|label| restored(&record[label]));
-                    add(&mut person, slot, heading, label, cell);
-                }
-                Column::Other if heading.is_empty() => person.add_line(&format!("Column {}", index + 1), cell),
-                Column::Other => person.add_line(heading, cell),
+                Column::Perhaps(slot) if !seems(slot, cell) => person.add_line(heading, cell),
+                Column::Slot(slot) | Column::Perhaps(slot) => match label {
+                    Some(label) => add_labelled(&mut person, slot, label, cell),
+                    None if slot >= FIELDS.len() => person.add_labelled(slot, 1, "", cell),
+                    None if slot == PHONE_NUMBER => person.add(slot, 1 + self.ranks[index], heading, cell),
+                    None => person.add(slot, 1, heading, cell),
+                },
+                _ if heading.is_empty() => person.add_line(&format!("Column {}", index + 1), cell),
+                _ => match label.filter(|label| !label.is_empty()) {
+                    Some(label) => {
+                        person.add_line(&format!("{} ({label})", heading.trim_end_matches(" - Value")), cell)
+                    }
+                    None => person.add_line(heading, cell),
+                },
             }
         }
+        let [year, month, day_of_month] = birth;
+        let birthday = match birth {
+            ["", "", ""] => String::new(),
+            ["", ..] => format!("--{month:0>2}-{day_of_month:0>2}"),
+            _ => format!("{year}-{month}-{day_of_month}"),
+        };
+        person.add_day(BIRTHDAY, FIELDS[BIRTHDAY].label, day(&birthday, false));
         person
     }
 }
 
-/// Adds the values of a cell. Google marks the preferred one with an asterisk in its label, and joins several in a cell.
-fn add<'a>(person: &mut Person<'a>, slot: usize, heading: &'a str, label: Option<&str>, cell: &'a str) {
-    let Some(label) = label else {
-        return person.add(slot, 1 + u8::from(is_fax(heading)), heading, cell);
-    };
-    let rank = if is_fax(label) { 2 } else { u8::from(!label.starts_with('*')) };
-    let kind = slots().nth(slot).map_or("", |slot| slot.label);
-    let label = match label.trim_start_matches(['*', ' ']) {
-        "" => kind.to_owned(),
-        label => format!("{kind} ({label})"),
-    };
-    for value in cell.split(" ::: ") {
-        person.add(slot, rank, label.clone(), value);
+/// Whether a cell looks like an address or a number.
+fn seems(slot: usize, cell: &str) -> bool {
+    match slot {
+        EMAIL => cell.contains('@'),
+        _ => cell.chars().filter(char::is_ascii_digit).count() > 2 && !cell.contains(char::is_alphabetic),
     }
 }
 
-fn is_fax(label: &str) -> bool {
-    label.to_lowercase().contains("fax")
-}
-
-/// A birthday: besides the forms of a vCard, `17.5.1990`, and `5/17/1990` or `17/5/1990`.
-fn birthday(cell: &str, is_day_first: bool) -> Day {
-    let cell = cell.trim();
-    let (parts, is_day_first) = match (three(cell, '/'), three(cell, '.')) {
-        (Some(parts), _) => (parts, is_day_first),
-        (None, Some(parts)) => (parts, true),
-        (None, None) => return day(cell),
+/// Adds the values of a cell. Google marks the preferred one with an asterisk in its label, and joins several in a cell.
+fn add_labelled<'a>(person: &mut Person<'a>, slot: usize, label: &str, cell: &'a str) {
+    let kind = label.trim_start_matches(['*', ' ']);
+    let rank = match slot {
+        _ if label.starts_with('*') => 0,
+        PHONE_NUMBER => 1 + phone_rank(kind),
+        _ => 1,
     };
-    let [first, second, year] = parts;
-    let (month, day) = if is_day_first { (second, first) } else { (first, second) };
-    // A year of two digits is no date: whose century would it be? The rule for birthdays says so.
-    if year.len() == 4 { Day::Date(format!("{year}-{month:0>2}-{day:0>2}")) } else { Day::Unknown(cell.to_owned()) }
-}
-
-fn three(cell: &str, separator: char) -> Option<[&str; 3]> {
-    let mut parts = cell.split(separator);
-    let parts = [parts.next()?, parts.next()?, parts.next()?];
-    let is_number = |part: &&str| (1..=4).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
-    parts.iter().all(is_number).then_some(parts)
+    for value in cell.split(" ::: ") {
+        person.add_labelled(slot, rank, kind, value);
+    }
 }
 
 /// Whether birthdays with slashes have the day first. It is decided once for a file, by the first one that can be read in
@@ -273,12 +262,12 @@ fn is_day_first(reader: &mut ::csv::Reader<&[u8]>, columns: &[Column]) -> Result
     };
     let mut record = StringRecord::new();
     while next(reader, &mut record)? {
-        let parts = record.get(index).and_then(|cell| three(cell.trim(), '/'));
-        if let Some([first, second, _]) = parts {
-            let over = |part: &str| part.parse::<u16>().is_ok_and(|n| n > 12);
-            if over(first) || over(second) {
-                return Ok(over(first));
-            }
+        if let (parts, '/' | '-', _) = numbers(record.get(index).unwrap_or("").trim())
+            && let [first, second, ..] = parts[..]
+            && first.len() < 3
+            && (is_over_12(first) || is_over_12(second))
+        {
+            return Ok(is_over_12(first));
         }
     }
     Ok(false)

@@ -4,9 +4,11 @@ use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::{Entries, Unreadable, malformed, newlines};
-use crate::domain::contact::Contact;
-use crate::domain::fields::{Source, no_json};
+use super::columns::{IGNORED, is_one_of};
+use super::person::{Person, slots};
+use super::{Entries, LineCounter, Unreadable, malformed};
+use crate::domain::contact::{Contact, FIELDS};
+use crate::domain::fields::no_json;
 
 /// The most bytes of one entry: what the body of a `POST` may have, for JSON values take many times their text in memory.
 const ENTRY_LIMIT: usize = 1 << 20;
@@ -16,7 +18,7 @@ pub fn read(text: &str, entries: &mut Entries) -> Result<(), Unreadable> {
     if !text.trim_start().starts_with('[') {
         return Err(malformed("The file must be a JSON array of contacts."));
     }
-    let mut walk = Walk { text, entries, seen: 0, line: 1, refused: None };
+    let mut walk = Walk { text, entries, lines: LineCounter::new(text), refused: None };
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let outcome = deserializer.deserialize_seq(&mut walk);
     if let Some(unreadable) = walk.refused {
@@ -30,9 +32,7 @@ pub fn read(text: &str, entries: &mut Entries) -> Result<(), Unreadable> {
 struct Walk<'t, 'e> {
     text: &'t str,
     entries: &'e mut Entries,
-    /// The bytes whose lines are counted.
-    seen: usize,
-    line: usize,
+    lines: LineCounter<'t>,
     /// What ended the walk, if it was not the JSON.
     refused: Option<Unreadable>,
 }
@@ -59,20 +59,40 @@ impl<'t> Walk<'t, '_> {
     /// An entry, as a part of the text.
     fn entry(&mut self, raw: &'t str) -> Result<(), Unreadable> {
         let start = raw.as_ptr() as usize - self.text.as_ptr() as usize;
-        self.line += newlines(&self.text.as_bytes()[self.seen..start]);
-        self.seen = start;
+        let line = self.lines.line_of(start);
         if raw.len() > ENTRY_LIMIT {
-            return self.entries.refuse(self.line, format!("The entry has more than {ENTRY_LIMIT} bytes."));
+            return self.entries.refuse(line, format!("The entry has more than {ENTRY_LIMIT} bytes."));
         }
         match serde_json::from_str::<Map<String, Value>>(raw) {
-            Ok(members) => self.entries.take(self.line, Source::Json(&members)),
+            Ok(members) => person(&members).finish(line, self.entries),
             // It parsed as JSON before: it is something else than an object, is nested too deep, or has half a surrogate pair.
             Err(_) if raw.starts_with('{') => {
-                self.entries.refuse(self.line, "The entry is nested too deep, or has an escape that is no character.")
+                self.entries.refuse(line, "The entry is nested too deep, or has an escape that is no character.")
             }
-            Err(_) => self.entries.refuse(self.line, "The entry must be a JSON object."),
+            Err(_) => self.entries.refuse(line, "The entry must be a JSON object."),
         }
     }
+}
+
+/// What the members say; one that is no field, or no text, is a line.
+fn person(members: &Map<String, Value>) -> Person<'_> {
+    let mut person = Person::default();
+    for (name, value) in members.iter().filter(|(name, value)| !value.is_null() && !is_one_of(&IGNORED, name)) {
+        let slot = slots().position(|slot| slot.name == name);
+        match slot.filter(|slot| *slot < FIELDS.len()) {
+            None => person.warn(format!("{name} is no field. It is kept in additional_info.")),
+            Some(_) if !value.is_string() => {
+                person.warn(format!("{name} must be a string. What was there is kept in additional_info."));
+            }
+            Some(_) => {}
+        }
+        match (slot, value) {
+            (Some(slot), Value::String(text)) => person.add_labelled(slot, 1, "", text.as_str()),
+            (None, Value::String(text)) => person.add_line(name, text),
+            (_, value) => person.add_line(name, &value.to_string()),
+        }
+    }
+    person
 }
 
 pub fn begin(out: &mut Vec<u8>) {

@@ -5,36 +5,41 @@
 //! buffer, so an export needs the memory of one page. All formats hold the same values, so an import of an export creates the
 //! same contacts.
 
+mod charset;
 mod columns;
 mod content_line;
 mod csv;
 pub mod ics;
 mod json;
+mod lines;
 mod person;
 mod vcard;
 
-use std::borrow::Cow;
-
 use chrono::NaiveDate;
+use encoding_rs::UTF_8;
 
+pub use self::charset::{Charset, named};
 use crate::domain::contact::{Contact, Draft};
-use crate::domain::fields::{Fields, Source};
 use crate::domain::shape::shape;
 
 /// The most entries of one file, good and bad: it bounds the memory that an import of many tiny ones takes. It is ten times the
 /// largest address book that this is made for, and 16 MiB hold more of them only if they are bare names.
 const MOST_ENTRIES: usize = 200_000;
 
-/// The most errors that a report lists; it counts them all.
-pub const MOST_ERRORS: usize = 1_000;
+/// The most errors, and the most warnings, that a report lists; one more entry counts the rest.
+pub const MOST_LISTED: usize = 1_000;
 
 /// A file format of contacts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// vCard: 4.0 is written; 4.0, 3.0 and 2.1 are read.
+    /// vCard 4.0; any version is read.
     Vcard,
+    /// vCard 3.0, which more programs import; any version is read.
+    Vcard3,
     /// Comma-separated values, headings first.
     Csv,
+    /// The same with a byte order mark, without which Excel takes UTF-8 for its country's charset.
+    CsvWithMark,
     /// An array of contacts as the API shows them.
     Json,
 }
@@ -56,18 +61,22 @@ shape! {
         pub created: usize = { "examples": [2] },
         /// The number of entries that were skipped because of an error.
         pub skipped: usize = { "examples": [1] },
-        /// The errors of the first 1,000 skipped entries.
-        pub errors: Vec<BadEntry>,
+        /// The number of entries that were left out because the user has the same contact, or an earlier entry is the same.
+        pub duplicates: usize = { "examples": [1] },
+        /// The errors of the first 1,000 skipped entries; one more counts the rest.
+        pub errors: Vec<Notice>,
+        /// The first 1,000 warnings: what was kept elsewhere than in its field, or cut off; one more counts the rest.
+        pub warnings: Vec<Notice>,
     }
 }
 
 shape! {
-    /// An entry that was skipped.
+    /// What a person should know of an entry.
     #[derive(Debug)]
-    pub struct BadEntry as "BadEntry" {
-        /// The line of the file in which it begins, counted from 1.
+    pub struct Notice as "ImportNotice" {
+        /// The line of the file in which it stands, or in which its entry begins, counted from 1.
         pub line: usize = { "minimum": 1, "examples": [7] },
-        /// A sentence that says what would be right.
+        /// A sentence.
         pub detail: String = { "examples": ["first_name is required"] },
     }
 }
@@ -75,20 +84,25 @@ shape! {
 /// Why a file as a whole cannot be imported.
 #[derive(Debug)]
 pub enum Unreadable {
-    /// It is not of the format that its media type names, is cut off, or is not UTF-8.
+    /// It is not of the format that its media type names, or is cut off.
     Malformed(String),
-    /// It has too many entries.
-    TooMany(String),
+    /// It is of another charset, or has too many entries.
+    Unfit(String),
 }
 
-/// Reads a file; `today` bounds the birthdays.
-pub fn read(format: Format, file: &[u8], today: NaiveDate) -> Result<Import, Unreadable> {
-    let text = text(file)?;
-    let mut entries = Entries { today, import: Import::default() };
+/// Reads a file; `today` bounds the birthdays. `charset` is the one that counts where the file names none.
+pub fn read(format: Format, charset: Option<Charset>, file: &[u8], today: NaiveDate) -> Result<Import, Unreadable> {
+    let (charset, file) = charset::of(file, charset);
+    let mut entries = Entries { today, import: Import::default(), unlisted: [0; 2] };
+    if file.trim_ascii().is_empty() {
+        return Err(malformed("The file is empty."));
+    }
     match format {
-        Format::Vcard => vcard::read(&with_newlines(text), &mut entries)?,
-        Format::Csv => csv::read(&with_newlines(text), &mut entries)?,
-        Format::Json => json::read(text, &mut entries)?,
+        // Each property may be of another charset, as long as what parts them is the same in all.
+        Format::Vcard | Format::Vcard3 if charset.is_ascii_compatible() => vcard::read(file, charset, &mut entries)?,
+        Format::Vcard | Format::Vcard3 => vcard::read(charset::text(charset, file)?.as_bytes(), UTF_8, &mut entries)?,
+        Format::Csv | Format::CsvWithMark => csv::read(&charset::text(charset, file)?, &mut entries)?,
+        Format::Json => json::read(&charset::text(charset, file)?, &mut entries)?,
     }
     Ok(entries.import)
 }
@@ -97,8 +111,12 @@ impl Format {
     /// Appends what a file begins with.
     pub fn begin(self, out: &mut Vec<u8>) {
         match self {
-            Format::Vcard => {}
+            Format::Vcard | Format::Vcard3 => {}
             Format::Csv => csv::begin(out),
+            Format::CsvWithMark => {
+                out.extend_from_slice("\u{feff}".as_bytes());
+                csv::begin(out);
+            }
             Format::Json => json::begin(out),
         }
     }
@@ -106,17 +124,16 @@ impl Format {
     /// Appends a contact.
     pub fn contact(self, contact: &Contact<'_>, is_first: bool, out: &mut Vec<u8>) {
         match self {
-            Format::Vcard => vcard::contact(contact, out),
-            Format::Csv => csv::contact(contact, out),
+            Format::Vcard | Format::Vcard3 => vcard::contact(contact, self == Format::Vcard, out),
+            Format::Csv | Format::CsvWithMark => csv::contact(contact, out),
             Format::Json => json::contact(contact, is_first, out),
         }
     }
 
     /// Appends what a file ends with.
     pub fn end(self, out: &mut Vec<u8>) {
-        match self {
-            Format::Vcard | Format::Csv => {}
-            Format::Json => json::end(out),
+        if self == Format::Json {
+            json::end(out);
         }
     }
 }
@@ -125,40 +142,49 @@ impl Format {
 struct Entries {
     today: NaiveDate,
     import: Import,
+    /// How many errors and how many warnings are not listed.
+    unlisted: [usize; 2],
 }
 
 impl Entries {
-    /// Takes an entry, checked by the rules that every contact keeps.
-    fn take(&mut self, line: usize, source: Source<'_>) -> Result<(), Unreadable> {
-        match Fields::new(source, self.today).read::<Draft>() {
-            Ok(draft) => {
-                self.import.drafts.push(draft);
-                self.import.report.created += 1;
-                self.count()
-            }
-            Err(faults) => {
-                let details: Vec<_> = faults.iter().map(|fault| format!("{} {}", fault.field, fault.detail)).collect();
-                self.refuse(line, details.join("; "))
-            }
-        }
+    /// Takes an entry, which keeps the rules of every contact.
+    fn take(&mut self, draft: Draft) -> Result<(), Unreadable> {
+        self.import.drafts.push(draft);
+        self.import.report.created += 1;
+        self.count()
     }
 
     /// Reports an entry that no contact can be created from.
     fn refuse(&mut self, line: usize, detail: impl Into<String>) -> Result<(), Unreadable> {
-        let report = &mut self.import.report;
-        report.skipped += 1;
-        if report.errors.len() < MOST_ERRORS {
-            report.errors.push(BadEntry { line, detail: detail.into() });
-        }
+        self.import.report.skipped += 1;
+        list(&mut self.import.report.errors, &mut self.unlisted[0], line, detail.into());
         self.count()
+    }
+
+    /// Reports what a person should know of an entry that is taken.
+    fn warn(&mut self, line: usize, detail: String) {
+        list(&mut self.import.report.warnings, &mut self.unlisted[1], line, detail);
     }
 
     fn count(&self) -> Result<(), Unreadable> {
         let Report { created, skipped, .. } = self.import.report;
         if created + skipped > MOST_ENTRIES {
-            return Err(Unreadable::TooMany(format!("The file has more than {MOST_ENTRIES} entries: split it.")));
+            return Err(Unreadable::Unfit(format!("The file has more than {MOST_ENTRIES} entries: split it.")));
         }
         Ok(())
+    }
+}
+
+/// Adds to a list while it is short, and then to the count in its last entry, which has the line of the first that is not listed.
+fn list(notices: &mut Vec<Notice>, unlisted: &mut usize, line: usize, detail: String) {
+    if notices.len() < MOST_LISTED {
+        return notices.push(Notice { line, detail });
+    }
+    *unlisted += 1;
+    let detail = format!("There are {unlisted} more, from this line on.");
+    match notices.get_mut(MOST_LISTED) {
+        Some(last) => last.detail = detail,
+        None => notices.push(Notice { line, detail }),
     }
 }
 
@@ -166,29 +192,29 @@ fn malformed(detail: impl Into<String>) -> Unreadable {
     Unreadable::Malformed(detail.into())
 }
 
-/// The file as text, without a byte order mark.
-fn text(file: &[u8]) -> Result<&str, Unreadable> {
-    if file.starts_with(&[0xff, 0xfe]) || file.starts_with(&[0xfe, 0xff]) {
-        return Err(malformed("The file is in UTF-16: save it as UTF-8."));
-    }
-    let text = std::str::from_utf8(file).map_err(|error| {
-        let line = 1 + newlines(&file[..error.valid_up_to()]);
-        malformed(format!("The file is not UTF-8, from line {line} on: save it as UTF-8."))
-    })?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    if text.trim().is_empty() {
-        return Err(malformed("The file is empty."));
-    }
-    Ok(text)
+/// Counts lines, which end in LF, CR or both, up to places that come one after the other.
+struct LineCounter<'a> {
+    text: &'a [u8],
+    seen: usize,
+    line: usize,
 }
 
-/// The text with newlines, where its lines end in carriage returns alone, as old Macs wrote them.
-fn with_newlines(text: &str) -> Cow<'_, str> {
-    if text.contains('\n') || !text.contains('\r') { Cow::Borrowed(text) } else { Cow::Owned(text.replace('\r', "\n")) }
-}
+impl<'a> LineCounter<'a> {
+    fn new(text: &'a str) -> LineCounter<'a> {
+        LineCounter { text: text.as_bytes(), seen: 0, line: 1 }
+    }
 
-fn newlines(bytes: &[u8]) -> usize {
-    bytes.iter().filter(|b| **b == b'\n').count()
+    /// The line of the byte at this place, counted from 1.
+    fn line_of(&mut self, at: usize) -> usize {
+        let ends = |at: &usize| match self.text[*at] {
+            b'\n' => true,
+            b'\r' => self.text.get(*at + 1) != Some(&b'\n'),
+            _ => false,
+        };
+        self.line += (self.seen..at).filter(ends).count();
+        self.seen = at;
+        self.line
+    }
 }
 
 #[cfg(test)]
@@ -199,9 +225,9 @@ mod tests {
 
     use super::*;
     use crate::domain::contact::{FIELDS, Kind, Value, Values};
-    use crate::domain::fields::{Given, Rule};
+    use crate::domain::fields::{Fields, Given, Rule, Source};
 
-    const FORMATS: [Format; 3] = [Format::Vcard, Format::Csv, Format::Json];
+    const FORMATS: [Format; 5] = [Format::Vcard, Format::Vcard3, Format::Csv, Format::CsvWithMark, Format::Json];
 
     fn today() -> NaiveDate {
         NaiveDate::from_ymd_opt(2026, 6, 15).expect("a date")
@@ -266,7 +292,7 @@ mod tests {
     }
 
     fn read_all(format: Format, file: &[u8]) -> Import {
-        read(format, file, today()).unwrap_or_else(|error| panic!("{format:?}: {error:?}"))
+        read(format, None, file, today()).unwrap_or_else(|error| panic!("{format:?}: {error:?}"))
     }
 
     proptest! {
@@ -287,7 +313,7 @@ mod tests {
         fn no_file_makes_the_readers_panic(file in proptest::collection::vec(proptest::sample::select(PIECES), 0..40)) {
             let file = file.concat();
             for format in FORMATS {
-                let _ = read(format, file.as_bytes(), today());
+                let _ = read(format, None, file.as_bytes(), today());
             }
         }
     }

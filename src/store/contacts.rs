@@ -91,16 +91,16 @@ fn first_words(words: &Needles) -> [Option<&str>; 6] {
 }
 
 /// Contacts as arrays: their search keys, and the values of each field.
-struct Columns<'a>(Vec<String>, Vec<Vec<&'a Option<Value<String>>>>);
+pub(super) struct Columns<'a>(Vec<String>, Vec<Vec<&'a Option<Value<String>>>>);
 
 impl<'a> Columns<'a> {
-    fn of(drafts: impl Iterator<Item = &'a Draft> + Clone) -> Columns<'a> {
+    pub(super) fn of(drafts: impl Iterator<Item = &'a Draft> + Clone) -> Columns<'a> {
         let values = |field: usize| drafts.clone().map(|draft| &draft.0[field]).collect();
         Columns(drafts.clone().map(Draft::search_key).collect(), (0..FIELDS.len()).map(values).collect())
     }
 
     /// The parameters of a statement that makes them for this user, or for one each.
-    fn params<'p>(&'p self, users: Param<'p>) -> Vec<Param<'p>> {
+    pub(super) fn params<'p>(&'p self, users: Param<'p>) -> Vec<Param<'p>> {
         [users, &self.0].into_iter().chain(self.1.iter().map(|column| column as Param<'_>)).collect()
     }
 }
@@ -169,19 +169,6 @@ impl Store {
             let row =
                 |leave: &Option<_>| leave.as_ref().and_then(|_| made.next()?.map(|row| Ok(Some(ContactRow(row)))));
             Ok(leaves.iter().map(row).collect())
-        })
-    }
-
-    /// Creates contacts, all of them or none: `batches` of some thousand each, one statement per batch, in one transaction.
-    pub fn insert_contacts<'a>(&self, user: i64, batches: impl Iterator<Item = &'a [Draft]>) -> Result<u64, Error> {
-        self.write(|conn| {
-            conn.transaction(|conn| {
-                let mut created = 0;
-                for batch in batches {
-                    created += conn.execute(&queries::CONTACT_INSERT_MANY, &Columns::of(batch.iter()).params(&user))?;
-                }
-                Ok(created)
-            })
         })
     }
 

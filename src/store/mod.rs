@@ -18,6 +18,7 @@ mod connect;
 mod connection;
 pub mod contacts;
 mod housekeeping;
+mod imports;
 pub mod migrations;
 mod pool;
 pub mod queries;

@@ -33,6 +33,8 @@ queries! {
     CONTACT_INSERT = "contacts/insert.sql",
     CONTACTS_INSERT_ALL = "contacts/insert_all.sql",
     CONTACT_INSERT_MANY = "contacts/insert_many.sql",
+    CONTACT_IMPORT_LOCK = "contacts/import_lock.sql",
+    CONTACT_LIKENESSES = "contacts/likenesses.sql",
     CONTACT_UPDATE = "contacts/update.sql",
     CONTACT_DELETE = "contacts/delete.sql",
     CONTACT_EXISTS = "contacts/exists.sql",

@@ -17,6 +17,7 @@ mod ends;
 mod fields;
 mod hostile;
 mod identity;
+mod imports;
 mod keys;
 mod lanes;
 mod limits;

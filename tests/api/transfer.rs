@@ -45,10 +45,19 @@ fn contact(fields: Value) -> Value {
 
 /// Line and detail of each error.
 fn errors(answer: &Answer) -> Vec<(u64, String)> {
+    notices(answer, "errors")
+}
+
+/// Line and detail of each warning.
+fn warnings(answer: &Answer) -> Vec<(u64, String)> {
+    notices(answer, "warnings")
+}
+
+fn notices(answer: &Answer, list: &str) -> Vec<(u64, String)> {
     assert_eq!(answer.status, 200, "{}", answer.text());
     let report = answer.json();
-    let errors = report["errors"].as_array().expect("an array").iter();
-    errors
+    let notices = report[list].as_array().expect("an array").iter();
+    notices
         .map(|error| {
             let detail = error["detail"].as_str().expect("a sentence");
             (error["line"].as_u64().expect("a line"), detail.to_owned())
@@ -67,14 +76,14 @@ fn strangers() -> (Server, crate::support::database::Database, Client) {
 #[test]
 fn a_json_file_is_imported_and_each_bad_entry_reported_with_its_line() {
     let (_server, _database, ivan) = strangers();
-    let file = "[\n{\"first_name\":\"Ada\",\"id\":7,\"user_id\":1},\n{\"email\":\"no\"},\n3,\n  {\"first_name\":\"Bo\",\n\"birthday\":\"1990-05-17\"},\n{\"first_name\":\"\\ud800\"}]";
+    let file = "[\n{\"first_name\":\"Ada\",\"id\":7,\"user_id\":1},\n{\"birthday\":\"no\"},\n3,\n  {\"first_name\":\"Bo\",\n\"birthday\":\"1990-05-17\"},\n{\"first_name\":\"\\ud800\"}]";
     let answer = import(&ivan, "application/json", file);
     let errors = errors(&answer);
     let report = answer.json();
     assert_eq!((&report["created"], &report["skipped"]), (&json!(2), &json!(3)));
     let lines: Vec<_> = errors.iter().map(|(line, _)| *line).collect();
     assert_eq!(lines, [3, 4, 7]);
-    assert!(errors[0].1.contains("first_name is required") && errors[0].1.contains("email must be"), "{errors:?}");
+    assert!(errors[0].1.contains("first_name is required"), "{errors:?}");
     assert_eq!(ivan.get("/api/contacts").send().names(), ["Ada", "Bo"]);
 }
 
@@ -106,7 +115,7 @@ fn cards_as_phones_write_them_keep_what_they_say() {
     import_all(&ivan, "text/vcard; charset=utf-8", apple);
     let info = "First line\nsecond, with a comma and a fold\nMiddle name: Yakovych\nPrefix: Dr.\n\
         Address (home): 1 Main St., Flat 2, Lviv, 79000, Ukraine\nBirthday: 17 May\nOrganization: Prosvita, Library\n\
-        E-mail (school): franko@example.org\nPhone (work, fax): +1 555 0000\nPhone (home): +38 044 111";
+        E-mail (school): franko@example.org\nPhone (home): +38 044 111\nPhone (work, fax): +1 555 0000";
     assert_eq!(
         contacts(&ivan),
         [contact(json!({
@@ -151,15 +160,20 @@ fn old_androids_quoted_printable_and_every_form_of_name_and_birthday_are_underst
 #[test]
 fn a_bad_card_is_reported_by_the_line_it_begins_in() {
     let (_server, _database, ivan) = strangers();
-    let file = "BEGIN:VCARD\nFN:Ada\nEND:VCARD\nBEGIN:VCARD\nTEL:5\nEND:VCARD\nstray\nBEGIN:VCARD\nFN:Bo\nEMAIL:nowhere\nBDAY:1850-01-01\nEND:VCARD\n\
+    let file = "BEGIN:VCARD\nFN:Ada\nEND:VCARD\nBEGIN:VCARD\nNOTE:5\nEND:VCARD\nstray\nBEGIN:VCARD\nFN:Bo\nEMAIL:nowhere\nBDAY:1850-01-01\nEND:VCARD\n\
         BEGIN:VCARD\nFN:Outer\nAGENT:\nBEGIN:VCARD\nFN:Inner\nEND:VCARD\nEND:VCARD\n";
     let answer = import(&ivan, "text/vcard", file);
     let errors = errors(&answer);
     let lines: Vec<_> = errors.iter().map(|(line, _)| *line).collect();
-    assert_eq!(lines, [4, 7, 8, 13], "{errors:?}");
-    assert!(errors[2].1.contains("email") && errors[2].1.contains("birthday"), "{errors:?}");
-    assert!(errors[3].1.contains("line 16"), "{errors:?}");
-    assert_eq!(ivan.get("/api/contacts").send().names(), ["Ada"]);
+    assert_eq!(lines, [4, 7, 13], "{errors:?}");
+    assert!(errors[2].1.contains("line 16"), "{errors:?}");
+    let warnings = warnings(&answer);
+    let lines: Vec<_> = warnings.iter().map(|(line, _)| *line).collect();
+    assert_eq!(lines, [10, 11]);
+    assert!(warnings[0].1.contains("email") && warnings[1].1.contains("birthday"), "{warnings:?}");
+    let info = "E-mail: nowhere\nBirthday: 1850-01-01";
+    let expected = [json!({ "first_name": "Ada" }), json!({ "first_name": "Bo", "additional_info": info })];
+    assert_eq!(contacts(&ivan), expected.map(contact));
 }
 
 // -------------------------------------------------------------------------------------------------------------------- CSV
@@ -209,13 +223,19 @@ fn whether_the_day_or_the_month_comes_first_is_found_out_for_a_whole_file() {
 #[test]
 fn a_bad_csv_row_is_reported_by_its_line() {
     let (_server, _database, ivan) = strangers();
-    let file = "first_name,last_name,birthday,\n\n\"A\nda\",,,\nAda,,,39\n,Nobody,,\nBo,,1990-02-30,\nCy,cut\n";
+    let file = "first_name,additional_info,birthday,\n\n\"A\nda\",,,\nAda,,,39\n,Nobody,,\nBo,,1990-02-30,\nCy,cut\n";
     let answer = import(&ivan, "text/csv", file);
     let errors = errors(&answer);
     let lines: Vec<_> = errors.iter().map(|(line, _)| *line).collect();
-    assert_eq!(lines, [3, 6, 7, 8], "{errors:?}");
-    assert!(errors[2].1.contains("birthday must be a date"), "{errors:?}");
-    assert_eq!(contacts(&ivan), [contact(json!({ "first_name": "Ada", "additional_info": "Column 4: 39" }))]);
+    assert_eq!(lines, [6, 8], "{errors:?}");
+    let warnings = warnings(&answer);
+    assert!(warnings[0].0 == 7 && warnings[0].1.contains("birthday must be a date"), "{warnings:?}");
+    let expected = [
+        json!({ "first_name": "A da" }),
+        json!({ "first_name": "Ada", "additional_info": "Column 4: 39" }),
+        json!({ "first_name": "Bo", "additional_info": "Birthday: 1990-02-30" }),
+    ];
+    assert_eq!(contacts(&ivan), expected.map(contact));
 }
 
 #[test]
@@ -234,7 +254,11 @@ fn what_a_spreadsheet_would_run_is_defused_and_comes_back() {
     );
     for row in text.lines().skip(1) {
         for cell in row.split(',') {
-            assert!(!cell.trim_start_matches('"').starts_with(['=', '+', '-', '@', '\t']), "{row}");
+            // A number cannot be run, and stays as it is.
+            assert!(
+                cell == "+380501234567" || !cell.trim_start_matches('"').starts_with(['=', '+', '-', '@', '\t']),
+                "{row}"
+            );
         }
     }
     assert!(text.contains(",'t Hooft,") && text.contains(",'=1+1,"), "{text}");
@@ -382,13 +406,10 @@ fn files_are_behind_a_token_and_fixed_paths_win_over_ids() {
 fn a_file_that_cannot_be_read_is_refused_whole() {
     let (_server, _database, ivan) = strangers();
     let card = "BEGIN:VCARD\nFN:Ada\nEND:VCARD\n";
-    let utf16: Vec<u8> = [0xff, 0xfe].into_iter().chain(card.encode_utf16().flat_map(u16::to_le_bytes)).collect();
     let cases: &[(&str, &[u8], &str)] = &[
         ("text/vcard", b"", "empty"),
         ("text/csv", b" \r\n", "empty"),
         ("application/json", b"", "empty"),
-        ("text/vcard", &utf16, "UTF-16"),
-        ("text/csv", b"Name\nAda\nJos\xe9\n", "line 3"),
         ("text/vcard", b"Name\nAda\n", "BEGIN:VCARD"),
         ("text/vcard", b"BEGIN:VCARD\nFN:Ada\nEND:VCARD\nBEGIN:VCARD\nFN:Bo\nTEL:1", "line 4"),
         ("text/csv", card.as_bytes(), "heading"),
@@ -416,13 +437,15 @@ fn a_file_that_cannot_be_read_is_refused_whole() {
 fn a_hundred_thousand_bad_rows_are_counted_and_the_first_thousand_listed() {
     let (_server, _database, ivan) = strangers();
     for (content_type, file) in [
-        ("text/csv", format!("first_name,email\n{}", ",no\n".repeat(100_000))),
+        ("text/csv", format!("first_name,birthday\n{}", ",no\n".repeat(100_000))),
         ("application/json", format!("[1{}]", ",\n1".repeat(99_999))),
         ("text/vcard", "BEGIN:VCARD\nEND:VCARD\n".repeat(100_000)),
         ("text/csv", format!("first_name\n{}", "Ada,Bo\n".repeat(100_000))),
     ] {
         let answer = import(&ivan, content_type, file);
-        assert_eq!(errors(&answer).len(), 1_000);
+        let errors = errors(&answer);
+        assert_eq!(errors.len(), 1_001);
+        assert!(errors[1_000].1.contains("99000 more"), "{errors:?}");
         assert_eq!(answer.json()["skipped"], 100_000, "{content_type}");
     }
     let answer = import(&ivan, "text/csv", format!("Name\n{}", "A\n".repeat(200_001)));
@@ -478,12 +501,12 @@ fn a_card_may_have_a_large_picture_and_no_countless_parts() {
 #[test]
 fn an_import_takes_16_mib_and_no_more_and_only_of_who_is_known() {
     let (server, _database, ivan) = strangers();
-    let row = format!("Ada,{}\n", "x".repeat(4_000));
-    let mut file = format!("first_name,additional_info\n{}", row.repeat(4_000));
+    let row = |n| format!("Ada {n},{}\n", "x".repeat(4_000));
+    let mut file = format!("first_name,additional_info\n{}", (0..4_000).map(row).collect::<String>());
     assert!((15 << 20..16 << 20).contains(&file.len()));
     import_all(&ivan, "text/csv", file.clone());
     assert_eq!(import(&server.client(), "text/csv", file.clone()).status, 413);
-    file.push_str(&row.repeat(400));
+    file.push_str(&row(0).repeat(400));
     assert_eq!(import(&ivan, "text/csv", file).status, 413);
     let answer = ivan.get("/api/contacts?limit=1&count=true").send();
     assert_eq!(answer.header("X-Total-Count"), Some("4000"));
@@ -522,7 +545,7 @@ fn an_import_that_the_database_cuts_off_leaves_nothing() {
              select pg_advisory_lock(4711)",
         )
         .expect("the role owns its database");
-    let mut file = format!("first_name\n{}", "Ada\n".repeat(2_500));
+    let mut file = format!("first_name\n{}", (0..2_500).map(|n| format!("Ada {n}\n")).collect::<String>());
     file.push_str("the last\n");
     let client = ivan.clone();
     let upload = std::thread::spawn(move || import(&client, "text/csv", file));
@@ -542,9 +565,9 @@ fn an_import_that_the_database_cuts_off_leaves_nothing() {
 fn a_download_that_the_database_cuts_off_is_seen_to_be_cut_off() {
     let (_server, database, ivan) = strangers();
     // More than the buffers of both sockets take, so the server is in the middle of it when the database goes away.
-    let row = format!("Ada,{}\n", "x".repeat(4_900));
-    for _ in 0..2 {
-        import_all(&ivan, "text/csv", format!("first_name,additional_info\n{}", row.repeat(3_000)));
+    for part in 0..2 {
+        let rows = (0..3_000).map(|n| format!("Ada {part} {n},{}\n", "x".repeat(4_900)));
+        import_all(&ivan, "text/csv", format!("first_name,additional_info\n{}", rows.collect::<String>()));
     }
     let mut socket = TcpStream::connect(ivan.address).expect("the server listens");
     let head = format!(

@@ -260,7 +260,7 @@ fn import(world: &World) -> (Request, Check) {
     const MANY: i64 = 25;
     let name = world.unused();
     let contacts: Vec<_> = (0..MANY).map(|_| json!({ "first_name": name })).collect();
-    let request = world.user.post("/api/contacts/import", &json!(contacts));
+    let request = world.user.post("/api/contacts/import?duplicates=add", &json!(contacts));
     (request, Box::new(move |world, status| is_whole(status, world.count(NAMED, &[&name]), MANY)))
 }
 

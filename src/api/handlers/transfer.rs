@@ -1,5 +1,8 @@
 //! Contacts in and out as files.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use super::export::{self, Document};
@@ -12,10 +15,6 @@ use crate::domain::rules::{Doc, Flag, OneOf};
 use crate::domain::shape::Shape;
 use crate::formats::{self, Format, Import, Report, Unreadable};
 use crate::http::Response;
-
-/// The number of contacts inserted by one statement: so many that round trips cost little, and so few that each statement
-/// ends long before its time limit.
-const BATCH: usize = 1_000;
 
 // ----------------------------------------------------------------------------------------------------------------- import
 
@@ -37,10 +36,19 @@ impl Input for Upload {
         let Some((_, format)) = READ.into_iter().find(|(name, _)| given.as_deref() == Some(name)) else {
             return Err(unsupported(call.request, READ.map(|(name, _)| name).to_vec()));
         };
-        match formats::read(format, call.request.body(), call.now().date_naive()) {
+        let content_type = call.request.header("Content-Type").unwrap_or("");
+        let charset = content_type.split(';').skip(1).find_map(|param| {
+            let (name, value) = param.split_once('=')?;
+            name.trim().eq_ignore_ascii_case("charset").then_some(value)
+        });
+        let charset = match charset.map(|name| formats::named(name).ok_or(name)).transpose() {
+            Ok(charset) => charset,
+            Err(name) => return Err(Error::UnknownCharset(name.to_owned())),
+        };
+        match formats::read(format, charset, call.request.body(), call.now().date_naive()) {
             Ok(import) => Ok(Upload(import)),
             Err(Unreadable::Malformed(detail)) => Err(Error::BadRequest(detail)),
-            Err(Unreadable::TooMany(detail)) => Err(Error::Invalid(vec![Fault::new("", detail)])),
+            Err(Unreadable::Unfit(detail)) => Err(Error::Invalid(vec![Fault::new("", detail)])),
         }
     }
 
@@ -48,9 +56,11 @@ impl Input for Upload {
         let contact = operation.add_schema(Draft::NAME, object_schema(&Fields::describing().describe::<Draft>()));
         for (name, format) in READ {
             let schema = match format {
-                Format::Vcard => file_schema("cards of version 2.1, 3.0 or 4.0, one after the other", VCARD),
-                Format::Csv => file_schema(
-                    "a line of headings (the fields' names, or Google's or Outlook's headings), then a line for each contact",
+                Format::Vcard | Format::Vcard3 => {
+                    file_schema("cards of version 2.1, 3.0 or 4.0, one after the other", VCARD)
+                }
+                Format::Csv | Format::CsvWithMark => file_schema(
+                    "a line of headings (the fields' names, or those of Google, Outlook or Thunderbird), then a line for each contact",
                     CSV,
                 ),
                 Format::Json => json!({ "type": "array", "items": contact }),
@@ -72,26 +82,51 @@ const CSV: &str = "first_name,last_name,email,phone_number,birthday,additional_i
 /// The query of an import.
 pub struct ImportQuery {
     dry_run: bool,
+    /// What happens to entries that are there already.
+    duplicates: &'static str,
 }
 
 impl FromFields for ImportQuery {
     fn from_fields(fields: &mut Fields<'_>) -> Option<ImportQuery> {
         const DRY_RUN: Doc<Flag> = Doc(Flag, "Whether to only report what would be imported.");
-        Some(ImportQuery { dry_run: fields.or_default("dry_run", &DRY_RUN, false) })
+        let duplicates = OneOf { choices: &[(SKIP, SKIP), ("add", "add")] };
+        let about = "What becomes of an entry that is the same as a contact that is there, or as an earlier entry.";
+        Some(ImportQuery {
+            dry_run: fields.or_default("dry_run", &DRY_RUN, false),
+            duplicates: fields.or_default("duplicates", &Doc(duplicates, about), SKIP),
+        })
     }
 }
+
+const SKIP: &str = "skip";
+
+/// How often an import asks whether one of the same user at another instance is done, and how long.
+const PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// `POST /api/contacts/import`
 pub fn import(
     call: &Call<'_>,
     caller: &Caller,
-    (Query(query), Upload(import)): (Query<ImportQuery>, Upload),
+    (Query(query), Upload(Import { mut drafts, mut report })): (Query<ImportQuery>, Upload),
 ) -> Result<Answer<200, Report>, Error> {
-    if !query.dry_run && !import.drafts.is_empty() {
-        let _leave = leave_for(call, caller, import.drafts.len())?;
-        call.store.insert_contacts(caller.user, import.drafts.chunks(BATCH))?;
+    let (good, skips) = (drafts.len(), query.duplicates == SKIP);
+    if skips && good > 0 {
+        call.store.drop_known(caller.user, &mut drafts)?;
     }
-    Ok(Answer::json(&import.report))
+    if !query.dry_run && !drafts.is_empty() {
+        let _leave = leave_for(call, caller, drafts.len())?;
+        let began = Instant::now();
+        while call.store.insert_contacts(caller.user, &mut drafts, skips)?.is_none() {
+            if began.elapsed() > LONGEST_WAIT {
+                return Err(Error::TooManyRequests("imports at once", 60));
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+    report.created = drafts.len();
+    report.duplicates = good - drafts.len();
+    Ok(Answer::json(&report))
 }
 
 // ----------------------------------------------------------------------------------------------------------------- export
@@ -99,19 +134,26 @@ pub fn import(
 /// The query of an export.
 pub struct ExportQuery {
     format: Option<Format>,
+    bom: bool,
 }
 
 impl FromFields for ExportQuery {
     fn from_fields(fields: &mut Fields<'_>) -> Option<ExportQuery> {
-        let formats = OneOf { choices: &[("vcf", Format::Vcard), ("csv", Format::Csv), ("json", Format::Json)] };
-        let format = Doc(formats, "The file's format; by default the one that Accept prefers, or JSON.");
-        Some(ExportQuery { format: fields.optional("format", &format) })
+        const BOM: Doc<Flag> =
+            Doc(Flag, "Whether a CSV file begins with a byte order mark, without which Excel garbles it.");
+        let choices = &[("vcf", Format::Vcard), ("vcf3", Format::Vcard3), ("csv", Format::Csv), ("json", Format::Json)];
+        let format = Doc(OneOf { choices }, "The file's format; by default the one that Accept prefers, or JSON.");
+        Some(ExportQuery { format: fields.optional("format", &format), bom: fields.or_default("bom", &BOM, false) })
     }
 }
 
 /// The media types that are written; a client without a preference gets the first.
-const WRITTEN: [(&str, Format); 3] =
-    [("application/json", Format::Json), ("text/vcard", Format::Vcard), ("text/csv", Format::Csv)];
+const WRITTEN: [(&str, Format); 4] = [
+    ("application/json", Format::Json),
+    ("text/vcard", Format::Vcard),
+    ("text/vcard; version=3.0", Format::Vcard3),
+    ("text/csv", Format::Csv),
+];
 
 /// A file to download.
 pub struct Download(Response);
@@ -124,11 +166,16 @@ impl Reply for Download {
     fn describe(operation: &mut Operation) {
         operation.add_schema(Contact::NAME, Contact::schema());
         let schema = |format| match format {
-            Format::Vcard => file_schema("a vCard 4.0 for each contact", VCARD),
-            Format::Csv => file_schema("the fields' names, then a line for each contact", CSV),
+            Format::Vcard | Format::Vcard3 => file_schema("a vCard for each contact", VCARD),
+            Format::Csv | Format::CsvWithMark => file_schema("the fields' names, then a line for each contact", CSV),
             Format::Json => <[Contact<'_>]>::reference(),
         };
-        let content = WRITTEN.into_iter().map(|(name, format)| (name, schema(format))).collect();
+        // A parameter makes no other media type.
+        let content = WRITTEN
+            .into_iter()
+            .filter(|(name, _)| !name.contains(';'))
+            .map(|(name, format)| (name, schema(format)))
+            .collect();
         operation.replies.push((200, "The file", content));
         // Accept is no parameter: OpenAPI derives it from the media types of the answers.
         operation.errors.push(406);
@@ -141,9 +188,13 @@ pub fn export(call: &Call<'_>, caller: &Caller, Query(query): Query<ExportQuery>
         Some(format) => format,
         None => negotiate(&call.request.list("Accept").filter(|range| !range.is_empty()).collect::<Vec<_>>())?,
     };
+    let format = if query.bom && format == Format::Csv { Format::CsvWithMark } else { format };
     let (content_type, disposition) = match format {
         Format::Vcard => ("text/vcard; charset=utf-8", "attachment; filename=\"contacts.vcf\""),
-        Format::Csv => ("text/csv; charset=utf-8; header=present", "attachment; filename=\"contacts.csv\""),
+        Format::Vcard3 => ("text/vcard; charset=utf-8; version=3.0", "attachment; filename=\"contacts.vcf\""),
+        Format::Csv | Format::CsvWithMark => {
+            ("text/csv; charset=utf-8; header=present", "attachment; filename=\"contacts.csv\"")
+        }
         Format::Json => ("application/json", "attachment; filename=\"contacts.json\""),
     };
     let file = export::body(&call.store, caller.user, Document::Contacts(format))?;
@@ -168,20 +219,27 @@ fn negotiate(accept: &[&str]) -> Result<Format, Error> {
 }
 
 fn quality(accept: &[&str], name: &str) -> f32 {
+    let (name, version) = name.split_once("; version=").unwrap_or((name, "4.0"));
     let main = name.split('/').next().unwrap_or(name);
     let mut best = (0, 0.0);
     for range in accept {
         let mut parts = range.split(';').map(str::trim);
         let range = parts.next().unwrap_or("").to_ascii_lowercase();
+        let params = parts.filter_map(|part| part.split_once('='));
+        let param =
+            |name: &str| params.clone().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value);
         let specificity = match range.strip_suffix("/*") {
             Some("*") => 1,
             Some(kind) if kind == main => 2,
-            _ if range == name => 3,
+            // Only a vCard has versions.
+            _ if range == name => match param("version").filter(|_| name == "text/vcard") {
+                Some(wanted) if wanted.trim_matches('"') != version => continue,
+                Some(_) => 4,
+                None => 3,
+            },
             _ => continue,
         };
-        let quality = parts
-            .find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")))
-            .map_or(1.0, |q| q.parse().unwrap_or(0.0));
+        let quality = param("q").map_or(1.0, |q| q.parse().unwrap_or(0.0));
         if specificity > best.0 {
             best = (specificity, quality);
         }
