@@ -1,10 +1,12 @@
 //! The command line: which command to run, and settings as flags.
 
+use std::error::Error;
 use std::ffi::OsString;
-use std::io::{self, BufRead, IsTerminal};
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::thread;
 
-use contactd::config::{SETTINGS, SettingError, Values};
+use chrono::{DateTime, SecondsFormat, Utc};
+use contactd::config::{SETTINGS, SettingError, Values, is_secret};
 use contactd::domain::fields::{Given, Rule};
 use contactd::domain::rules::{self, Email};
 use contactd::security::password;
@@ -29,6 +31,8 @@ pub enum Command {
     User(UserAction, String),
     /// End the sessions of all users.
     LogOutAll,
+    /// List the users.
+    ListUsers,
 }
 
 /// What to do with a user.
@@ -44,7 +48,19 @@ pub enum UserAction {
     Enable,
     /// End the user's sessions.
     LogOut,
+    /// Delete the user with everything of theirs.
+    Delete,
 }
+
+/// The word for each.
+const USER_ACTIONS: [(&str, UserAction); 6] = [
+    ("add", UserAction::Add),
+    ("passwd", UserAction::SetPassword),
+    ("disable", UserAction::Disable),
+    ("enable", UserAction::Enable),
+    ("logout", UserAction::LogOut),
+    ("delete", UserAction::Delete),
+];
 
 const USAGE: &str = "\
 contactd: a private, multi-user address book behind a REST API
@@ -52,13 +68,15 @@ contactd: a private, multi-user address book behind a REST API
   contactd [serve]                migrate the database and serve
   contactd migrate                migrate the database
   contactd user add EMAIL         create a user; the password is prompted for, or read from standard input
+  contactd user list              list the users: id, when they signed up and were last seen, and the address
   contactd user passwd EMAIL      set a user's password and end their sessions
   contactd user disable EMAIL     lock a user out; their tokens stop working within a second
   contactd user enable EMAIL      let a user log in again
   contactd user logout EMAIL      end a user's sessions; with --all in place of EMAIL, those of all users
+  contactd user delete EMAIL      delete a user with all contacts, for good
   contactd help | version         print this text, or the version
 
-Settings, from the environment or as flags (LISTEN is --listen), with their defaults:
+Settings, from the environment or as flags (LISTEN is --listen; what has a _FILE beside it is no flag), with their defaults:
 ";
 
 fn help() -> String {
@@ -100,6 +118,11 @@ pub fn parse(
                 if !SETTINGS.iter().any(|setting| setting.name == name) {
                     return Err(usage(format!("--{flag} is not a setting: see contactd --help")));
                 }
+                // The value is not repeated.
+                if is_secret(&name) {
+                    let what = "as a flag could be read by every user of this machine";
+                    return Err(usage(format!("{name} {what}: set {name} in the environment, or give --{flag}-file")));
+                }
                 let value = utf8(&name, parser.value().map_err(usage)?)?;
                 given.push((name, value));
             }
@@ -113,12 +136,11 @@ pub fn parse(
         ["help"] => Command::Print(help()),
         ["version"] => Command::Print(VERSION.to_owned()),
         ["migrate"] => Command::Migrate,
-        ["user", "add", email] => Command::User(UserAction::Add, address(email)?),
-        ["user", "passwd", email] => Command::User(UserAction::SetPassword, address(email)?),
-        ["user", "disable", email] => Command::User(UserAction::Disable, address(email)?),
-        ["user", "enable", email] => Command::User(UserAction::Enable, address(email)?),
+        ["user", "list"] => Command::ListUsers,
         ["user", "logout", "--all"] => Command::LogOutAll,
-        ["user", "logout", email] => Command::User(UserAction::LogOut, address(email)?),
+        ["user", word, email] if let Some((_, action)) = USER_ACTIONS.iter().find(|(name, _)| name == word) => {
+            Command::User(*action, address(email)?)
+        }
         // The words that follow may be a password, so they are not repeated.
         ["user", "add" | "passwd", _, ..] => {
             return Err(usage("`user add` and `user passwd` take an e-mail address and ask for the password"));
@@ -173,6 +195,31 @@ pub fn user(store: &Store, action: UserAction, email: &str, rule: &rules::Passwo
             let user = known()?.user;
             let ended = store.end_sessions(user, Sessions::All).map_err(said)?.len();
             println!("ended {ended} sessions of user {user} {email}");
+        }
+        UserAction::Delete => {
+            let user = known()?.user;
+            store.delete_user(user).map_err(said)?;
+            println!("deleted user {user} {email} and everything of theirs");
+        }
+    }
+    Ok(())
+}
+
+/// Lists all users by their addresses, each on a line.
+pub fn list_users(store: &Store) -> Result<(), Box<dyn Error>> {
+    let time =
+        |time: Option<DateTime<Utc>>| time.map_or("-".to_owned(), |t| t.to_rfc3339_opts(SecondsFormat::Secs, true));
+    let mut out = io::stdout().lock();
+    writeln!(out, "{:16}  {:20}  {:20}  {:8}  address", "id", "created", "last used", "state")?;
+    let (mut after, mut is_last) = (String::new(), false);
+    while !is_last {
+        let users = store.users_after(&after)?;
+        is_last = users.is_empty();
+        for known in users {
+            let state = if known.is_disabled { "disabled" } else { "active" };
+            let (id, created, used) = (known.user.id, time(Some(known.user.created_at)), time(known.last_used_at));
+            writeln!(out, "{id:<16}  {created:20}  {used:20}  {state:8}  {}", known.user.email)?;
+            after = known.user.email;
         }
     }
     Ok(())

@@ -27,12 +27,14 @@ const fn setting(name: &'static str, default: &'static str, help: &'static str) 
 #[rustfmt::skip] // a table is read by its columns
 pub const SETTINGS: &[Setting] = &[
     setting("DATABASE_URL",             "",               "the Postgres server: a URL or key/value string, over TCP or a Unix socket (required)"),
+    setting("DATABASE_URL_FILE",        "",               "file that holds this text, for it may hold a password"),
     setting("LISTEN",                   "127.0.0.1:8000", "address and port to serve on"),
     setting("JWT_SECRET",               "",               "secret that signs the tokens, at least 32 bytes (required, unless in a file)"),
     setting("JWT_SECRET_FILE",          "",               "file that holds this secret; surrounding white space is ignored"),
     setting("JWT_SECRET_PREVIOUS",      "",               "previous secret, which still verifies tokens but signs none"),
     setting("JWT_SECRET_PREVIOUS_FILE", "",               "file that holds the previous secret"),
     // Six, because the sample users of the original application have six.
+    setting("SIGNUP",                   "open",           "open, or closed: only `contactd user add` makes users"),
     setting("PASSWORD_MIN_LENGTH",      "6",              "fewest characters of a new password, 1 to 128; 8 or more is wise"),
     setting("REFUSED_PASSWORDS_FILE",   "",               "file of passwords to refuse, one per line"),
     setting("LOGIN_ATTEMPTS",           "10",             "failed logins per account and network within 15 minutes; 0: no limit"),
@@ -52,6 +54,11 @@ pub const SETTINGS: &[Setting] = &[
     setting("IDLE_TIMEOUT",             "75",             "seconds that a connection may be idle"),
     setting("DRAIN_TIMEOUT",            "10",             "seconds that requests in progress may take after SIGTERM"),
 ];
+
+/// Whether it holds a secret. Then it has a twin that names a file, and is no flag: every user of the machine can read those.
+pub fn is_secret(name: &str) -> bool {
+    SETTINGS.iter().any(|setting| setting.name.strip_suffix("_FILE") == Some(name))
+}
 
 /// Settings or an argument that cannot be used: one line for each, which names it.
 #[derive(Debug, Clone)]
@@ -119,6 +126,7 @@ pub struct Config {
     pub listen: SocketAddr,
     pub jwt_secret: JwtSecret,
     pub jwt_secret_previous: Option<JwtSecret>,
+    pub signup_is_open: bool,
     pub password_min: usize,
     pub refused_passwords: Vec<String>,
     pub login_attempts: i32,
@@ -180,6 +188,13 @@ impl Values {
         number.ok_or_else(|| wrong(name, format_args!("must be a number from {from} to {to}, not `{text}`")))
     }
 
+    /// The place of its value among these.
+    fn one_of(&self, name: &str, choices: &[&str]) -> Result<usize, SettingError> {
+        let text = self.text(name);
+        let refused = || wrong(name, format_args!("must be {}, not `{text}`", choices.join(" or ")));
+        choices.iter().position(|choice| *choice == text).ok_or_else(refused)
+    }
+
     fn seconds(&self, name: &str, range: RangeInclusive<u64>) -> Result<Duration, SettingError> {
         self.number(name, range).map(Duration::from_secs)
     }
@@ -198,12 +213,18 @@ impl Values {
         read.map_err(|error| wrong(name, format_args!("names {path}, which cannot be read: {error}")))
     }
 
+    /// What a setting holds, or else its file, without white space around it; and which of the two it was.
+    fn held<'a>(&'a self, name: &'a str, file_name: &'a str) -> Result<Option<(&'a str, Vec<u8>)>, SettingError> {
+        match (self.text(name), self.file(file_name)?) {
+            ("", bytes) => Ok(bytes.map(|bytes| (file_name, bytes.trim_ascii().to_vec()))),
+            (text, None) => Ok(Some((name, text.as_bytes().to_vec()))),
+            _ => Err(wrong(name, format_args!("and {file_name} are both set: give one of them"))),
+        }
+    }
+
     fn secret(&self, name: &str, file_name: &str) -> Result<Option<JwtSecret>, SettingError> {
-        let (name, bytes) = match (self.text(name), self.file(file_name)?) {
-            ("", None) => return Ok(None),
-            ("", Some(bytes)) => (file_name, bytes.trim_ascii().to_vec()),
-            (text, None) => (name, text.as_bytes().to_vec()),
-            _ => return Err(wrong(name, format_args!("and {file_name} are both set: give one of them"))),
+        let Some((name, bytes)) = self.held(name, file_name)? else {
+            return Ok(None);
         };
         let (least, different) = (JwtSecret::MIN_BYTES, JwtSecret::MIN_DIFFERENT);
         let what =
@@ -213,11 +234,10 @@ impl Values {
 
     /// Where the database is. `contactd migrate` needs nothing else.
     pub fn database(&self) -> Result<postgres::Config, SettingError> {
-        let name = "DATABASE_URL";
-        let text = self.text(name);
-        if text.is_empty() {
-            return Err(wrong(name, "is not set: give postgres://user@host/database"));
-        }
+        let (name, file_name) = ("DATABASE_URL", "DATABASE_URL_FILE");
+        let missing = || wrong(name, "is not set, nor is DATABASE_URL_FILE: give postgres://user@host/database");
+        let (name, bytes) = self.held(name, file_name)?.ok_or_else(missing)?;
+        let text = String::from_utf8(bytes).map_err(|_| wrong(name, "is not UTF-8"))?;
         // The parser's own error may repeat the password.
         let Ok(config) = text.parse::<postgres::Config>() else {
             let what = "must be a Postgres URL or key/value string, such as postgres://user@host/database";
@@ -269,6 +289,7 @@ impl Values {
             listen: self.listen(),
             jwt_secret: self.secret("JWT_SECRET", "JWT_SECRET_FILE").and_then(|secret| secret.ok_or_else(no_secret)),
             jwt_secret_previous: self.secret("JWT_SECRET_PREVIOUS", "JWT_SECRET_PREVIOUS_FILE"),
+            signup_is_open: self.one_of("SIGNUP", &["open", "closed"]).map(|place| place == 0),
             password_min: self.number("PASSWORD_MIN_LENGTH", 1..=128),
             refused_passwords: self.refused_passwords(),
             login_attempts: self.number("LOGIN_ATTEMPTS", 0..=1_000_000),

@@ -62,6 +62,11 @@ fn run(command: Command, values: &Values) -> Outcome {
             store.migrate()?;
             println!("ended {} sessions", store.end_all_sessions()?);
         }
+        Command::ListUsers => {
+            let store = store_of(values)?;
+            store.migrate()?;
+            command::list_users(&store)?;
+        }
         Command::User(action, email) => {
             let (min, refused) = values.new_password()?;
             let rule = rules::PasswordRule { min, refused: &rules::PasswordRule::refusals(&refused) };

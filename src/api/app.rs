@@ -45,6 +45,7 @@ impl App {
             today: Today::in_zone(config.timezone.clone()),
             #[expect(clippy::disallowed_methods)] // the one real clock
             clock: Utc::now,
+            signup_is_open: config.signup_is_open,
             password_min: config.password_min,
             refused_passwords: rules::PasswordRule::refusals(&config.refused_passwords),
             login_attempts: config.login_attempts,

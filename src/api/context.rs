@@ -33,6 +33,8 @@ pub struct Context {
     pub today: Today,
     /// The present time; a function, so that tests can set it.
     pub clock: fn() -> DateTime<Utc>,
+    /// Whether anybody may sign up.
+    pub signup_is_open: bool,
     /// The fewest characters of a new password.
     pub password_min: usize,
     /// Passwords that are refused, in the form that is compared.

@@ -19,6 +19,8 @@ pub enum Error {
     /// 401: a wrong password or an invalid refresh token, with the challenge. The answer also has the members of RFC 6749 §5.2,
     /// where OAuth2 clients look, such as the documentation page.
     InvalidGrant(&'static str, &'static str),
+    /// 403: not here, or not with this.
+    Forbidden(&'static str),
     /// 404: there is no such thing, or it belongs to another user.
     NotFound(&'static str),
     /// 405, with the methods that the path has.
@@ -122,6 +124,7 @@ impl Error {
                 let more = [("error", json!("invalid_grant")), ("error_description", json!(detail))];
                 document(401, detail, request_id, more).header("WWW-Authenticate", challenge)
             }
+            Error::Forbidden(detail) => plain(403, detail),
             Error::NotFound(detail) => plain(404, detail),
             Error::MethodNotAllowed(allow) => plain(405, &format!("This path allows {allow}.")).header("Allow", allow),
             Error::NotAcceptable(detail) => plain(406, &detail),

@@ -23,7 +23,7 @@ fn accounts() -> Vec<Route> {
     let auth = "auth";
     let users = "users";
     let rows = [
-        public(Post, "/api/auth/signup", auth::signup, auth, "sign_up", "Sign up").on(Hash).sends(&["Location"]).fails_with([Error::EMAIL_TAKEN, Error::TOO_MANY_ATTEMPTS]),
+        public(Post, "/api/auth/signup", auth::signup, auth, "sign_up", "Sign up").on(Hash).sends(&["Location"]).fails_with([auth::SIGNUP_IS_CLOSED, Error::EMAIL_TAKEN, Error::TOO_MANY_ATTEMPTS]),
         public(Post, "/api/auth/login", auth::login, auth, "log_in", "Log in and get a pair of tokens").on(Hash).fails_with([auth::WRONG_CREDENTIALS, Error::TOO_MANY_ATTEMPTS]),
         public(Get, "/api/auth/refresh_token", auth::refresh, auth, "refresh_by_header", "Get a new pair of tokens for the refresh token in Authorization").on(Write).fails_with([auth::DEAD_REFRESH_TOKEN]),
         public(Post, "/api/auth/refresh_token", auth::refresh_by_post, auth, "refresh", "Get a new pair of tokens for a refresh token").fails_with([auth::DEAD_REFRESH_TOKEN]),

@@ -1,5 +1,6 @@
 //! Users: creating, finding, changing and deleting them.
 
+use chrono::{DateTime, Utc};
 use postgres::Row;
 use postgres::types::ToSql;
 
@@ -18,6 +19,16 @@ pub struct Credentials {
     pub disabled: bool,
     /// Whether a session of theirs lives in the network that asks.
     pub is_at_home: bool,
+}
+
+/// A user, as the operator sees them.
+pub struct Known {
+    /// The user.
+    pub user: User,
+    /// When a session of theirs that is still there was last used.
+    pub last_used_at: Option<DateTime<Utc>>,
+    /// Disabled by the operator.
+    pub is_disabled: bool,
 }
 
 fn user(row: &Row) -> User {
@@ -66,6 +77,13 @@ impl Store {
                 Ok(by_place(rows, asked.len()).into_iter().map(|row| Some(found(row))).collect())
             },
         )
+    }
+
+    /// A thousand users at most by their addresses, those after this one.
+    pub fn users_after(&self, email: &str) -> Result<Vec<Known>, Error> {
+        let rows = self.read(|conn| conn.query(&queries::USERS_PAGE, &[&email]))?;
+        let known = |row: &Row| Known { user: user(row), last_used_at: row.get(4), is_disabled: row.get(5) };
+        Ok(rows.iter().map(known).collect())
     }
 
     /// The credentials of the user with this e-mail, if there is one, for whoever asks from a network.

@@ -51,6 +51,7 @@ queries! {
     USER_INSERT = "users/insert.sql",
     USER_BY_ID = "users/by_id.sql",
     USERS_BY_IDS = "users/by_ids.sql",
+    USERS_PAGE = "users/page.sql",
     USER_CREDENTIALS = "users/credentials.sql",
     USER_UPDATE = "users/update.sql",
     USER_SET_PASSWORD = "users/set_password.sql",

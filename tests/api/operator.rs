@@ -118,6 +118,7 @@ fn what_cannot_be_done_is_said_in_a_line_with_exit_code_1_or_2() {
         (vec![url.clone()], &["passwd", "nobody@example.com"], "123456\n", 1, "there is no user nobody@example.com"),
         (vec![url.clone()], &["disable", "nobody@example.com"], "", 1, "there is no user nobody@example.com"),
         (vec![url.clone()], &["enable", "nobody@example.com"], "", 1, "there is no user nobody@example.com"),
+        (vec![url.clone()], &["delete", "nobody@example.com"], "", 1, "there is no user nobody@example.com"),
         (vec![url.clone()], &["passwd", "ivan@example.com"], "12345\n", 1, "at least 6 characters"),
         (vec![url.clone()], &["passwd", "ivan@example.com"], "", 1, "at least 6 characters"),
         (vec![url.clone(), list], &["passwd", "ivan@example.com"], "PASSWORD\n", 1, "refused"),
@@ -136,6 +137,86 @@ fn what_cannot_be_done_is_said_in_a_line_with_exit_code_1_or_2() {
         assert!(!said.contains("hunter22"), "{said}");
     }
     std::fs::remove_file(refused).unwrap();
+}
+
+#[test]
+fn the_users_are_listed_and_one_is_deleted_with_all_that_is_theirs() {
+    let (server, database) = Server::with_database();
+    let list = || {
+        let (code, said) = outcome(&user(&database, &["list"], ""));
+        assert_eq!(code, 0, "{said}");
+        let rows = said.lines().filter(|line| !line.contains(" INFO "));
+        rows.map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect::<Vec<_>>()
+    };
+    assert_eq!(list(), [["id", "created", "last", "used", "state", "address"]], "nobody is there yet");
+    assert_eq!(outcome(&user(&database, &["add", "olena@example.com"], "123456\n")).0, 0);
+    assert_eq!(outcome(&user(&database, &["disable", "olena@example.com"], "")).0, 0);
+    let ivan = server.client().new_user("ivan@example.com");
+    ivan.new_contact(&json!({ "first_name": "Леся" }));
+    let id = ivan.get("/api/users/me").send().json()["id"].to_string();
+
+    let rows = list();
+    let [_, first, second] = rows.as_slice() else { panic!("{rows:?}") };
+    assert_eq!((&first[0], &first[3..]), (&id, &["active".to_owned(), "ivan@example.com".to_owned()][..]));
+    for time in &first[1..3] {
+        time.parse::<chrono::DateTime<chrono::Utc>>().unwrap_or_else(|_| panic!("{time} is no time"));
+    }
+    assert_eq!(second[2..], ["-", "disabled", "olena@example.com"], "who never logged in was never seen");
+
+    let (code, said) = outcome(&user(&database, &["delete", "IVAN@example.com"], ""));
+    assert_eq!((code, said.contains(&id)), (0, true), "{said}");
+    eventually("the token is dead", || ivan.get("/api/users/me").send().status == 401);
+    assert_eq!(list().len(), 2);
+    let left: i64 = database.client().query_one("select count(*) from contacts", &[]).unwrap().get(0);
+    assert_eq!(left, 0);
+    // The address is free again.
+    assert_eq!(outcome(&user(&database, &["add", "ivan@example.com"], "123456\n")).0, 0);
+}
+
+#[test]
+fn a_list_of_more_users_than_one_statement_gives_has_each_once() {
+    let database = database();
+    let many = "insert into users (username, email, password_hash) \
+        select 'x', 'user' || n || '@example.com', '' from generate_series(1, 2000) as n";
+    database.client().batch_execute(many).unwrap();
+    let (code, said) = outcome(&user(&database, &["list"], ""));
+    let mut seen: Vec<_> = said.lines().filter_map(|line| line.rsplit_once("  user")).map(|(_, rest)| rest).collect();
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!((code, seen.len()), (0, 2000));
+}
+
+#[test]
+fn while_signing_up_is_closed_only_the_operator_makes_users() {
+    let database = database();
+    let server = Setup::on(&database).with("SIGNUP", "closed").ready();
+    let body = json!({ "username": "Ivan", "email": "ivan@example.com", "password": "123456" });
+    let sign_up = |body| server.client().post("/api/auth/signup", body).send();
+    let refused = sign_up(&body);
+    assert_eq!((refused.status, refused.header("Content-Type")), (403, Some("application/problem+json")));
+    assert!(refused.json()["detail"].as_str().unwrap().contains("closed"), "{}", refused.text());
+    assert_eq!(outcome(&user(&database, &["add", "ivan@example.com"], "123456\n")).0, 0);
+    server.client().login("ivan@example.com", "123456");
+    assert_eq!(sign_up(&body).json()["detail"], refused.json()["detail"], "it does not tell that the address is taken");
+}
+
+#[test]
+fn the_database_may_be_named_in_a_file() {
+    let database = database();
+    let file = format!("{}/contactd-url-{}", std::env::temp_dir().display(), std::process::id());
+    std::fs::write(&file, format!("  {}\n", database.url())).unwrap();
+    let setting = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let (code, said) = outcome(&user_with(&[setting("DATABASE_URL_FILE", &file)], &["list"], ""));
+    assert_eq!(code, 0, "{said}");
+    let both = [setting("DATABASE_URL_FILE", &file), setting("DATABASE_URL", &database.url())];
+    let (code, said) = outcome(&user_with(&both, &["list"], ""));
+    assert_eq!((code, said.contains("both set")), (2, true), "{said}");
+    std::fs::write(&file, "postgres://ivan:hunter2hunter2@[nowhere").unwrap();
+    let (code, said) = outcome(&user_with(&[setting("DATABASE_URL_FILE", &file)], &["list"], ""));
+    assert_eq!((code, said.contains("DATABASE_URL_FILE"), said.contains("hunter2")), (2, true, false), "{said}");
+    std::fs::remove_file(&file).unwrap();
+    let (code, said) = outcome(&user_with(&[setting("DATABASE_URL_FILE", &file)], &["list"], ""));
+    assert_eq!((code, said.contains(&file)), (2, true), "{said}");
 }
 
 /// The program at a terminal of its own.

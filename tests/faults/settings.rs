@@ -45,6 +45,8 @@ fn each_setting_is_checked_before_anything_else_happens() {
         ("JWT_SECRET", "0123456789abcdef0123456789abcde"),
         ("JWT_SECRET_PREVIOUS", "short"),
         ("JWT_SECRET_PREVIOUS_FILE", "/does/not/exist"),
+        ("DATABASE_URL_FILE", "/does/not/exist"),
+        ("SIGNUP", "maybe"),
         ("PASSWORD_MIN_LENGTH", "0"),
         ("PASSWORD_MIN_LENGTH", "six"),
         ("REFUSED_PASSWORDS_FILE", "/does/not/exist"),
@@ -92,6 +94,20 @@ fn a_flag_wins_over_the_environment_and_an_unknown_one_is_named() {
     refuses("--colour", &[], &["--colour", "red"]);
     refuses("dance", &[], &["dance"]);
     refuses("no-address", &[], &["user", "add", "no-address"]);
+}
+
+/// Every user of a machine can read every program's arguments.
+#[test]
+fn a_secret_is_refused_as_a_flag_and_not_repeated() {
+    for (name, flag) in [("DATABASE_URL", "--database-url"), ("JWT_SECRET", "--jwt-secret")] {
+        for arguments in [&[&format!("{flag}=hunter2")][..], &[&flag.to_owned(), &"hunter2".to_owned()]] {
+            let arguments: Vec<_> = arguments.iter().map(|argument| argument.as_str()).collect();
+            let said = refuses(name, &[], &arguments);
+            assert!(said.contains(&format!("{flag}-file")) && !said.contains("hunter2"), "{said}");
+        }
+    }
+    refuses("DATABASE_URL", &[("DATABASE_URL", "")], &["--database-url-file", "/does/not/exist"]);
+    refuses("JWT_SECRET", &[("JWT_SECRET", "")], &["--jwt-secret-file", "/does/not/exist"]);
 }
 
 #[test]

@@ -59,6 +59,9 @@ shape! {
 /// One answer for an unknown e-mail, a wrong password and a disabled user.
 pub const WRONG_CREDENTIALS: Error =
     Error::InvalidGrant("The e-mail address or the password is wrong.", problem::NO_TOKEN);
+/// Also where the address is taken.
+pub const SIGNUP_IS_CLOSED: Error =
+    Error::Forbidden("Signing up is closed on this server: ask whoever runs it for an account.");
 /// Nothing tells whether it ever was one of ours.
 pub const DEAD_REFRESH_TOKEN: Error =
     Error::InvalidGrant("The refresh token is invalid, expired or revoked: log in again.", problem::INVALID_TOKEN);
@@ -67,6 +70,9 @@ pub const NO_SUCH_SESSION: Error = Error::NotFound("There is no such session.");
 
 /// `POST /api/auth/signup`
 pub fn signup(call: &Call<'_>, Payload(signup): Payload<Signup>) -> Result<Answer<201, User>, Error> {
+    if !call.signup_is_open {
+        return Err(SIGNUP_IS_CLOSED);
+    }
     let attempt = Attempt::begin(call, None, None)?;
     let hash = password::hash(signup.password.reveal());
     let user = call.store.insert_user(&signup.username, &signup.email, &hash);
