@@ -35,7 +35,7 @@ run: rust .data/jwt-secret ## build and serve on LISTEN (127.0.0.1:8000), with a
 	@echo 'LISTEN=127.0.0.1:8001 make run serves on another port.'
 	@echo
 	@[ -n "$${JWT_SECRET-}$${JWT_SECRET_FILE-}" ] || export JWT_SECRET_FILE="$$PWD/.data/jwt-secret"; \
-	export LOG="$${LOG-debug}"; \
+	export ACCESS_LOG="$${ACCESS_LOG-on}"; \
 	$(cluster) with $(data) -- cargo run --quiet --release --bin contactd || kill -INT $$PPID
 
 fresh: ## delete the database of `make run`, with all users and contacts

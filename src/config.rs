@@ -45,7 +45,10 @@ pub const SETTINGS: &[Setting] = &[
     setting("TRUSTED_PROXIES",          "",               "comma-separated addresses and networks whose X-Forwarded-For is believed"),
     setting("TIMEZONE",                 "UTC",            "time zone of the server's own today, for birthdays: a name that Postgres knows"),
     setting("CORS_ORIGINS",             "",               "comma-separated origins whose pages may call the API; * for any"),
-    setting("LOG",                      "info",           "error, warn, info, debug (one line per request) or off"),
+    setting("LOG",                      "info",           "error, warn, info, debug or off"),
+    setting("LOG_FORMAT",               "text",           "text, or json: an object on each line"),
+    setting("LOG_SLOW_MS",              "",               "milliseconds from which on a request has its line in the log at info"),
+    setting("ACCESS_LOG",               "off",            "on: every request has its line in the log at info"),
     setting("WORKERS",                  "2 per core",     "threads for reads"),
     setting("WRITE_WORKERS",            "4 per core",     "most threads for writes, which wait for the disk"),
     setting("SLOW_WORKERS",             "1 per core",     "most threads for hashing, import and export"),
@@ -138,6 +141,9 @@ pub struct Config {
     pub timezone: String,
     pub cors_origins: Vec<String>,
     pub log: log::LevelFilter,
+    pub log_as_json: bool,
+    pub log_slow: Option<Duration>,
+    pub access_log: bool,
     pub workers: usize,
     pub write_workers: usize,
     pub slow_workers: usize,
@@ -174,6 +180,10 @@ impl Values {
     /// If there is no setting of this name.
     fn text(&self, name: &str) -> &str {
         &self.0[name]
+    }
+
+    fn is_set(&self, name: &str) -> bool {
+        !self.text(name).is_empty()
     }
 
     fn number<T: TryFrom<u64>>(&self, name: &str, range: RangeInclusive<u64>) -> Result<T, SettingError> {
@@ -303,6 +313,10 @@ impl Values {
                 is_origin(text).then(|| text.to_owned())
             }),
             log: self.log(),
+            log_as_json: self.one_of("LOG_FORMAT", &["text", "json"]).map(|place| place == 1),
+            log_slow: self.is_set("LOG_SLOW_MS").then(|| self.number("LOG_SLOW_MS", 0..=3_600_000)).transpose()
+                .map(|time| time.map(Duration::from_millis)),
+            access_log: self.one_of("ACCESS_LOG", &["off", "on"]).map(|place| place == 1),
             workers: self.number("WORKERS", 1..=256),
             write_workers: self.number("WRITE_WORKERS", 1..=256),
             slow_workers: self.number("SLOW_WORKERS", 1..=256),

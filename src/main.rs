@@ -78,12 +78,12 @@ fn run(command: Command, values: &Values) -> Outcome {
 
 /// The store of a command that ends when its work is done.
 fn store_of(values: &Values) -> Result<Store, SettingError> {
-    logger::start(values.log()?);
+    logger::start(values.log()?, false);
     Ok(Store::new(values.database()?, 1))
 }
 
 fn serve(config: &Config) -> Outcome {
-    logger::start(config.log);
+    logger::start(config.log, config.log_as_json);
     let app = Arc::new(App::new(config));
     let listener = TcpListener::bind(config.listen).map_err(|error| {
         let next = SocketAddr::new(config.listen.ip(), config.listen.port().wrapping_add(1));

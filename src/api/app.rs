@@ -11,7 +11,7 @@ use crate::api::context::Context;
 use crate::api::endpoint::{BODY_LIMIT, Call, Finish, Handler, Lane, Params, Route};
 use crate::api::problem::{self, Error};
 use crate::api::router::{Lookup, Miss, Router};
-use crate::api::{middleware, openapi, routes};
+use crate::api::{access, middleware, openapi, routes};
 use crate::config::Config;
 use crate::domain::rules;
 use crate::http::{self, Holder, Kind, Network, Request, Response};
@@ -45,6 +45,8 @@ impl App {
             today: Today::in_zone(config.timezone.clone()),
             #[expect(clippy::disallowed_methods)] // the one real clock
             clock: Utc::now,
+            access_log: config.access_log,
+            log_slow: config.log_slow,
             signup_is_open: config.signup_is_open,
             password_min: config.password_min,
             refused_passwords: rules::PasswordRule::refusals(&config.refused_passwords),
@@ -177,7 +179,9 @@ impl http::Program for App {
     fn refuse(&self, status: u16, detail: &str, request: Option<&Request>) -> Response {
         let call = request.map(|request| self.call(request, self.find(request).route.ok(), Vec::new()));
         let id = call.as_ref().map_or_else(|| Cow::Owned(middleware::new_request_id()), |call| call.id.clone());
-        log::debug!("{id} refused: {status} {detail}");
+        if call.is_none() {
+            access::refused(&self.context, status, detail, &id);
+        }
         let mut response = problem::document(status, detail, &id, []);
         if status == 503 {
             response = response.header("Retry-After", problem::RETRY_AFTER);
@@ -185,6 +189,12 @@ impl http::Program for App {
         match call {
             Some(call) => middleware::finish(&call, response),
             None => middleware::safe(response, id.into_owned()),
+        }
+    }
+
+    fn answered(&self, request: Option<&Request>, response: &mut Response) {
+        if let Some(request) = request {
+            access::told(&self.context, request, self.find(request).route.ok(), response);
         }
     }
 }

@@ -33,6 +33,10 @@ pub struct Context {
     pub today: Today,
     /// The present time; a function, so that tests can set it.
     pub clock: fn() -> DateTime<Utc>,
+    /// Whether every request has its line in the log at info.
+    pub access_log: bool,
+    /// From when on a request has it in any case.
+    pub log_slow: Option<Duration>,
     /// Whether anybody may sign up.
     pub signup_is_open: bool,
     /// The fewest characters of a new password.

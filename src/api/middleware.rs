@@ -1,4 +1,4 @@
-//! What happens around every handler, as plain functions: request id, bearer token, CORS, response headers, access log.
+//! What happens around every handler, as plain functions: request id, bearer token, CORS, response headers.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -61,7 +61,7 @@ pub fn identity(cx: &Context, request: &Request) -> Option<Identity> {
     })
 }
 
-/// Adds the headers that every answer carries, and logs the request.
+/// Adds the headers that every answer carries.
 pub fn finish(call: &Call<'_>, response: Response) -> Response {
     let mut response = safe(response, call.id.clone().into_owned());
     let is_guarded = call.route.is_some_and(Route::is_guarded);
@@ -72,9 +72,7 @@ pub fn finish(call: &Call<'_>, response: Response) -> Response {
     if is_guarded {
         response = rate_limit(call, response);
     }
-    let response = cors(call, response);
-    access_log(call, &response);
-    response
+    cors(call, response)
 }
 
 /// Adds the request's id, and what keeps browsers from doing more with an answer than to show it.
@@ -129,16 +127,4 @@ fn cors(call: &Call<'_>, response: Response) -> Response {
         .header("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE")
         .header("Access-Control-Allow-Headers", ACCEPTED)
         .header("Access-Control-Max-Age", "600")
-}
-
-/// One line per request, at level debug: at info it would be the costliest part of a read. The query is left out,
-/// since it contains people's names, and so is the secret of a calendar's address.
-fn access_log(call: &Call<'_>, response: &Response) {
-    let (method, path) = (call.request.method().as_str(), masked(call.request.path()));
-    log::debug!("{} {method} {path} {} {}us", call.id, response.status.0, call.request.arrived().elapsed().as_micros());
-}
-
-fn masked(path: &str) -> &str {
-    const SECRET: &str = "/api/calendar/";
-    if path.starts_with(SECRET) { "/api/calendar/…" } else { path }
 }

@@ -11,11 +11,13 @@
 //! | [`openapi`] | the table → OpenAPI 3.1 |
 //! | [`docs`] | Swagger UI, from memory |
 //! | [`router`] | method and path → a row |
-//! | [`middleware`] | request id, bearer token, CORS, access log |
+//! | [`access`] | the line of each request in the log |
+//! | [`middleware`] | request id, bearer token, CORS |
 //! | [`endpoint`] | what a row is: typed input in, typed reply out |
 //! | [`context`] | what handlers share |
 //! | [`problem`] | every error → status → problem+json |
 
+pub mod access;
 pub mod app;
 pub mod context;
 pub mod docs;

@@ -37,15 +37,12 @@ enum Framing {
 }
 
 /// Answers. The worker is free again when this returns, however slowly the client takes it.
-pub(super) fn answer(responder: Responder, response: Response, request: Option<&Request>) {
+pub(super) fn answer(responder: Responder, mut response: Response, request: Option<&Request>) {
     let close = response.close || !responder.keep_alive || responder.turn.shared.is_draining();
-    let body = match &response.body {
-        Body::Empty => &[][..],
-        Body::Bytes(bytes) => bytes,
-        Body::Static(bytes) => bytes,
-        Body::Stream(_) => return answer_by_stream(responder, response, request, close),
-    };
-    let bytes = render(&response, body, responder.head_only, close, responder.is_1_1);
+    if let Body::Stream(_) = response.body {
+        return answer_by_stream(responder, response, request, close);
+    }
+    let bytes = render(&response, response.body.bytes(), responder.head_only, close, responder.is_1_1);
     // The room is taken before the head is sent, so that whoever gets one gets all of the answer.
     let mut permit = None;
     if bytes.len() > SMALL {
@@ -55,6 +52,7 @@ pub(super) fn answer(responder: Responder, response: Response, request: Option<&
             return refuse(responder, BUSY, request);
         }
     }
+    responder.turn.shared.program.answered(request, &mut response);
     deliver(responder, bytes, permit, close);
 }
 
@@ -78,10 +76,7 @@ fn refusal_response(shared: &Shared, refusal: &Refusal, request: Option<&Request
 /// A refusal as bytes, for a client that is turned away without becoming a connection.
 pub(super) fn render_refusal(shared: &Shared, refusal: &Refusal) -> Option<Vec<u8>> {
     let response = refusal_response(shared, refusal, None)?;
-    let Body::Bytes(body) = &response.body else {
-        return None;
-    };
-    Some(render(&response, body, false, true, true))
+    Some(render(&response, response.body.bytes(), false, true, true))
 }
 
 /// A whole response.
@@ -96,11 +91,12 @@ fn render(response: &Response, body: &[u8], head_only: bool, close: bool, is_1_1
 
 /// Answers with a body that is read on a thread of the pool, and may wait for what it reads from. Beyond
 /// [`super::Limits::streams`] at once the client gets a 503.
-fn answer_by_stream(responder: Responder, response: Response, request: Option<&Request>, close: bool) {
+fn answer_by_stream(responder: Responder, mut response: Response, request: Option<&Request>, close: bool) {
     let shared = Arc::clone(&responder.turn.shared);
     let Some(permit) = shared.reserve(&shared.streams, holder(&responder, request), 1) else {
         return refuse(responder, BUSY, request);
     };
+    shared.program.answered(request, &mut response);
     shared.pool.spawn(move |has_thread| match has_thread {
         true => stream(responder, response, permit, close),
         false => refuse(responder, BUSY, None),

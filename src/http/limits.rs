@@ -91,4 +91,7 @@ pub trait Program: Send + Sync + 'static {
     /// the program dropped unanswered. `detail` is a sentence for a person; `request` is what was refused, without its body,
     /// where its head is known. The server adds `Connection: close`.
     fn refuse(&self, status: u16, detail: &str, request: Option<&Request>) -> Response;
+
+    /// An answer goes out, which may be a refusal; with its request, where its head is known.
+    fn answered(&self, _: Option<&Request>, _: &mut Response) {}
 }

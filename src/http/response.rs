@@ -22,6 +22,17 @@ pub enum Body {
     Stream(Box<dyn Read + Send>),
 }
 
+impl Body {
+    /// What is there already; of a stream nothing is.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Body::Bytes(bytes) => bytes,
+            Body::Static(bytes) => bytes,
+            Body::Empty | Body::Stream(_) => &[],
+        }
+    }
+}
+
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -72,7 +83,13 @@ impl Response {
 
     /// Whether it has this header.
     pub fn has(&self, name: &str) -> bool {
-        self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name))
+        self.get(name).is_some()
+    }
+
+    /// The first value of a header.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let named = self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
+        named.map(|(_, value)| value.as_ref())
     }
 
     /// Whether there is neither a body nor a length (RFC 9110 §8.6).

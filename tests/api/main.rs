@@ -22,6 +22,7 @@ mod keys;
 mod lanes;
 mod limits;
 mod lists;
+mod logs;
 mod model;
 mod openapi;
 mod operator;

@@ -94,7 +94,8 @@ impl Setup {
             };
             *log.lock().unwrap() += &format!("{line}\n");
             if let Some((_, address)) = line.split_once("serving on http://") {
-                break address.trim().parse().expect("an address");
+                // In JSON a quotation mark ends it.
+                break address.trim().trim_end_matches("\"}").parse().expect("an address");
             }
         };
         // Read on, or the program would wait for room in the pipe one day.
