@@ -7,7 +7,11 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use postgres::config::{Host, SslMode};
+mod database;
+#[cfg_attr(not(feature = "tls"), path = "config/no_tls.rs")]
+mod tls;
+
+pub use self::database::Database;
 
 /// One setting, for reading and for `--help`.
 pub struct Setting {
@@ -125,7 +129,7 @@ macro_rules! all_or_every_fault {
 #[derive(Debug, Clone)]
 #[allow(missing_docs)] // SETTINGS says what each is
 pub struct Config {
-    pub database: postgres::Config,
+    pub database: Database,
     pub listen: SocketAddr,
     pub jwt_secret: JwtSecret,
     pub jwt_secret_previous: Option<JwtSecret>,
@@ -243,31 +247,12 @@ impl Values {
     }
 
     /// Where the database is. `contactd migrate` needs nothing else.
-    pub fn database(&self) -> Result<postgres::Config, SettingError> {
+    pub fn database(&self) -> Result<Database, SettingError> {
         let (name, file_name) = ("DATABASE_URL", "DATABASE_URL_FILE");
         let missing = || wrong(name, "is not set, nor is DATABASE_URL_FILE: give postgres://user@host/database");
         let (name, bytes) = self.held(name, file_name)?.ok_or_else(missing)?;
         let text = String::from_utf8(bytes).map_err(|_| wrong(name, "is not UTF-8"))?;
-        // The parser's own error may repeat the password.
-        let Ok(config) = text.parse::<postgres::Config>() else {
-            let what = "must be a Postgres URL or key/value string, such as postgres://user@host/database";
-            return Err(wrong(name, what));
-        };
-        let (hosts, addresses) = (config.get_hosts(), config.get_hostaddrs());
-        let all_local = hosts.iter().all(is_local) && addresses.iter().all(IpAddr::is_loopback);
-        Err(wrong(
-            name,
-            match config.get_ssl_mode() {
-                _ if config.get_user().is_none() => "names no user",
-                _ if hosts.is_empty() && addresses.is_empty() => "names no host",
-                SslMode::Disable => return Ok(config),
-                SslMode::Prefer if all_local => return Ok(config),
-                SslMode::Prefer => {
-                    "names a remote host, and TLS is not built in: add sslmode=disable to accept plain text"
-                }
-                _ => "asks for TLS, which is not built in: use a Unix socket, a local proxy, or sslmode=disable",
-            },
-        ))
+        text.parse().map_err(|what: String| wrong(name, what))
     }
 
     /// What a new password must be: its fewest characters, and the passwords that are refused.
@@ -362,13 +347,6 @@ fn cores() -> u64 {
 
 fn is_origin(text: &str) -> bool {
     text == "*" || text.contains("://") && !text.ends_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-fn is_local(host: &Host) -> bool {
-    match host {
-        Host::Unix(_) => true,
-        Host::Tcp(name) => name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()),
-    }
 }
 
 #[cfg(test)]

@@ -45,7 +45,11 @@ const RULES: &[(&str, Where, &str)] = &[
     ("serde_json", Never("http store"), "they know nothing of JSON"),
     ("crate::http", Never("domain store security formats api/context"), "they get plain values, not requests"),
     ("crate::store", Never("formats api/routes api/router api/openapi api/endpoint"), "no SQL"),
-    ("crate::config", Only("api/app security/token"), "settings are read where the parts are put together"),
+    (
+        "crate::config",
+        Only("api/app security/token store/connect store/pool"),
+        "settings are read where the parts are put together",
+    ),
     ("crate::api::routes", Never("lanes"), "the server serves whatever the table says"),
 ];
 

@@ -3,8 +3,8 @@
 //! The postgres crate bounds the TCP connect alone: neither the look-up of a host's name nor the start-up handshake. A stopped
 //! server and a broken balancer accept connections and never answer. So a thread connects, and is left behind when the time
 //! is over. To leave few behind, a host that gave no answer lately is first asked for a session, on a socket with a timeout,
-//! and the first byte of its answer will do. (It was asked whether it speaks TLS, until a pooler answered that for a Postgres
-//! that hung: with each attempt one more thread was left behind.)
+//! and the first byte of its answer will do. Where the settings want TLS, it is asked whether it speaks that. (So it was in plain
+//! text, too, until a pooler answered that for a Postgres that hung: with each attempt one more thread was left behind.)
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -14,17 +14,21 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use postgres::config::{Host, TargetSessionAttrs};
+use postgres::config::{Host, SslMode, SslNegotiation, TargetSessionAttrs};
 use postgres::{Client, Config, NoTls};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 use super::Error;
+use crate::config::Database;
 
 /// How long connecting may take.
 pub(super) const CONNECT: Duration = Duration::from_secs(2);
 /// How long a host may take for its first answer. One that is slow gives it in time, and is not away.
 const ASK: Duration = Duration::from_millis(500);
+
+/// `SSLRequest` (the Postgres manual, "Message Formats"): whether the server speaks TLS.
+const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
 /// Threads that were left behind and have not ended. Each waits for a host that answered the question and then fell silent,
 /// or for a name server; beyond them nobody connects.
@@ -33,7 +37,7 @@ const LEFT_BEHIND: usize = 32;
 /// Opens connections.
 pub(super) struct Connector {
     /// The database on each of its hosts.
-    hosts: Vec<Config>,
+    hosts: Vec<Database>,
     /// The host that answered last.
     preferred: AtomicUsize,
     /// Whether the last attempt succeeded.
@@ -42,7 +46,7 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    pub(super) fn new(database: &Config) -> Connector {
+    pub(super) fn new(database: &Database) -> Connector {
         Connector {
             hosts: hosts(database),
             preferred: AtomicUsize::new(0),
@@ -95,8 +99,11 @@ impl Connector {
     }
 }
 
-fn open(config: &Config, setup: &str) -> Result<Client, postgres::Error> {
-    let mut client = config.connect(NoTls)?;
+fn open(Database { config, tls }: &Database, setup: &str) -> Result<Client, postgres::Error> {
+    let mut client = match tls.to_owned() {
+        Some(tls) => config.connect(tls)?,
+        None => config.connect(NoTls)?,
+    };
     client.batch_execute(setup)?;
     Ok(client)
 }
@@ -110,13 +117,18 @@ impl Drop for LeftBehind {
     }
 }
 
-/// Asks the host of `config`, which has one, for one byte.
-fn is_answering(config: &Config) -> io::Result<()> {
+/// Asks the host of the database, which has one, for one byte.
+fn is_answering(Database { config, tls }: &Database) -> io::Result<()> {
     let port = config.get_ports().first().copied().unwrap_or(5432);
     let tcp = |stream: TcpStream| {
         stream.set_write_timeout(Some(ASK))?;
         stream.set_read_timeout(Some(ASK))?;
-        ask(config, stream)
+        match tls {
+            // Where TLS comes first, nothing is said in plain text.
+            Some(_) if config.get_ssl_negotiation() == SslNegotiation::Direct => Ok(()),
+            Some(_) => ask(&SSL_REQUEST, stream),
+            None => ask(&startup(config)?, stream),
+        }
     };
     match (config.get_hostaddrs().first(), config.get_hosts().first()) {
         (Some(address), _) => tcp(TcpStream::connect_timeout(&(*address, port).into(), ASK)?),
@@ -137,33 +149,38 @@ fn is_answering(config: &Config) -> io::Result<()> {
                 set_socket_timeout(&socket, timeout, Some(ASK))?;
             }
             connect(&socket, &SocketAddrUnix::new(folder.join(format!(".s.PGSQL.{port}")))?)?;
-            ask(config, UnixStream::from(socket))
+            ask(&startup(config)?, UnixStream::from(socket))
         }
         (None, None) => Err(io::ErrorKind::NotFound.into()),
     }
 }
 
-/// Begins a session as far as the first byte of the answer, be it an error.
-fn ask(config: &Config, mut stream: impl Read + Write) -> io::Result<()> {
+/// Sends a message as far as the first byte of the answer, be it an error.
+fn ask(message: &[u8], mut stream: impl Read + Write) -> io::Result<()> {
+    stream.write_all(message)?;
+    stream.read_exact(&mut [0])
+}
+
+fn startup(config: &Config) -> io::Result<Vec<u8>> {
     let name = config.get_user().unwrap_or("postgres");
     let parameters = format!("user\0{name}\0database\0{}\0\0", config.get_dbname().unwrap_or(name));
     // `StartupMessage` (the Postgres manual, "Message Formats"): its length, version 3.0, and what is wanted.
     let length = u32::try_from(8 + parameters.len()).map_err(io::Error::other)?;
-    let message = [&length.to_be_bytes(), [0, 3, 0, 0].as_slice(), parameters.as_bytes()].concat();
-    stream.write_all(&message)?;
-    stream.read_exact(&mut [0])
+    Ok([&length.to_be_bytes(), [0, 3, 0, 0].as_slice(), parameters.as_bytes()].concat())
 }
 
 /// The same database on each of its hosts. Of several hosts only one takes writes (the others are standbys), so that one is
 /// meant unless the settings say otherwise.
-fn hosts(database: &Config) -> Vec<Config> {
+fn hosts(all: &Database) -> Vec<Database> {
+    let database = &all.config;
     let count = database.get_hosts().len().max(database.get_hostaddrs().len());
     if count <= 1 {
-        return vec![database.clone()];
+        return vec![all.clone()];
     }
     let one = |index| {
         let mut config = Config::new();
-        config.ssl_mode(database.get_ssl_mode()).channel_binding(database.get_channel_binding());
+        config.ssl_mode(database.get_ssl_mode()).ssl_negotiation(database.get_ssl_negotiation());
+        config.channel_binding(database.get_channel_binding());
         config.keepalives(database.get_keepalives()).keepalives_idle(database.get_keepalives_idle());
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         database.get_user().map(|user| config.user(user));
@@ -175,13 +192,13 @@ fn hosts(database: &Config) -> Vec<Config> {
         database.get_tcp_user_timeout().map(|timeout| config.tcp_user_timeout(*timeout));
         match database.get_hosts().get(index) {
             Some(Host::Tcp(name)) => drop(config.host(name)),
-            Some(Host::Unix(folder)) => drop(config.host_path(folder)),
+            Some(Host::Unix(folder)) => drop(config.host_path(folder).ssl_mode(SslMode::Disable)),
             None => {}
         }
         database.get_hostaddrs().get(index).map(|address| config.hostaddr(*address));
         let ports = database.get_ports();
         ports.get(index).or(ports.first()).map(|port| config.port(*port));
-        config
+        Database { config, tls: all.tls.to_owned() }
     };
     (0..count).map(one).collect()
 }

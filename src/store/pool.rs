@@ -25,6 +25,7 @@ use super::connect::{CONNECT, Connector};
 use super::connection::{Connection, Manager};
 use super::together::together;
 use super::{Error, is_connection_lost, queries};
+use crate::config::Database;
 
 /// How long a request waits for a connection; then it gets 503.
 const CHECKOUT: Duration = Duration::from_secs(1);
@@ -69,7 +70,7 @@ impl Drop for Waiting {
 
 /// The database, through a pool.
 pub struct Store {
-    database: postgres::Config,
+    database: Database,
     connector: Arc<Connector>,
     pool: RwLock<Pool<Manager>>,
     size: u32,
@@ -89,13 +90,14 @@ pub struct Store {
 
 impl Store {
     /// A pool of at most `connections`. It connects when it is first used, so the program can start while the database is away.
-    pub fn new(mut database: postgres::Config, connections: usize) -> Store {
-        if database.get_connect_timeout().is_none() {
-            database.connect_timeout(CONNECT);
+    pub fn new(mut database: Database, connections: usize) -> Store {
+        let config = &mut database.config;
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECT);
         }
-        database.application_name("contactd").keepalives_idle(Duration::from_secs(30));
+        config.application_name("contactd").keepalives_idle(Duration::from_secs(30));
         // So that a server that vanished without a word is noticed while a statement waits for it.
-        database.tcp_user_timeout(Duration::from_secs(15));
+        config.tcp_user_timeout(Duration::from_secs(15));
         let (size, connector) = (u32::try_from(connections).unwrap_or(u32::MAX), Arc::new(Connector::new(&database)));
         let opener = Arc::new(ScheduledThreadPool::builder().num_threads(1).thread_name_pattern("pool").build());
         Store {
@@ -262,7 +264,7 @@ impl Store {
 }
 
 fn pool(
-    database: &postgres::Config,
+    database: &Database,
     connector: &Arc<Connector>,
     size: u32,
     opener: &Arc<ScheduledThreadPool>,
@@ -276,7 +278,7 @@ fn pool(
         .max_lifetime(Some(Duration::from_secs(3600)))
         .thread_pool(Arc::clone(opener))
         .error_handler(Box::new(LogAtDebug))
-        .build_unchecked(Manager::new(database.clone(), Arc::clone(connector)))
+        .build_unchecked(Manager::new(database.config.clone(), Arc::clone(connector)))
 }
 
 /// r2d2 reports each attempt to connect that fails. Each request that fails logs a line already, so these are debug lines.

@@ -38,7 +38,7 @@ fn each_setting_is_checked_before_anything_else_happens() {
         ("DATABASE_URL", "postgres://127.0.0.1/none"),
         ("DATABASE_URL", "postgres://user@/none"),
         ("DATABASE_URL", "postgres://user@db.example.com/none"),
-        ("DATABASE_URL", "postgres://user@10.0.0.1/none?sslmode=require"),
+        ("DATABASE_URL", "postgres://user@10.0.0.1/none?sslmode=allow"),
         ("LISTEN", "nowhere"),
         ("LISTEN", "127.0.0.1:99999"),
         ("JWT_SECRET", ""),

@@ -18,5 +18,6 @@ mod log;
 mod network;
 mod relay;
 mod states;
+mod tls;
 mod trial;
 mod verdict;

@@ -37,7 +37,7 @@ pub const POINTS: &[Point] = &[
     ("ASVS 10.3.3", L2, "a user is told from others by an id that is never given again", Met, subject),
     ("ASVS 10.4.5", L1, "a refresh token that is used twice ends the session", Met, replay),
     ("ASVS 12.3.1", L2, "TLS to the database",
-        Refused("not built in; a database on another machine is refused unless the URL says sslmode=disable"), database_tls),
+        Met, database_tls),
     ("ASVS 13.2.2", L2, "least rights in the database",
         Refused("one role migrates and serves; /readyz names rights that are missing"), least_rights),
     ("ASVS 13.3.1", L2, "secrets are not where others see them",
@@ -189,6 +189,7 @@ fn replay(_: &World) {
 
 fn database_tls(_: &World) {
     assert!(refuses_to_start(&[("DATABASE_URL", "postgres://x@db.example.com/x")]));
+    proved_by(&["hung/tls.rs: a_certificate_is_believed_as_far_as_sslmode_says"]);
 }
 
 fn least_rights(world: &World) {
