@@ -87,7 +87,11 @@ fn help() -> String {
     USAGE.to_owned() + &lines.collect::<String>()
 }
 
-const VERSION: &str = concat!("contactd ", env!("CARGO_PKG_VERSION"), "\n");
+/// With the commit, where the build names one.
+fn version() -> String {
+    let commit = option_env!("CONTACTD_COMMIT").map(|commit| format!(" ({commit})"));
+    format!("contactd {}{}\n", env!("CARGO_PKG_VERSION"), commit.unwrap_or_default())
+}
 
 fn usage(text: impl ToString) -> SettingError {
     SettingError(text.to_string())
@@ -111,7 +115,7 @@ pub fn parse(
     while let Some(argument) = parser.next().map_err(usage)? {
         match argument {
             Arg::Long("help") | Arg::Short('h') => return print(help()),
-            Arg::Long("version") | Arg::Short('V') => return print(VERSION.to_owned()),
+            Arg::Long("version") | Arg::Short('V') => return print(version()),
             Arg::Long("all") => words.push("--all".to_owned()),
             Arg::Long(flag) => {
                 let name = flag.to_ascii_uppercase().replace('-', "_");
@@ -134,7 +138,7 @@ pub fn parse(
     let command = match words.as_slice() {
         [] | ["serve"] => Command::Serve,
         ["help"] => Command::Print(help()),
-        ["version"] => Command::Print(VERSION.to_owned()),
+        ["version"] => Command::Print(version()),
         ["migrate"] => Command::Migrate,
         ["user", "list"] => Command::ListUsers,
         ["user", "logout", "--all"] => Command::LogOutAll,

@@ -33,6 +33,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("DATABASE_URL",             "",               "the Postgres server: a URL or key/value string, over TCP or a Unix socket (required)"),
     setting("DATABASE_URL_FILE",        "",               "file that holds this text, for it may hold a password"),
     setting("LISTEN",                   "127.0.0.1:8000", "address and port to serve on"),
+    setting("METRICS_LISTEN",           "",               "address and port to serve /metrics on, for Prometheus"),
     setting("JWT_SECRET",               "",               "secret that signs the tokens, at least 32 bytes (required, unless in a file)"),
     setting("JWT_SECRET_FILE",          "",               "file that holds this secret; surrounding white space is ignored"),
     setting("JWT_SECRET_PREVIOUS",      "",               "previous secret, which still verifies tokens but signs none"),
@@ -131,6 +132,7 @@ macro_rules! all_or_every_fault {
 pub struct Config {
     pub database: Database,
     pub listen: SocketAddr,
+    pub metrics_listen: Option<SocketAddr>,
     pub jwt_secret: JwtSecret,
     pub jwt_secret_previous: Option<JwtSecret>,
     pub signup_is_open: bool,
@@ -281,7 +283,8 @@ impl Values {
         let no_secret = || wrong("JWT_SECRET", "is not set, nor is JWT_SECRET_FILE: try `openssl rand -hex 32`");
         all_or_every_fault! { Config {
             database: self.database(),
-            listen: self.listen(),
+            listen: self.address("LISTEN"),
+            metrics_listen: self.is_set("METRICS_LISTEN").then(|| self.address("METRICS_LISTEN")).transpose(),
             jwt_secret: self.secret("JWT_SECRET", "JWT_SECRET_FILE").and_then(|secret| secret.ok_or_else(no_secret)),
             jwt_secret_previous: self.secret("JWT_SECRET_PREVIOUS", "JWT_SECRET_PREVIOUS_FILE"),
             signup_is_open: self.one_of("SIGNUP", &["open", "closed"]).map(|place| place == 0),
@@ -312,11 +315,11 @@ impl Values {
         } }
     }
 
-    fn listen(&self) -> Result<SocketAddr, SettingError> {
-        let text = self.text("LISTEN");
+    fn address(&self, name: &str) -> Result<SocketAddr, SettingError> {
+        let text = self.text(name);
         let address = text.to_socket_addrs().ok().and_then(|mut all| all.next());
         let what = format_args!("must be an address and a port such as 127.0.0.1:8000, not `{text}`");
-        address.ok_or_else(|| wrong("LISTEN", what))
+        address.ok_or_else(|| wrong(name, what))
     }
 
     /// Only Postgres knows whether there is such a zone. But it would read the sign of an offset the other way round, as

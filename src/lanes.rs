@@ -12,6 +12,7 @@
 //! readers have been busy for a moment, two more come: one for what needs no database, so that `/livez` never stands behind a
 //! database that hangs, and the one for those who hold none.
 
+mod metrics;
 mod watch;
 
 use std::io;
@@ -370,6 +371,12 @@ impl Lanes {
     }
 
     fn turn_away(&self, request: &Request, error: Error) {
+        self.app.context.metrics.refused(match &error {
+            // Its causes here are sentences of this module.
+            Error::Unavailable(cause) => cause,
+            Error::OverShare => "others have fewer",
+            _ => "the handler panicked",
+        });
         request.respond(self.app.fail(request, error));
     }
 }

@@ -85,10 +85,8 @@ fn store_of(values: &Values) -> Result<Store, SettingError> {
 fn serve(config: &Config) -> Outcome {
     logger::start(config.log, config.log_as_json);
     let app = Arc::new(App::new(config));
-    let listener = TcpListener::bind(config.listen).map_err(|error| {
-        let next = SocketAddr::new(config.listen.ip(), config.listen.port().wrapping_add(1));
-        SettingError(format!("LISTEN {} cannot be bound: {error}; try another, such as LISTEN={next}", config.listen))
-    })?;
+    let listener = bind("LISTEN", config.listen)?;
+    let metrics = config.metrics_listen.map(|address| bind("METRICS_LISTEN", address)).transpose()?;
     // Before any thread starts, so that an early signal does not meet the default action.
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let workers = Workers {
@@ -103,6 +101,10 @@ fn serve(config: &Config) -> Outcome {
         ..Limits::default()
     };
     let server = Running::start(Arc::clone(&app), listener, workers, limits)?;
+    if let Some(listener) = metrics {
+        log::info!("metrics: http://{}/metrics", listener.local_addr()?);
+        server.serve_metrics(listener)?;
+    }
     log::info!("serving on http://{}", server.address());
     log::info!("documentation: http://{}/docs", server.address());
 
@@ -122,6 +124,13 @@ fn serve(config: &Config) -> Outcome {
     }
     log::info!("stopped");
     wrong_setting.get().map_or(Ok(()), |wrong: &SettingError| Err(wrong.clone().into()))
+}
+
+fn bind(name: &str, address: SocketAddr) -> Result<TcpListener, SettingError> {
+    TcpListener::bind(address).map_err(|error| {
+        let next = SocketAddr::new(address.ip(), address.port().wrapping_add(1));
+        SettingError(format!("{name} {address} cannot be bound: {error}; try another, such as {name}={next}"))
+    })
 }
 
 /// Runs a job of housekeeping on a thread of the pool, and waits for it so long. A database that does not answer would keep

@@ -9,6 +9,7 @@ use chrono::Utc;
 
 use crate::api::context::Context;
 use crate::api::endpoint::{BODY_LIMIT, Call, Finish, Handler, Lane, Params, Route};
+use crate::api::metrics::Metrics;
 use crate::api::problem::{self, Error};
 use crate::api::router::{Lookup, Miss, Router};
 use crate::api::{access, middleware, openapi, routes};
@@ -45,6 +46,7 @@ impl App {
             today: Today::in_zone(config.timezone.clone()),
             #[expect(clippy::disallowed_methods)] // the one real clock
             clock: Utc::now,
+            metrics: Metrics::default(),
             access_log: config.access_log,
             log_slow: config.log_slow,
             signup_is_open: config.signup_is_open,
@@ -179,6 +181,7 @@ impl http::Program for App {
     fn refuse(&self, status: u16, detail: &str, request: Option<&Request>) -> Response {
         let call = request.map(|request| self.call(request, self.find(request).route.ok(), Vec::new()));
         let id = call.as_ref().map_or_else(|| Cow::Owned(middleware::new_request_id()), |call| call.id.clone());
+        self.context.metrics.refused(detail);
         if call.is_none() {
             access::refused(&self.context, status, detail, &id);
         }
@@ -193,8 +196,12 @@ impl http::Program for App {
     }
 
     fn answered(&self, request: Option<&Request>, response: &mut Response) {
-        if let Some(request) = request {
-            access::told(&self.context, request, self.find(request).route.ok(), response);
-        }
+        let Some(request) = request else {
+            return;
+        };
+        let route = self.find(request).route.ok();
+        let (path, operation) = route.map_or(("none", "none"), |route| (route.path, route.id));
+        self.context.metrics.answered(path, operation, response.status.0, request.arrived().elapsed());
+        access::told(&self.context, request, route, response);
     }
 }

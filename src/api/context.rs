@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use crate::api::metrics::Metrics;
 use crate::security::rate::Rates;
 use crate::security::throttle::Line;
 use crate::security::token::Keys;
@@ -33,6 +34,8 @@ pub struct Context {
     pub today: Today,
     /// The present time; a function, so that tests can set it.
     pub clock: fn() -> DateTime<Utc>,
+    /// What is counted.
+    pub metrics: Metrics,
     /// Whether every request has its line in the log at info.
     pub access_log: bool,
     /// From when on a request has it in any case.

@@ -15,6 +15,7 @@
 //! | [`middleware`] | request id, bearer token, CORS |
 //! | [`endpoint`] | what a row is: typed input in, typed reply out |
 //! | [`context`] | what handlers share |
+//! | [`metrics`] | what is counted |
 //! | [`problem`] | every error → status → problem+json |
 
 pub mod access;
@@ -23,6 +24,7 @@ pub mod context;
 pub mod docs;
 pub mod endpoint;
 pub mod handlers;
+pub mod metrics;
 pub mod middleware;
 pub mod openapi;
 pub mod problem;

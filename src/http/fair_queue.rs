@@ -55,6 +55,12 @@ impl<T> FairQueue<T> {
         self.len == 0
     }
 
+    /// All that wait, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        let users = self.networks.iter().flat_map(|(_, users)| users);
+        users.flat_map(|(_, items)| items).map(|(_, item)| item)
+    }
+
     /// How many could be taken now.
     pub fn ready(&self) -> usize {
         let held_back = |tally: &Tally| tally.waiting.saturating_sub(self.batches.saturating_sub(tally.under_way));

@@ -188,6 +188,13 @@ impl Queue {
         old
     }
 
+    /// How many wait, and since when the oldest does.
+    pub(super) fn waiting(&self) -> (usize, Option<Instant>) {
+        let waiting = self.waiting.lock();
+        let all = || waiting.instant.iter().chain(waiting.turns.iter());
+        (all().count(), all().map(|request| request.arrived()).min())
+    }
+
     /// For the poller: sleeps, unless a worker does, until one is about to. False if it did not sleep. What waits for a batch
     /// to be done waits for a worker, whether others sleep or not.
     pub(super) fn nap(&self, most: Duration) -> bool {

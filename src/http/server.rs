@@ -64,6 +64,11 @@ impl Server {
         self.shared.queue.take_older(than)
     }
 
+    /// How many requests wait for a worker, and since when the oldest does.
+    pub fn waiting(&self) -> (usize, Option<Instant>) {
+        self.shared.queue.waiting()
+    }
+
     /// The threads on demand, for what the program does besides.
     pub fn pool(&self) -> &Pool {
         &self.shared.pool

@@ -11,7 +11,7 @@
 //!   [`Connection`]).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -86,6 +86,8 @@ pub struct Store {
     probing: AtomicBool,
     /// Counts the connections that were found dead.
     epoch: AtomicU64,
+    /// Threads that wait for a connection, those included that find one at once.
+    waiting: AtomicUsize,
 }
 
 impl Store {
@@ -111,12 +113,20 @@ impl Store {
             away: AtomicBool::new(false),
             probing: AtomicBool::new(false),
             epoch: AtomicU64::new(0),
+            waiting: AtomicUsize::new(0),
         }
     }
 
     /// A connection outside of the pool and without the limits on statements: for migrations, which may take long.
     pub(super) fn connect(&self) -> Result<Client, Error> {
         self.connector.connect("")
+    }
+
+    /// How many connections there are, how many of them are lent, and how many threads wait for one.
+    pub fn pool_state(&self) -> [usize; 3] {
+        let r2d2::State { connections, idle_connections, .. } = self.pool.read().state();
+        let lent = connections.saturating_sub(idle_connections);
+        [connections as usize, lent as usize, self.waiting.load(Ordering::Relaxed)]
     }
 
     pub(super) fn set_migrated(&self, migrated: bool) {
@@ -247,7 +257,10 @@ impl Store {
         let pool = self.pool.read().clone();
         // The pool drops a dead connection, so this loop ends after as many turns as there are connections.
         loop {
-            let mut connection = pool.get().map_err(|error| {
+            self.waiting.fetch_add(1, Ordering::Relaxed);
+            let connection = pool.get();
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            let mut connection = connection.map_err(|error| {
                 let error = Error::Unavailable(format!("no connection: {error}"));
                 if pool.state().connections == 0 {
                     self.declare_away(&error);

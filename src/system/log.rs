@@ -91,6 +91,11 @@ impl<'kvs> VisitSource<'kvs> for Values {
     }
 }
 
+/// How many lines were dropped since the start.
+pub fn dropped() -> u64 {
+    DROPPED.load(Relaxed)
+}
+
 /// Starts logging.
 pub fn start(level: LevelFilter, as_json: bool) {
     let (events, receiver) = sync_channel(QUEUE);
@@ -105,6 +110,7 @@ pub fn start(level: LevelFilter, as_json: bool) {
 fn write_lines(events: &Receiver<Event>, as_json: bool) {
     let write = |level: &Level, text: &str, values: &str| write(as_json, *level, text, values);
     let (mut repeats, mut ends) = (HashMap::<String, (Level, u64)>::new(), Instant::now() + WINDOW);
+    let mut told = 0;
     loop {
         // With no repeats to tell of, there is no end of a window to wake up for.
         let wait = if repeats.is_empty() { IDLE } else { ends.saturating_duration_since(Instant::now()) };
@@ -127,9 +133,14 @@ fn write_lines(events: &Receiver<Event>, as_json: bool) {
             for (cause, (level, count)) in repeats.drain().filter(|(_, (_, count))| *count > 0) {
                 write(&level, &format!("{cause} ({count} more like it)"), "");
             }
-            let dropped = DROPPED.swap(0, Relaxed);
-            if dropped > 0 {
-                write(&Level::Warn, &format!("{dropped} lines of the log were dropped: its reader is too slow"), "");
+            let (before, all) = (told, dropped());
+            told = all;
+            if all > before {
+                write(
+                    &Level::Warn,
+                    &format!("{} lines of the log were dropped: its reader is too slow", all - before),
+                    "",
+                );
             }
             ends = now + WINDOW;
         }

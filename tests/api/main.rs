@@ -23,6 +23,7 @@ mod lanes;
 mod limits;
 mod lists;
 mod logs;
+mod metrics;
 mod model;
 mod openapi;
 mod operator;

@@ -41,6 +41,7 @@ fn each_setting_is_checked_before_anything_else_happens() {
         ("DATABASE_URL", "postgres://user@10.0.0.1/none?sslmode=allow"),
         ("LISTEN", "nowhere"),
         ("LISTEN", "127.0.0.1:99999"),
+        ("METRICS_LISTEN", "nowhere"),
         ("JWT_SECRET", ""),
         ("JWT_SECRET", "0123456789abcdef0123456789abcde"),
         ("JWT_SECRET_PREVIOUS", "short"),

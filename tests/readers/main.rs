@@ -14,7 +14,7 @@ use contactd::domain::birthday;
 use serde_json::{Value, json};
 
 use crate::support::client::Client;
-use crate::support::server::Server;
+use crate::support::server::{Server, Setup, database};
 
 /// What `read.py` finds in a file.
 fn read(arguments: &[&str], file: &[u8]) -> Vec<Value> {
@@ -140,4 +140,35 @@ fn oauth2_clients_log_in_refresh_and_learn_that_a_token_is_dead() {
     }
     let refreshed = "select count(*) from sessions where generation = 3";
     assert_eq!(database.client().query_one(refreshed, &[]).unwrap().get::<_, i64>(0), 2);
+}
+
+#[test]
+fn prometheus_reads_the_metrics() {
+    let database = database();
+    let server = Setup::on(&database).with("METRICS_LISTEN", "127.0.0.1:0").ready();
+    let log = server.log();
+    let address = log.split("metrics: http://").nth(1).and_then(|rest| rest.split('/').next()).expect("its address");
+    let user = user(&server);
+    user.get("/api/contacts").send().expect(200);
+    user.get("/livez").header("Content-Length", "x").send().expect(400);
+    let text = Client::new(address.parse().unwrap()).get("/metrics").send().expect(200).text();
+    let families = run("metrics.py", &[], text.as_bytes());
+    let kind = |name: &str| families.iter().find_map(|family| family[name].as_str()).unwrap_or("none").to_owned();
+    for (name, expected) in [
+        ("requests", "counter"),
+        ("request_seconds", "histogram"),
+        ("refusals", "counter"),
+        ("account_events", "counter"),
+        ("log_lines_dropped", "counter"),
+        ("build_info", "gauge"),
+        ("waiting_requests", "gauge"),
+        ("oldest_wait_seconds", "gauge"),
+        ("connections", "gauge"),
+        ("database_usable", "gauge"),
+        ("pool_connections", "gauge"),
+        ("pool_in_use", "gauge"),
+        ("pool_waiting", "gauge"),
+    ] {
+        assert_eq!(kind(&format!("contactd_{name}")), expected, "{name}: {text}");
+    }
 }

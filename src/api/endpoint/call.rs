@@ -74,6 +74,7 @@ impl Call<'_> {
 
     /// Logs an event of an account in one line; the logger adds the time.
     pub fn audit(&self, event: &str, user: Option<i64>) {
+        self.metrics.happened(event);
         let user = user.map_or_else(|| "unknown".to_owned(), |id| id.to_string());
         log::info!(user, address:% = self.client_address(), request:% = self.id; "auth {event}");
     }
