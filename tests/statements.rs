@@ -307,6 +307,7 @@ fn hot_statements_read_no_more_than_they_need(client: &mut Client) {
     }
     check(&queries::SESSION_ROTATE, "Index Scan", "sessions_pkey", &["(id = $2)"]);
     check(&queries::USER_CREDENTIALS, "Index Scan", "users_email_key", &["(email = $1)"]);
+    check(&queries::USER_CREDENTIALS, "Index Scan", "sessions_pkey", &["user_id"]);
     check(&queries::SESSION_REVOKED, "Index Scan", "revocations_revoked_at_idx", &["revoked_at > "]);
 
     // The index gives the order of days, so only the names of one day are sorted, and a page ends the reading.
