@@ -62,8 +62,7 @@ check: rust ## what must pass before a change lands: format, clippy, documentati
 	@$(cluster) throwaway -- cargo test --test readers
 	tests/clients/setup.sh
 	cargo test --test clients redocly
-	@$(MAKE) --no-print-directory hung
-	@$(MAKE) --no-print-directory shares
+	@$(MAKE) --no-print-directory hung ARGS='frozen log'
 	@tests/support/need.sh chromium=chromium chromedriver=chromium-driver
 	@$(cluster) throwaway -- cargo test --test browser
 	@tests/support/need.sh nginx=nginx-light curl=curl openssl=openssl

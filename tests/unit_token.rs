@@ -8,9 +8,20 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::{Sha256, Sha384};
 
-const SECRET: &[u8] = &[0xA5; 32];
-const OLDER: &[u8] = &[0x5A; 33];
+const SECRET: &[u8] = &counting::<32>(0xA5);
+const OLDER: &[u8] = &counting::<33>(0x5A);
 const BASE64URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// Bytes that are all different, as a secret's should be.
+const fn counting<const N: usize>(first: u8) -> [u8; N] {
+    let mut bytes = [first; N];
+    let mut at = 0;
+    while at < N {
+        bytes[at] = first.wrapping_add(at as u8);
+        at += 1;
+    }
+    bytes
+}
 
 fn long(secret: &[u8]) -> JwtSecret {
     JwtSecret::new(secret).unwrap()

@@ -35,7 +35,7 @@ pub const ALLOCATIONS: u64 = 40;
 /// Instructions in user space on a keep-alive connection: of a point read, of a list with one contact, of a create. About a
 /// quarter of the first is SHA-256, which valgrind's processor has no instructions for; on a real one the whole is nearer to
 /// 80,000.
-pub const INSTRUCTIONS: [u64; 3] = [115_000, 112_000, 130_000];
+pub const INSTRUCTIONS: [u64; 3] = [115_000, 115_000, 130_000];
 
 /// Bytes of the release build, the documentation in it.
 pub const BINARY: u64 = 6_000_000;

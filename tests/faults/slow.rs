@@ -15,9 +15,9 @@ const NARROW: usize = 64 * 1024;
 /// In KiB.
 const MIB: u64 = 1024;
 
-/// The limits as the program has them, and how late it may be.
+/// The limits as the program has them, and how late it may be. A body at less than 16 KiB a second ends with the grace.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 const LATE: Duration = Duration::from_secs(10);
 

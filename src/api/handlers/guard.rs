@@ -15,9 +15,10 @@ use crate::store::sessions::Sessions;
 
 /// So many times the limit of one network close an account to all networks but those where its user has a session.
 const NETWORKS: i32 = 10;
-/// How long an attempt waits for those that are being checked, and may give their places back: when many right logins come at
-/// the same moment, as from a script that starts all its jobs at once, some find no place left.
-const WAIT: Duration = Duration::from_secs(5);
+/// Until so long after its request arrived an attempt waits for those that are being checked, and may give their places back:
+/// when many right logins come at the same moment, as from a script that starts all its jobs at once, some find no place left.
+/// Where they wait for a database that hangs, this one must still be answered 503 within three seconds.
+const WAIT: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(20);
 /// An attempt that is not judged counts no more after so many seconds.
 const UNJUDGED: u64 = 30;
@@ -47,7 +48,7 @@ impl<'a> Attempt<'a> {
         if of_network > 0 {
             wanted.push(Limited { subject: Subject::Network(network).digest(), of_network, of_all: None });
         }
-        let deadline = Instant::now() + WAIT;
+        let deadline = call.request.arrived() + WAIT;
         let _turn = account.as_deref().and_then(|account| call.line.turn(account, deadline));
         loop {
             match call.store.reserve_attempt(&wanted, network)? {
