@@ -169,7 +169,7 @@ fn keep_house(app: &Arc<App>, pool: &Pool) -> SettingError {
         if !is_away && purged.elapsed() >= PURGE {
             purged = Instant::now();
             if let Err(error) = within(PURGE, pool, app, |cx| cx.store.purge()) {
-                log::warn!("old sessions and attempts could not be deleted: {error}");
+                log::warn!("what is old could not be deleted: {error}");
             }
             // An older release beside this one may make some.
             has_old_keys = true;

@@ -3,7 +3,7 @@
 
 use crate::api::endpoint::Lane::{File, Hash, Instant, Write};
 use crate::api::endpoint::{Route, guarded, public, together};
-use crate::api::handlers::{auth, calendar, contacts, service, transfer, users};
+use crate::api::handlers::{auth, calendar, contacts, service, transfer, trash, users};
 use crate::api::problem::Error;
 use crate::http::Method::{Delete, Get, Patch, Post, Put};
 
@@ -53,7 +53,12 @@ fn address_book() -> Vec<Route> {
         together::<contacts::One>(Get, "/api/contacts/{id}", tag, "get_contact", "Get a contact").sends(&["ETag"]).fails_with([contacts::NO_SUCH_CONTACT]),
         guarded(Put, "/api/contacts/{id}", contacts::replace, tag, "replace_contact", "Replace a contact").sends(&["ETag"]).fails_with([contacts::NO_SUCH_CONTACT]),
         guarded(Patch, "/api/contacts/{id}", contacts::patch, tag, "update_contact", "Change some fields of a contact").sends(&["ETag"]).fails_with([contacts::NO_SUCH_CONTACT]),
-        guarded(Delete, "/api/contacts/{id}", contacts::delete, tag, "delete_contact", "Delete a contact").fails_with([contacts::NO_SUCH_CONTACT]),
+        guarded(Delete, "/api/contacts/{id}", contacts::delete, tag, "delete_contact", "Move a contact to the trash").fails_with([contacts::NO_SUCH_CONTACT]),
+        guarded(Get, "/api/contacts/trash", trash::list, tag, "list_trash", "List the trash"),
+        guarded(Post, "/api/contacts/trash/restore", trash::restore_after, tag, "restore_contacts", "Restore what was deleted after an instant").on(File).patient().fails_with([Error::ADDRESS_BOOK_FULL]),
+        guarded(Post, "/api/contacts/trash/{id}/restore", trash::restore, tag, "restore_contact", "Restore a contact").sends(&["ETag"]).fails_with([trash::NOT_IN_TRASH, Error::ADDRESS_BOOK_FULL]),
+        guarded(Delete, "/api/contacts/trash/{id}", trash::delete, tag, "purge_contact", "Delete a contact for good").fails_with([trash::NOT_IN_TRASH]),
+        guarded(Delete, "/api/contacts/trash", trash::empty, tag, "empty_trash", "Empty the trash").on(File).patient(),
     ]
 }
 

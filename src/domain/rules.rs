@@ -6,7 +6,7 @@
 use std::borrow::Borrow;
 use std::ops::RangeInclusive;
 
-use chrono::{Days, NaiveDate};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use serde_json::{Value, json};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
@@ -249,6 +249,25 @@ impl Rule for Date {
             schema["examples"] = json!([example]);
         }
         schema
+    }
+}
+
+/// An instant as RFC 3339 writes it.
+pub struct Instant;
+
+impl Rule for Instant {
+    type Out = DateTime<Utc>;
+
+    fn read(&self, given: Given<'_>) -> Result<Option<DateTime<Utc>>, String> {
+        let text = string(given)?;
+        let instant = (!text.is_empty()).then(|| DateTime::parse_from_rfc3339(text)).transpose();
+        // A plus in a query is a space.
+        let wrong = |_| "must be an instant such as 2026-01-02T03:04:05Z, a + in it percent-encoded as %2B".to_owned();
+        Ok(instant.map_err(wrong)?.map(|instant| instant.to_utc()))
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "string", "format": "date-time", "examples": ["2026-01-02T03:04:05Z"] })
     }
 }
 

@@ -6,14 +6,14 @@
 use std::error::Error as AnyError;
 use std::fmt::Debug;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use postgres::Row;
 use postgres::types::private::BytesMut;
 use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
 use super::quota::Quota;
 use super::together::{by_place, together};
-use super::{Error, Store, queries};
+use super::{Connection, Error, Store, queries};
 use crate::domain::birthday::Window;
 use crate::domain::contact::{Contact, Draft, FIELDS, Value, Values, searchable};
 use crate::domain::fields::Patch;
@@ -39,6 +39,11 @@ impl ContactRow {
             updated_at: row.get(FIELDS.len() + 2),
             version: row.get(FIELDS.len() + 3),
         }
+    }
+
+    /// When it was deleted, of a row of the trash.
+    pub fn deleted_at(&self) -> DateTime<Utc> {
+        self.0.get(FIELDS.len() + 4)
     }
 
     /// The sort key of a page that is ordered by one; empty where the order is by id.
@@ -185,25 +190,15 @@ impl Store {
         let parts: Vec<_> = parts.map(|(part, (field, _))| patch.sets(field.name).then_some(part)).collect();
         let params = params(&[&user, &id, &versions, &patch.given, &parts], &patch.values);
         let row = self.write(|conn| conn.query_opt(&queries::CONTACT_UPDATE, &params))?;
-        self.changed(user, id, row)
+        row.map(ContactRow).map_or_else(|| Err(self.unchanged(user, id, versions)?), Ok)
     }
 
-    /// Deletes a contact.
-    pub fn delete_contact(&self, user: i64, id: i64, versions: Versions<'_>) -> Result<(), ChangeError> {
-        let row = self.write(|conn| conn.query_opt(&queries::CONTACT_DELETE, &[&user, &id, &versions]))?;
-        self.changed(user, id, row).map(drop)
-    }
-
-    /// The contact after a change. A change that found no row takes a second look: there is no contact, or it is at another
-    /// version.
-    fn changed(&self, user: i64, id: i64, row: Option<Row>) -> Result<ContactRow, ChangeError> {
-        match row {
-            Some(row) => Ok(ContactRow(row)),
-            None => match self.read(|conn| conn.query_opt(&queries::CONTACT_EXISTS, &[&user, &id]))? {
-                Some(_) => Err(ChangeError::OtherVersion),
-                None => Err(ChangeError::Store(Error::NotFound)),
-            },
-        }
+    /// Why a change found no row. A second look tells whether there is no contact, or one at another version. A change for any
+    /// version needs none, and might find what is just coming back from the trash.
+    pub(super) fn unchanged(&self, user: i64, id: i64, versions: Versions<'_>) -> Result<ChangeError, Error> {
+        let exists = |conn: &mut Connection| conn.query_opt(&queries::CONTACT_EXISTS, &[&user, &id]);
+        let is_there = versions.is_some() && self.read(exists)?.is_some();
+        Ok(if is_there { ChangeError::OtherVersion } else { ChangeError::Store(Error::NotFound) })
     }
 
     /// A page of contacts, with one more than its limit if there is a next page.

@@ -16,7 +16,7 @@ impl Store {
         Err(Error::Unavailable(format!("the database cannot be used: {trouble}")))
     }
 
-    /// Deletes what is of no more use: old sessions, revocations and attempts.
+    /// Deletes what is of no more use: old sessions, revocations, attempts and trash.
     pub fn purge(&self) -> Result<(), Error> {
         let (lifetime, unused) = (sessions::LIFETIME.as_seconds_f64(), sessions::UNUSED_AT_MOST.as_seconds_f64());
         self.write(|connection| {
@@ -27,7 +27,7 @@ impl Store {
                 connection.execute(&queries::ATTEMPT_PURGE, &[])
             })
         })?;
-        Ok(())
+        self.purge_trash()
     }
 
     /// Makes some search keys anew that an older folding made, all of one user; whether there may be more. It goes on wherever

@@ -19,6 +19,7 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../sql/migrations/0002_search_and_order.sql"),
     },
     Migration { version: 3, name: "accounts", sql: include_str!("../../sql/migrations/0003_accounts.sql") },
+    Migration { version: 4, name: "trash", sql: include_str!("../../sql/migrations/0004_trash.sql") },
 ];
 
 /// The key of the advisory lock, a number that no other program uses: "contactd" in ASCII.

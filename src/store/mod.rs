@@ -26,6 +26,7 @@ pub mod quota;
 pub mod revocations;
 pub mod sessions;
 mod together;
+mod trash;
 pub mod zone;
 
 use std::error::Error as _;

@@ -37,3 +37,4 @@ mod throttle;
 mod tokens;
 mod tour;
 mod transfer;
+mod trash;

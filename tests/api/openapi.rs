@@ -373,6 +373,23 @@ fn good_answers_of_contacts(truth: &mut Truth, user: &Client) {
         truth.of(method, one, stale).expect(412);
     }
     truth.of("DELETE", one, user.delete(&path)).expect(204);
+    good_answers_of_the_trash(truth, user, &path);
+}
+
+/// With this contact in it.
+fn good_answers_of_the_trash(truth: &mut Truth, user: &Client, path: &str) {
+    let list = "/api/contacts/trash";
+    truth.of("GET", list, user.get(list)).expect(200);
+    let id = path.rsplit('/').next().unwrap();
+    let restore = || user.request("POST", format!("{list}/{id}/restore"));
+    truth.of("POST", "/api/contacts/trash/{id}/restore", restore()).expect(200);
+    truth.of("POST", "/api/contacts/trash/{id}/restore", restore()).expect(404);
+    user.delete(path).send().expect(204);
+    let all = "/api/contacts/trash/restore";
+    truth.of("POST", all, user.request("POST", format!("{all}?deleted_after=2000-01-01T00:00:00Z"))).expect(200);
+    user.delete(path).send().expect(204);
+    truth.of("DELETE", "/api/contacts/trash/{id}", user.delete(&format!("{list}/{id}"))).expect(204);
+    truth.of("DELETE", list, user.delete(&format!("{list}?all=true"))).expect(204);
 }
 
 fn good_answers_of_files(truth: &mut Truth, user: &Client) {

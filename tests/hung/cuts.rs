@@ -46,7 +46,7 @@ const fn case(name: &'static str, begin: fn(&World) -> (Request, Check)) -> Case
     Case { name, is_patient: false, begin }
 }
 
-const CASES: [Case; 16] = [
+const CASES: [Case; 18] = [
     case("login", login),
     case("password", password),
     case("signup", signup),
@@ -60,6 +60,8 @@ const CASES: [Case; 16] = [
     case("replace", replace),
     case("patch", patch),
     case("delete", delete),
+    case("restore", restore),
+    Case { name: "restore all", is_patient: true, begin: restore_all },
     Case { name: "import", is_patient: true, begin: import },
     case("calendar", open_calendar),
     case("end of calendar", close_calendar),
@@ -213,13 +215,15 @@ fn password(world: &World) -> (Request, Check) {
 
 fn delete_user(world: &World) -> (Request, Check) {
     let (client, email) = world.new_user();
+    let trashed = client.new_contact(&json!({ "first_name": "A" }));
+    client.delete(&format!("/api/contacts/{trashed}")).send().expect(204);
     client.new_contact(&json!({ "first_name": "A" }));
     let id = client.get("/api/users/me").send().expect(200).json()["id"].as_i64().expect("an id");
     let check = move |world: &World, status| {
         let rows =
             "select (select count(*) from users where email = $1) + (select count(*) from contacts where user_id = $2)
-            + (select count(*) from sessions where user_id = $2)";
-        is_whole(status, 3 - world.count(rows, &[&email, &id]), 3);
+            + (select count(*) from sessions where user_id = $2) + (select count(*) from trash where user_id = $2)";
+        is_whole(status, 4 - world.count(rows, &[&email, &id]), 4);
     };
     (client.request("DELETE", "/api/users/me").json(&json!({ "password": "123456" })), Box::new(check))
 }
@@ -250,10 +254,38 @@ fn patch(world: &World) -> (Request, Check) {
     (request, Box::new(move |world, status| is_whole(status, world.count(NEW, &[&id]), 2)))
 }
 
+/// The trash that has this name.
+const TRASHED: &str = "select count(*) from trash where first_name = $1";
+
+/// Whether so many contacts of a name are all on one side, and moved if it was said.
+fn has_moved(world: &World, status: u16, name: &str, all: i64, to: &str, from: &str) {
+    let (there, left) = (world.count(to, &[&name]), world.count(from, &[&name]));
+    assert_eq!(there + left, all, "none is lost, and none is in both places");
+    is_whole(status, there, all);
+}
+
 fn delete(world: &World) -> (Request, Check) {
     let (id, name) = world.new_contact();
-    let check = move |world: &World, status| is_whole(status, 1 - world.count(NAMED, &[&name]), 1);
+    let check = move |world: &World, status| has_moved(world, status, &name, 1, TRASHED, NAMED);
     (world.user.delete(&format!("/api/contacts/{id}")), Box::new(check))
+}
+
+fn restore(world: &World) -> (Request, Check) {
+    let (id, name) = world.new_contact();
+    world.user.delete(&format!("/api/contacts/{id}")).send().expect(204);
+    let check = move |world: &World, status| has_moved(world, status, &name, 1, NAMED, TRASHED);
+    (world.user.request("POST", format!("/api/contacts/trash/{id}/restore")), Box::new(check))
+}
+
+fn restore_all(world: &World) -> (Request, Check) {
+    let (user, _) = world.new_user();
+    let name = world.unused();
+    for _ in 0..5 {
+        let id = user.new_contact(&json!({ "first_name": name }));
+        user.delete(&format!("/api/contacts/{id}")).send().expect(204);
+    }
+    let check = move |world: &World, status| has_moved(world, status, &name, 5, NAMED, TRASHED);
+    (user.request("POST", "/api/contacts/trash/restore?deleted_after=2000-01-01T00:00:00Z"), Box::new(check))
 }
 
 fn import(world: &World) -> (Request, Check) {

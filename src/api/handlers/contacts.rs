@@ -19,7 +19,7 @@ use crate::store;
 use crate::store::contacts::{ChangeError, ContactRow};
 
 /// The members of a contact: those that a client writes, and those that the server adds.
-fn members() -> impl Iterator<Item = (String, Value)> {
+pub(super) fn members() -> impl Iterator<Item = (String, Value)> {
     let Value::Object(written) = object_schema(&Fields::describing().describe::<Draft>())["properties"].take() else {
         panic!("an object has properties");
     };
@@ -97,7 +97,7 @@ fn no_such_contact(error: store::Error) -> Error {
     }
 }
 
-fn answer<const STATUS: u16>(row: &ContactRow) -> Answer<STATUS, Contact<'static>> {
+pub(super) fn answer<const STATUS: u16>(row: &ContactRow) -> Answer<STATUS, Contact<'static>> {
     let contact = row.contact();
     Answer::json(&contact).header("ETag", etag(&contact))
 }
@@ -179,7 +179,7 @@ pub fn delete(
     (Path(Id(id)), conditions): (Path<Id>, Preconditions),
 ) -> Result<NoContent, Error> {
     let versions = meant_for(call, caller, id, &conditions)?;
-    call.store.delete_contact(caller.user, id, versions.as_deref())?;
+    call.store.delete_contact(&call.quota, caller.user, id, versions.as_deref())?;
     Ok(NoContent)
 }
 

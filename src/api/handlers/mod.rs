@@ -7,6 +7,7 @@ mod export;
 mod guard;
 pub mod service;
 pub mod transfer;
+pub mod trash;
 pub mod users;
 
 use crate::api::endpoint::{Call, Caller};
