@@ -99,6 +99,8 @@ fn well_used() -> (Database, Client) {
              insert into revocations (session_id, revoked_at)
              select n, now() - n * interval '1 minute' from generate_series(1, 2000) as n;
              insert into login_attempts select sha256(n::text::bytea), array[now()], array[1], true from generate_series(1, 2000) as n;
+             insert into api_tokens (user_id, name, digest, may_write, expires_at)
+             select id, 'T', sha256(concat(id, n)::bytea), false, now() + interval '90 days' from users, generate_series(1, 20) as n;
              insert into calendars select id, sha256(id::text::bytea) from users;",
         )
         .unwrap();

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use crate::security::api_token::Known;
 use crate::security::rate::Rates;
 use crate::security::throttle::Line;
 use crate::security::token::Keys;
@@ -27,6 +28,8 @@ pub struct Context {
     pub line: Line,
     /// How many contacts a user may have.
     pub quota: Quota,
+    /// The API tokens that counted lately.
+    pub api_tokens: Known,
     /// How many requests a minute a user may make.
     pub rates: Rates,
     /// The date in the set time zone.

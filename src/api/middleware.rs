@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::api::context::Context;
-use crate::api::endpoint::{Call, Caller, Route};
+use crate::api::endpoint::{Call, Caller, LoggedIn, Route, Scope};
 use crate::api::problem::Error;
 use crate::http::{Identity, Method, Request, Response};
+use crate::security::api_token;
 
 /// The client's own request id, if it is one that can be echoed (1–64 of `A-Za-z0-9._-`), else a new one.
 pub fn request_id(request: &Request) -> Cow<'_, str> {
@@ -35,9 +36,56 @@ pub fn new_request_id() -> String {
 /// 401 for a request without a token.
 pub const NO_TOKEN: Error = Error::Unauthorized("Send an access token: Authorization: Bearer …");
 
+/// 403 for an API token where no scope would help.
+pub const NEEDS_SESSION: Error = Error::Forbidden("An API token does not open this: log in, and use the access token.");
+
+/// Who calls a row that API tokens open for this.
+pub fn admit(call: &Call<'_>, scope: Scope) -> Result<Caller, Error> {
+    let Some(token) = api_token(call.request) else {
+        return Ok(authenticate(call)?.into());
+    };
+    let (user, may_write) = verify_api_token(call, token)?;
+    if may_write || scope == Scope::Read { Ok(Caller { user }) } else { Err(Error::InsufficientScope) }
+}
+
+/// Who calls a row that no API token opens. One that would open others is told so.
+pub fn admit_logged_in(call: &Call<'_>) -> Result<LoggedIn, Error> {
+    match api_token(call.request) {
+        Some(token) => verify_api_token(call, token).and(Err(NEEDS_SESSION)),
+        None => authenticate(call),
+    }
+}
+
+/// The request's token, if it is an API token or looks like one.
+pub fn api_token(request: &Request) -> Option<&str> {
+    request.bearer().filter(|token| token.starts_with(api_token::PREFIX))
+}
+
+/// The user of an API token and whether it may write, by its row: in one round trip, but for the first use, which is written down.
+/// Counts the request.
+fn verify_api_token(call: &Call<'_>, token: &str) -> Result<(i64, bool), Error> {
+    let refused = Error::InvalidToken("The API token is invalid, expired or revoked: make a new one.");
+    let Some((user, digest)) = api_token::read(token) else {
+        return Err(refused);
+    };
+    let found = call.store.use_token(user, &digest)?;
+    call.api_tokens.set(digest, found.is_some(), call.request.arrived());
+    let (may_write, is_first) = found.ok_or(refused)?;
+    if is_first {
+        call.audit("api-token-first-used", Some(user));
+    }
+    count(call, user)?;
+    Ok((user, may_write))
+}
+
+fn count(call: &Call<'_>, user: i64) -> Result<(), Error> {
+    let refused = |seconds| Error::TooManyRequests("requests", seconds);
+    call.rates.take(user, call.request.arrived()).map_err(refused)
+}
+
 /// Finds out who calls, by the access token, and counts the request. The check needs no I/O: signature, claims, and the list
 /// of sessions that ended lately.
-pub fn authenticate(call: &Call<'_>) -> Result<Caller, Error> {
+fn authenticate(call: &Call<'_>) -> Result<LoggedIn, Error> {
     if call.request.bearer().is_none() {
         return Err(NO_TOKEN);
     }
@@ -46,13 +94,29 @@ pub fn authenticate(call: &Call<'_>) -> Result<Caller, Error> {
     if call.revocations.holds(&call.store, session)? {
         return Err(Error::InvalidToken("The session has ended: log in again."));
     }
-    let refused = |seconds| Error::TooManyRequests("requests", seconds);
-    call.rates.take(user, call.request.arrived()).map_err(refused)?;
-    Ok(Caller { user, session })
+    count(call, user)?;
+    Ok(LoggedIn { user, session })
+}
+
+/// Whether the token may turn out to be valid, as far as can be told without the database.
+pub fn may_be_valid(cx: &Context, request: &Request) -> bool {
+    match api_token(request) {
+        Some(token) => api_token::read(token).is_some(),
+        None => identity(cx, request).is_some(),
+    }
+}
+
+/// The user whom a request is counted for, without a look into the database: the one of a valid access token, or of an API token
+/// that counted the last time.
+pub fn user(cx: &Context, request: &Request) -> Option<i64> {
+    match api_token(request) {
+        Some(token) => api_token::read(token).filter(|(_, digest)| cx.api_tokens.holds(digest)).map(|(user, _)| user),
+        None => identity(cx, request).map(|identity| identity.user),
+    }
 }
 
 /// Who the access token says the caller is; `None` without a valid one. Whether the session has ended it does not say.
-pub fn identity(cx: &Context, request: &Request) -> Option<Identity> {
+fn identity(cx: &Context, request: &Request) -> Option<Identity> {
     let verify = |token| cx.keys.verify_access(token, cx.now());
     let refused = |error| log::debug!("an access token was refused: {error:?}");
     request.identity(|| {
@@ -90,8 +154,8 @@ pub fn safe(response: Response, id: String) -> Response {
 
 /// What the caller has left of the requests of a minute, if there is a limit.
 fn rate_limit(call: &Call<'_>, mut response: Response) -> Response {
-    let caller = identity(call.context, call.request);
-    let left = caller.and_then(|caller| call.rates.left(caller.user, call.request.arrived()));
+    let user = user(call.context, call.request);
+    let left = user.and_then(|user| call.rates.left(user, call.request.arrived()));
     for (name, value) in
         ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"].into_iter().zip(left.iter().flatten())
     {

@@ -19,6 +19,10 @@ pub enum Error {
     /// 401: a wrong password or an invalid refresh token, with the challenge. The answer also has the members of RFC 6749 §5.2,
     /// where OAuth2 clients look, such as the documentation page.
     InvalidGrant(&'static str, &'static str),
+    /// 403: not here, or not with this.
+    Forbidden(&'static str),
+    /// 403: an API token that may only read.
+    InsufficientScope,
     /// 404: there is no such thing, or it belongs to another user.
     NotFound(&'static str),
     /// 405, with the methods that the path has.
@@ -69,6 +73,9 @@ impl From<store::Error> for Error {
 pub const NO_TOKEN: &str = "Bearer";
 /// The same where one was.
 pub const INVALID_TOKEN: &str = "Bearer error=\"invalid_token\"";
+
+/// The challenge of a 403 where a token of a wider scope would do (RFC 6750 §3.1).
+const INSUFFICIENT_SCOPE: &str = "Bearer error=\"insufficient_scope\", scope=\"write\"";
 
 /// The media type of errors (RFC 9457).
 pub const PROBLEM: &str = "application/problem+json";
@@ -122,6 +129,9 @@ impl Error {
                 let more = [("error", json!("invalid_grant")), ("error_description", json!(detail))];
                 document(401, detail, request_id, more).header("WWW-Authenticate", challenge)
             }
+            Error::Forbidden(detail) => plain(403, detail),
+            Error::InsufficientScope => plain(403, "This API token may only read: make one with the scope write.")
+                .header("WWW-Authenticate", INSUFFICIENT_SCOPE),
             Error::NotFound(detail) => plain(404, detail),
             Error::MethodNotAllowed(allow) => plain(405, &format!("This path allows {allow}.")).header("Allow", allow),
             Error::NotAcceptable(detail) => plain(406, &detail),

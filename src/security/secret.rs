@@ -4,9 +4,12 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::hex;
 
-/// A new secret: 160 random bits as 40 hexadecimal digits.
+/// 160 random bits.
+pub const BYTES: usize = 20;
+
+/// A new secret, as hexadecimal digits.
 pub fn new() -> Result<String, getrandom::Error> {
-    let mut bytes = [0; 20];
+    let mut bytes = [0; BYTES];
     getrandom::fill(&mut bytes)?;
     Ok(hex::encode(&bytes))
 }

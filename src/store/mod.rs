@@ -26,6 +26,7 @@ pub mod quota;
 pub mod revocations;
 pub mod sessions;
 mod together;
+pub mod tokens;
 mod trash;
 pub mod zone;
 

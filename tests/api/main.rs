@@ -7,6 +7,7 @@ mod support;
 
 mod access;
 mod accounts;
+mod api_tokens;
 mod batches;
 mod birthdays;
 mod calendar;

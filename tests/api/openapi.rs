@@ -181,7 +181,12 @@ fn every_value_has_an_example_that_keeps_its_rule() {
         let is_value = ["string", "integer"].iter().any(|kind| value["type"] == **kind || value["type"][0] == **kind);
         let is_parameter = path.contains("/parameters/");
         if is_value && !is_parameter {
-            assert!(value["enum"].is_array() || value.get("const").is_some() || value["examples"].is_array(), "{path}");
+            // What fills in a body takes a default for an example.
+            let shows = ["enum", "const", "examples", "default"].iter().any(|keyword| value.get(keyword).is_some());
+            assert!(shows, "{path}");
+        }
+        if let Some(default) = value.get("default").filter(|_| !path.ends_with("/properties")) {
+            check(&document, value, default).unwrap_or_else(|fault| panic!("{path}: {fault}"));
         }
         for example in value["examples"].as_array().into_iter().flatten() {
             check(&document, value, example).unwrap_or_else(|fault| panic!("{path}: {fault}"));
@@ -334,6 +339,17 @@ fn good_answers_of_accounts(truth: &mut Truth, nobody: &Client) {
     let other = sessions.iter().find(|session| session["current"] == false).expect("the one of the form");
     let end = user.delete(&format!("/api/auth/sessions/{}", other["id"]));
     truth.of("DELETE", "/api/auth/sessions/{id}", end).expect(204);
+    let tokens = "/api/auth/tokens";
+    let draft = json!({ "name": "Backup", "password": "123456" });
+    let made = truth.of("POST", tokens, user.post(tokens, &draft)).expect(201).json();
+    truth.of("GET", tokens, user.get(tokens)).expect(200);
+    let script = user.with_token(text(&made, "token"));
+    truth.of("GET", me, script.get(me)).expect(200);
+    truth.of("PATCH", me, script.patch(me, &json!({ "username": "C" }))).expect(403);
+    truth.of("POST", "/api/contacts", script.post("/api/contacts", &json!({ "first_name": "A" }))).expect(403);
+    let end = || user.delete(&format!("{tokens}/{}", made["id"]));
+    truth.of("DELETE", "/api/auth/tokens/{id}", end()).expect(204);
+    truth.of("DELETE", "/api/auth/tokens/{id}", end()).expect(404);
     let path = "/api/users/me/password";
     let change = json!({ "current_password": "123456", "new_password": "654321" });
     truth.of("PUT", path, user.put(path, &change)).expect(204);

@@ -46,7 +46,7 @@ const fn case(name: &'static str, begin: fn(&World) -> (Request, Check)) -> Case
     Case { name, is_patient: false, begin }
 }
 
-const CASES: [Case; 18] = [
+const CASES: [Case; 20] = [
     case("login", login),
     case("password", password),
     case("signup", signup),
@@ -54,6 +54,8 @@ const CASES: [Case; 18] = [
     case("logout", logout),
     case("logout everywhere", logout_everywhere),
     case("end session", end_session),
+    case("make token", make_token),
+    case("end token", end_token),
     case("rename", rename),
     Case { name: "delete user", is_patient: true, begin: delete_user },
     case("create", create),
@@ -137,7 +139,9 @@ fn signup(world: &World) -> (Request, Check) {
 fn refresh(world: &World) -> (Request, Check) {
     let client = world.user.login("a@example.com", "123456");
     let token = client.refresh_token.clone().expect("a refresh token");
-    let id = "select max(s.id) from sessions s join users u on u.id = s.user_id where email = 'a@example.com'";
+    // Ids are random, so the latest session does not have the greatest.
+    let id = "select s.id from sessions s join users u on u.id = s.user_id where email = 'a@example.com'
+        order by s.created_at desc limit 1";
     let id = world.count(id, &[]);
     let check = move |world: &World, status| {
         let generation = world.count("select generation::bigint from sessions where id = $1", &[&id]);
@@ -181,6 +185,24 @@ fn logout_everywhere(world: &World) -> (Request, Check) {
     client.login(&email, "123456");
     let check = move |world: &World, status| is_whole(status, 2 - world.count(SESSIONS, &[&email]), 2);
     (client.request("POST", "/api/auth/logout?everywhere=true"), Box::new(check))
+}
+
+/// The API tokens of this name.
+const TOKENS: &str = "select count(*) from api_tokens where name = $1";
+
+fn make_token(world: &World) -> (Request, Check) {
+    let (user, _) = world.new_user();
+    let name = world.unused();
+    let request = user.post("/api/auth/tokens", &json!({ "name": name, "password": "123456" }));
+    (request, Box::new(move |world, status| is_whole(status, world.count(TOKENS, &[&name]), 1)))
+}
+
+fn end_token(world: &World) -> (Request, Check) {
+    let (user, _) = world.new_user();
+    let name = world.unused();
+    let made = user.post("/api/auth/tokens", &json!({ "name": name, "password": "123456" })).send().expect(201).json();
+    let check = move |world: &World, status| is_whole(status, 1 - world.count(TOKENS, &[&name]), 1);
+    (user.delete(&format!("/api/auth/tokens/{}", made["id"])), Box::new(check))
 }
 
 fn rename(world: &World) -> (Request, Check) {

@@ -6,6 +6,7 @@ pub mod contacts;
 mod export;
 mod guard;
 pub mod service;
+pub mod tokens;
 pub mod transfer;
 pub mod trash;
 pub mod users;

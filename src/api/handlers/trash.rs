@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::contacts::{answer, members};
 use super::{Id, leave_for};
-use crate::api::endpoint::{Answer, Call, Caller, NoContent, Path, Query};
+use crate::api::endpoint::{Answer, Call, Caller, LoggedIn, NoContent, Path, Query};
 use crate::api::problem::Error;
 use crate::domain::contact::{Contact, Trashed};
 use crate::domain::fields::{Fields, FromFields};
@@ -92,7 +92,7 @@ pub fn restore_after(
 }
 
 /// `DELETE /api/contacts/trash/{id}`
-pub fn delete(call: &Call<'_>, caller: &Caller, Path(Id(id)): Path<Id>) -> Result<NoContent, Error> {
+pub fn delete(call: &Call<'_>, caller: &LoggedIn, Path(Id(id)): Path<Id>) -> Result<NoContent, Error> {
     match call.store.empty_trash(caller.user, Some(id))? {
         0 => Err(NOT_IN_TRASH),
         _ => Ok(NoContent),
@@ -100,7 +100,7 @@ pub fn delete(call: &Call<'_>, caller: &Caller, Path(Id(id)): Path<Id>) -> Resul
 }
 
 /// `DELETE /api/contacts/trash?all=true`
-pub fn empty(call: &Call<'_>, caller: &Caller, Query(All): Query<All>) -> Result<NoContent, Error> {
+pub fn empty(call: &Call<'_>, caller: &LoggedIn, Query(All): Query<All>) -> Result<NoContent, Error> {
     call.store.empty_trash(caller.user, None)?;
     Ok(NoContent)
 }
