@@ -109,10 +109,10 @@ impl App {
         finish(&call, outcome);
     }
 
-    /// Which others the request can be answered together with: those of the same row, where it says so. One with an API token is
-    /// answered by itself: others need not wait while the database is asked whether the token counts.
+    /// Which others the request can be answered together with: those of the same row, where it says so. One with an API token or
+    /// a key is answered by itself: others need not wait while the database is asked what became of these.
     pub fn together(&self, request: &Request, lane: Lane) -> Kind {
-        if middleware::api_token(request).is_some() {
+        if middleware::api_token(request).is_some() || request.header("Idempotency-Key").is_some() {
             return None;
         }
         let route = self.find(request).route.ok().filter(|route| route.batch && route.lane == lane)?;

@@ -42,7 +42,7 @@ pub const NEEDS_SESSION: Error = Error::Forbidden("An API token does not open th
 /// Who calls a row that API tokens open for this.
 pub fn admit(call: &Call<'_>, scope: Scope) -> Result<Caller, Error> {
     let Some(token) = api_token(call.request) else {
-        return Ok(authenticate(call)?.into());
+        return authenticate(call).map(|LoggedIn { user, .. }| Caller { user });
     };
     let (user, may_write) = verify_api_token(call, token)?;
     if may_write || scope == Scope::Read { Ok(Caller { user }) } else { Err(Error::InsufficientScope) }
@@ -69,7 +69,7 @@ fn verify_api_token(call: &Call<'_>, token: &str) -> Result<(i64, bool), Error> 
         return Err(refused);
     };
     let found = call.store.use_token(user, &digest)?;
-    call.api_tokens.set(digest, found.is_some(), call.request.arrived());
+    call.api_tokens.set(digest, found.is_some());
     let (may_write, is_first) = found.ok_or(refused)?;
     if is_first {
         call.audit("api-token-first-used", Some(user));

@@ -31,6 +31,8 @@ pub enum Error {
     NotAcceptable(String),
     /// 409: it conflicts with what is there. With the problem's type, where clients must tell causes apart.
     Conflict(&'static str, &'static str),
+    /// 409: another request with the same key is not done yet.
+    InProgress,
     /// 412: what the request is about is not as its `If-Match` or `If-None-Match` says.
     PreconditionFailed,
     /// 413, with the limit in bytes.
@@ -136,6 +138,11 @@ impl Error {
             Error::MethodNotAllowed(allow) => plain(405, &format!("This path allows {allow}.")).header("Allow", allow),
             Error::NotAcceptable(detail) => plain(406, &detail),
             Error::Conflict(kind, detail) => document(409, detail, request_id, [("type", json!(kind))]),
+            Error::InProgress => {
+                let detail = "The same request is under way: try again in a moment, to get its answer.";
+                let kind = json!("urn:contactd:request-in-progress");
+                document(409, detail, request_id, [("type", kind)]).header("Retry-After", RETRY_AFTER)
+            }
             Error::PreconditionFailed => plain(
                 412,
                 "It has changed since you read it, or is there already: read it again, then repeat the request.",

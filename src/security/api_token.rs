@@ -1,7 +1,6 @@
 //! API tokens: `contactd_`, the user's id, `_`, and a secret. Nothing is signed, so nothing but a row makes one count.
 
-use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::collections::HashSet;
 
 use parking_lot::Mutex;
 
@@ -11,8 +10,8 @@ use crate::domain::hex;
 /// What every API token begins with, and no token of a session. Scanners for leaked secrets look for such.
 pub const PREFIX: &str = "contactd_";
 
-/// How long an instance remembers whose token it was.
-const REMEMBERED: Duration = Duration::from_secs(15 * 60);
+/// How many tokens an instance remembers.
+const REMEMBERED: usize = 4_096;
 
 /// A new token of a user.
 pub fn new(user: i64) -> Result<String, getrandom::Error> {
@@ -30,25 +29,25 @@ pub fn read(token: &str) -> Option<(i64, [u8; 32])> {
 /// The tokens that counted when they were last used, by their digests. They tell in whose turn a call comes, before the database is
 /// asked; what a token itself says of its user anybody could write. They open nothing.
 #[derive(Default)]
-pub struct Known(Mutex<HashMap<[u8; 32], Instant>>);
+pub struct Known(Mutex<HashSet<[u8; 32]>>);
 
 impl Known {
-    /// The token counts now, or does not.
-    pub fn set(&self, digest: [u8; 32], counts: bool, now: Instant) {
+    /// The token counts, or does not.
+    pub fn set(&self, digest: [u8; 32], counts: bool) {
         let mut known = self.0.lock();
-        if !counts {
-            known.remove(&digest);
-            return;
+        if known.len() >= REMEMBERED {
+            known.clear();
         }
-        if known.len() == known.capacity() {
-            known.retain(|_, at| now.saturating_duration_since(*at) < REMEMBERED);
-        }
-        known.insert(digest, now);
+        if counts {
+            known.insert(digest)
+        } else {
+            known.remove(&digest)
+        };
     }
 
     /// Whether it counted.
     pub fn holds(&self, digest: &[u8; 32]) -> bool {
-        self.0.lock().contains_key(digest)
+        self.0.lock().contains(digest)
     }
 }
 
@@ -77,10 +76,11 @@ mod tests {
     #[test]
     fn a_known_token_is_forgotten_when_it_does_not_count() {
         let known = Known::default();
-        let now = Instant::now();
-        known.set([1; 32], true, now);
+        known.set([1; 32], true);
         assert!(known.holds(&[1; 32]) && !known.holds(&[2; 32]));
-        known.set([1; 32], false, now);
+        known.set([1; 32], false);
         assert!(!known.holds(&[1; 32]));
+        (0..20_000_u32).for_each(|n| known.set(secret::digest(&n.to_string()), true));
+        assert!(known.0.lock().len() <= REMEMBERED);
     }
 }

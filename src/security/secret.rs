@@ -14,6 +14,12 @@ pub fn new() -> Result<String, getrandom::Error> {
     Ok(hex::encode(&bytes))
 }
 
+/// SHA-256 of several texts: others give another one, however they are divided.
+pub fn fingerprint(parts: &[&[u8]]) -> [u8; 32] {
+    let add = |digest: Sha256, part: &&[u8]| digest.chain_update(part.len().to_le_bytes()).chain_update(part);
+    parts.iter().fold(Sha256::new(), add).finalize().into()
+}
+
 /// SHA-256 without salt or stretching, since a random secret cannot be guessed. Rows are found by this digest, so the time that a
 /// comparison takes tells nothing about the secret.
 pub fn digest(secret: &str) -> [u8; 32] {

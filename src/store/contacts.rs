@@ -12,6 +12,7 @@ use postgres::types::private::BytesMut;
 use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
 use super::quota::Quota;
+use super::repeats::{Kept, Key, Once, Outcome};
 use super::together::{by_place, together};
 use super::{Connection, Error, Store, queries};
 use crate::domain::birthday::Window;
@@ -154,9 +155,9 @@ impl Store {
     pub fn create_contacts(
         &self,
         quota: &Quota,
-        asked: &[(i64, Draft)],
+        asked: &[(i64, Draft, Option<Key>)],
     ) -> Vec<Option<Result<Option<ContactRow>, Error>>> {
-        let one = |(user, draft): &(i64, Draft)| {
+        let one = |(user, draft, _): &(i64, Draft, _)| {
             let Some(_leave) = quota.leave(self, *user, 1)? else {
                 return Ok(None);
             };
@@ -165,16 +166,28 @@ impl Store {
             self.write(|conn| conn.query_one(&queries::CONTACT_INSERT, &params)).map(|row| Some(ContactRow(row)))
         };
         together(asked, one, || {
-            let leaves: Vec<_> = asked.iter().map(|(user, _)| quota.leave_now(*user, 1)).collect();
+            let leaves: Vec<_> = asked.iter().map(|(user, ..)| quota.leave_now(*user, 1)).collect();
             let with_leave = asked.iter().zip(&leaves).filter(|(_, leave)| leave.is_some()).map(|(asked, _)| asked);
-            let users: Vec<_> = with_leave.clone().map(|(user, _)| *user).collect();
-            let columns = Columns::of(with_leave.map(|(_, draft)| draft));
+            let users: Vec<_> = with_leave.clone().map(|(user, ..)| *user).collect();
+            let columns = Columns::of(with_leave.map(|(_, draft, _)| draft));
             let rows = self.write(|conn| conn.query(&queries::CONTACTS_INSERT_ALL, &columns.params(&users)))?;
             let mut made = by_place(rows, users.len()).into_iter();
             let row =
                 |leave: &Option<_>| leave.as_ref().and_then(|_| made.next()?.map(|row| Ok(Some(ContactRow(row)))));
             Ok(leaves.iter().map(row).collect())
         })
+    }
+
+    /// Creates a contact once for a key, with the answer that is made of it.
+    pub fn create_contact_once(
+        &self,
+        once: Once<'_>,
+        draft: &Draft,
+        answer: impl FnOnce(ContactRow) -> Kept,
+    ) -> Result<Outcome, Error> {
+        let search = draft.search_key();
+        let params = params(&[&once.0, &search], draft);
+        self.once(once, |conn| Ok(Some(answer(ContactRow(conn.query_one(&queries::CONTACT_INSERT, &params)?)))))
     }
 
     /// Changes the fields of a contact that the patch gives.

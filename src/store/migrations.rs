@@ -21,6 +21,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 3, name: "accounts", sql: include_str!("../../sql/migrations/0003_accounts.sql") },
     Migration { version: 4, name: "trash", sql: include_str!("../../sql/migrations/0004_trash.sql") },
     Migration { version: 5, name: "api_tokens", sql: include_str!("../../sql/migrations/0005_api_tokens.sql") },
+    Migration { version: 6, name: "repeats", sql: include_str!("../../sql/migrations/0006_repeats.sql") },
 ];
 
 /// The key of the advisory lock, a number that no other program uses: "contactd" in ASCII.

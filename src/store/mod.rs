@@ -23,6 +23,7 @@ pub mod migrations;
 mod pool;
 pub mod queries;
 pub mod quota;
+pub mod repeats;
 pub mod revocations;
 pub mod sessions;
 mod together;

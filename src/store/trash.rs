@@ -10,7 +10,7 @@ use super::quota::Quota;
 use super::{Error, Store, queries};
 use crate::domain::page::Page;
 
-/// Contacts that one statement moves or purges: it ends long before its time limit.
+/// Contacts that one statement moves: it ends long before its time limit.
 const BATCH: usize = 1_000;
 
 impl Store {
@@ -62,12 +62,5 @@ impl Store {
             })
         })?;
         Ok(row.get(0))
-    }
-
-    /// Deletes for good what has been in the trash for 30 days.
-    pub(super) fn purge_trash(&self) -> Result<(), Error> {
-        let most = BATCH as i64;
-        while self.write(|conn| conn.execute(&queries::TRASH_PURGE, &[&most]))? == BATCH as u64 {}
-        Ok(())
     }
 }

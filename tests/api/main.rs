@@ -27,6 +27,7 @@ mod model;
 mod openapi;
 mod operator;
 mod races;
+mod repeats;
 mod rotation;
 mod secrets;
 mod seed;

@@ -374,6 +374,12 @@ fn good_answers_of_contacts(truth: &mut Truth, user: &Client) {
     let bare = json!({ "first_name": "A" });
     let made = truth.of("POST", list, user.post(list, &whole)).expect(201);
     truth.of("POST", list, user.post(list, &bare)).expect(201);
+    for _ in 0..2 {
+        let keyed = user.post(list, &bare).header("Idempotency-Key", "k");
+        truth.of("POST", list, keyed).expect(201);
+    }
+    truth.of("POST", list, user.post(list, &whole).header("Idempotency-Key", "k")).expect(422);
+    truth.of("POST", list, user.post(list, &whole).header("Idempotency-Key", "")).expect(400);
     truth.of("GET", list, user.get(format!("{list}?count=true&limit=1&sort=-birthday"))).expect(200);
     let path = made.header("Location").unwrap().to_owned();
     let version = made.header("ETag").unwrap().to_owned();
@@ -423,9 +429,9 @@ fn good_answers_of_files(truth: &mut Truth, user: &Client) {
         ("text/csv", "first_name,last_name\nA,B\n,C\n"),
         ("text/vcard", "BEGIN:VCARD\r\nVERSION:4.0\r\nFN:A\r\nEND:VCARD\r\n"),
     ];
-    for (kind, file) in files {
+    for (kind, file) in files.iter().chain(&files[2..]) {
         let import = user.request("POST", path).header("Content-Type", kind);
-        truth.of("POST", path, import.body(file)).expect(200);
+        truth.of("POST", path, import.header("Idempotency-Key", kind).body(*file)).expect(200);
     }
     let path = "/api/contacts/export";
     for format in ["vcf", "csv", "json"] {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use postgres::types::ToSql;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
 use crate::relay::{Relay, Strike};
@@ -46,7 +46,7 @@ const fn case(name: &'static str, begin: fn(&World) -> (Request, Check)) -> Case
     Case { name, is_patient: false, begin }
 }
 
-const CASES: [Case; 20] = [
+const CASES: [Case; 22] = [
     case("login", login),
     case("password", password),
     case("signup", signup),
@@ -59,6 +59,8 @@ const CASES: [Case; 20] = [
     case("rename", rename),
     Case { name: "delete user", is_patient: true, begin: delete_user },
     case("create", create),
+    case("create with a key", create_once),
+    Case { name: "import with a key", is_patient: true, begin: import_once },
     case("replace", replace),
     case("patch", patch),
     case("delete", delete),
@@ -256,6 +258,38 @@ fn create(world: &World) -> (Request, Check) {
     let name = world.unused();
     let request = world.user.post("/api/contacts", &json!({ "first_name": name }));
     (request, Box::new(move |world, status| is_whole(status, world.count(NAMED, &[&name]), 1)))
+}
+
+/// A request with a key, which makes so many contacts of this name.
+fn once(world: &World, path: &str, body: Value, name: String, all: i64) -> (Request, Check) {
+    let (user, path, key) = (world.user.clone(), path.to_owned(), world.unused());
+    let checked = AtomicU64::new(0);
+    let send = move || user.post(&path, &body).header("Idempotency-Key", &key);
+    let request = send();
+    let check = move |world: &World, status| {
+        is_whole(status, world.count(NAMED, &[&name]), all);
+        // One that was refused is repeated when nobody is left behind who may be at it.
+        if status == 503 && checked.fetch_add(1, Relaxed) == 0 {
+            return;
+        }
+        let first = send().send();
+        assert!(first.status < 300, "{}", first.text());
+        let again = send().send();
+        assert_eq!((again.status, again.text()), (first.status, first.text()));
+        assert_eq!(world.count(NAMED, &[&name]), all, "never twice, never lost");
+    };
+    (request, Box::new(check))
+}
+
+fn create_once(world: &World) -> (Request, Check) {
+    let name = world.unused();
+    once(world, "/api/contacts", json!({ "first_name": name }), name.clone(), 1)
+}
+
+fn import_once(world: &World) -> (Request, Check) {
+    let name = world.unused();
+    let contacts: Vec<_> = (0..5).map(|_| json!({ "first_name": name })).collect();
+    once(world, "/api/contacts/import?duplicates=add", json!(contacts), name, 5)
 }
 
 /// How many of two fields are new.

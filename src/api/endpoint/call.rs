@@ -40,12 +40,6 @@ pub struct LoggedIn {
     pub session: i64,
 }
 
-impl From<LoggedIn> for Caller {
-    fn from(LoggedIn { user, .. }: LoggedIn) -> Caller {
-        Caller { user }
-    }
-}
-
 /// Name and decoded value of each parameter of a path.
 pub type Params<'a> = Vec<(&'a str, Cow<'a, str>)>;
 

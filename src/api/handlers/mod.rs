@@ -5,6 +5,7 @@ pub mod calendar;
 pub mod contacts;
 mod export;
 mod guard;
+mod repeats;
 pub mod service;
 pub mod tokens;
 pub mod transfer;
