@@ -12,7 +12,7 @@ use postgres::types::private::BytesMut;
 use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
 use super::quota::Quota;
-use super::repeats::{Kept, Key, Once, Outcome};
+use super::repeats::{Once, Outcome};
 use super::together::{by_place, together};
 use super::{Connection, Error, Store, queries};
 use crate::domain::birthday::Window;
@@ -20,6 +20,7 @@ use crate::domain::contact::{Contact, Draft, FIELDS, Value, Values, searchable};
 use crate::domain::fields::Patch;
 use crate::domain::fold::{self, Needles};
 use crate::domain::page::{Filter, List};
+use crate::domain::repeat::{Kept, Key};
 
 /// A contact as it came from Postgres; [`ContactRow::contact`] borrows from it.
 pub struct ContactRow(Row);

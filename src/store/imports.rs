@@ -6,9 +6,10 @@ use std::collections::HashSet;
 use sha2::{Digest, Sha256};
 
 use super::contacts::Columns;
-use super::repeats::{Kept, Once, Outcome};
+use super::repeats::{Once, Outcome};
 use super::{Connection, Error, Store, queries};
 use crate::domain::contact::{Draft, Value};
+use crate::domain::repeat::Kept;
 
 /// Contacts inserted by one statement: so many that round trips cost little, and so few that each statement ends long before
 /// its time limit.

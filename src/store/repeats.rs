@@ -3,30 +3,11 @@
 //! Key and answer are written in the transaction that makes the contacts, under a lock on the key that ends with it. So a crash leaves
 //! both or neither, and of several at the same time, at whichever instances, one makes something.
 
-use std::time::Instant;
-
 use super::{Connection, Error, Store, queries};
+use crate::domain::repeat::{Kept, Key};
 
 /// How many keys a user may have beside the latest: 1,000 in all.
 const OTHERS: i64 = 999;
-
-/// The key of a request.
-pub struct Key {
-    /// As the client chose it.
-    pub text: String,
-    /// A digest of the request.
-    pub fingerprint: [u8; 32],
-    /// When the request arrived.
-    pub arrived: Instant,
-}
-
-/// An answer as it is kept.
-pub struct Kept {
-    /// `ETag` and `Location`.
-    pub headers: [Option<String>; 2],
-    /// The body.
-    pub body: Vec<u8>,
-}
 
 /// What comes of a request with a key.
 pub enum Outcome {

@@ -7,9 +7,9 @@ use serde_json::Value;
 use super::{Call, Operation};
 use crate::api::problem::Error;
 use crate::domain::fields::{FORM, Fault, Fields, FromFields, Source, no_json, object_schema};
+use crate::domain::repeat::Key;
 use crate::http::{self, Request};
 use crate::security::secret;
-use crate::store::repeats::Key;
 
 /// What a handler takes, read from a [`Call`].
 pub trait Input: Sized {

@@ -7,9 +7,9 @@ use serde::{Serialize, Serializer};
 
 use super::Operation;
 use crate::domain::fields::JSON;
+use crate::domain::repeat::Kept;
 use crate::domain::shape::Shape;
 use crate::http::{Body, Response, StatusCode};
-use crate::store::repeats::Kept;
 
 /// What a handler gives back.
 pub trait Reply {

@@ -14,11 +14,11 @@ use crate::domain::birthday;
 use crate::domain::contact::{Contact, Draft, Upcoming};
 use crate::domain::fields::{Fields, Patch, object_schema};
 use crate::domain::page::{Cursor, List, UpcomingQuery};
+use crate::domain::repeat::Key;
 use crate::domain::shape::{Shape, member, object};
 use crate::http::{parse_pairs, percent_encode};
 use crate::store;
 use crate::store::contacts::{ChangeError, ContactRow};
-use crate::store::repeats::Key;
 
 /// The members of a contact: those that a client writes, and those that the server adds.
 pub(super) fn members() -> impl Iterator<Item = (String, Value)> {

@@ -7,9 +7,10 @@ use crate::api::context::Context;
 use crate::api::endpoint::Answer;
 use crate::api::problem::Error;
 use crate::domain::fields::Fault;
+use crate::domain::repeat::Key;
 use crate::domain::shape::Shape;
 use crate::store;
-use crate::store::repeats::{Key, Outcome};
+use crate::store::repeats::Outcome;
 
 /// How often a request asks whether what it waits for is done.
 pub const PAUSE: Duration = Duration::from_millis(50);
