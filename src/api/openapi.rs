@@ -70,10 +70,8 @@ fn operation(route: &Route, described: &Operation, usual: &BTreeMap<u16, Value>)
     // Authorize gets an access token by a password, so that scheme does not fit a refresh token. Where a body may contain the
     // token, none is asked for: Swagger UI shows a lock that is optional as one that is closed.
     let security = match () {
-        () if route.scope() == Some(Scope::Read) => {
-            json!([{ "password": [] }, { "bearer": [] }, { "apiToken": ["read"] }])
-        }
-        () if route.scope().is_some() => json!([{ "password": [] }, { "bearer": [] }, { "apiToken": ["write"] }]),
+        // Linters take scopes of a scheme that is not OAuth2's for a mistake, so only the 403 and the texts tell them.
+        () if route.scope().is_some() => json!([{ "password": [] }, { "bearer": [] }, { "apiToken": [] }]),
         () if route.is_guarded() => json!([{ "password": [] }, { "bearer": [] }]),
         () if described.takes_token && described.bodies.is_empty() => json!([{ "bearer": [] }]),
         () => json!([]),
@@ -116,13 +114,12 @@ fn responses(route: &Route, described: &Operation, usual: &BTreeMap<u16, Value>)
     }
     let (mut own, mut statuses) = (route.errors.clone(), described.errors.clone());
     statuses.extend([429, 503]);
-    match route.scope() {
-        None if !route.is_guarded() => {}
-        Some(Scope::Read) => statuses.push(401),
-        Some(Scope::Write) => statuses.extend([401, 403]),
-        None => {
-            statuses.push(401);
-            own.push(NEEDS_SESSION);
+    if route.is_guarded() {
+        statuses.push(401);
+        match route.scope() {
+            Some(Scope::Read) => {}
+            Some(Scope::Write) => statuses.push(403),
+            None => own.push(NEEDS_SESSION),
         }
     }
     if !described.bodies.is_empty() {
