@@ -112,11 +112,10 @@ impl App {
     /// Which others the request can be answered together with: those of the same row, where it says so. One with an API token or
     /// a key is answered by itself: others need not wait while the database is asked what became of these.
     pub fn together(&self, request: &Request, lane: Lane) -> Kind {
-        if middleware::api_token(request).is_some() || request.header("Idempotency-Key").is_some() {
-            return None;
-        }
         let route = self.find(request).route.ok().filter(|route| route.batch && route.lane == lane)?;
-        Some(self.router.number(route))
+        let is_plain = !route.is_guarded() || middleware::identity(&self.context, request).is_some();
+        let has_key = || lane == Lane::Write && request.header("Idempotency-Key").is_some();
+        (is_plain && !has_key()).then(|| self.router.number(route))
     }
 
     /// Answers a request that is not run, or whose handler panicked.

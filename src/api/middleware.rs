@@ -41,82 +41,69 @@ pub const NEEDS_SESSION: Error = Error::Forbidden("An API token does not open th
 
 /// Who calls a row that API tokens open for this.
 pub fn admit(call: &Call<'_>, scope: Scope) -> Result<Caller, Error> {
-    let Some(token) = api_token(call.request) else {
-        return authenticate(call).map(|LoggedIn { user, .. }| Caller { user });
-    };
-    let (user, may_write) = verify_api_token(call, token)?;
-    if may_write || scope == Scope::Read { Ok(Caller { user }) } else { Err(Error::InsufficientScope) }
+    match authenticate(call)? {
+        By::Session(LoggedIn { user, .. }) => Ok(Caller { user }),
+        By::ApiToken { user, may_write } if may_write || scope == Scope::Read => Ok(Caller { user }),
+        By::ApiToken { .. } => Err(Error::InsufficientScope),
+    }
 }
 
 /// Who calls a row that no API token opens. One that would open others is told so.
 pub fn admit_logged_in(call: &Call<'_>) -> Result<LoggedIn, Error> {
-    match api_token(call.request) {
-        Some(token) => verify_api_token(call, token).and(Err(NEEDS_SESSION)),
-        None => authenticate(call),
+    match authenticate(call)? {
+        By::Session(session) => Ok(session),
+        By::ApiToken { .. } => Err(NEEDS_SESSION),
     }
 }
 
-/// The request's token, if it is an API token or looks like one.
-pub fn api_token(request: &Request) -> Option<&str> {
-    request.bearer().filter(|token| token.starts_with(api_token::PREFIX))
+/// What a caller is known by.
+enum By {
+    Session(LoggedIn),
+    ApiToken { user: i64, may_write: bool },
 }
 
-/// The user of an API token and whether it may write, by its row: in one round trip, but for the first use, which is written down.
-/// Counts the request.
-fn verify_api_token(call: &Call<'_>, token: &str) -> Result<(i64, bool), Error> {
-    let refused = Error::InvalidToken("The API token is invalid, expired or revoked: make a new one.");
-    let Some((user, digest)) = api_token::read(token) else {
-        return Err(refused);
+/// Finds out who calls, by the token, and counts the request. An access token is checked without I/O: signature, claims, and the
+/// list of sessions that ended lately. An API token is by its row: in one round trip, but for the first use, which is written down.
+fn authenticate(call: &Call<'_>) -> Result<By, Error> {
+    let token = call.request.bearer().ok_or(NO_TOKEN)?;
+    let (user, by) = if let Some(Identity { user, session }) = identity(call.context, call.request) {
+        if call.revocations.holds(&call.store, session)? {
+            return Err(Error::InvalidToken("The session has ended: log in again."));
+        }
+        (user, By::Session(LoggedIn { user, session }))
+    } else {
+        let refused = "The access token is invalid, expired or revoked: refresh it, or log in again.";
+        let (user, digest) = api_token::read(token).ok_or(Error::InvalidToken(refused))?;
+        let found = call.store.use_token(user, &digest)?;
+        call.api_tokens.set(digest, found.is_some());
+        let (may_write, is_first) =
+            found.ok_or(Error::InvalidToken("The API token has ended, or never was one: make a new one."))?;
+        if is_first {
+            call.audit("api-token-first-used", Some(user));
+        }
+        (user, By::ApiToken { user, may_write })
     };
-    let found = call.store.use_token(user, &digest)?;
-    call.api_tokens.set(digest, found.is_some());
-    let (may_write, is_first) = found.ok_or(refused)?;
-    if is_first {
-        call.audit("api-token-first-used", Some(user));
-    }
-    count(call, user)?;
-    Ok((user, may_write))
-}
-
-fn count(call: &Call<'_>, user: i64) -> Result<(), Error> {
-    let refused = |seconds| Error::TooManyRequests("requests", seconds);
-    call.rates.take(user, call.request.arrived()).map_err(refused)
-}
-
-/// Finds out who calls, by the access token, and counts the request. The check needs no I/O: signature, claims, and the list
-/// of sessions that ended lately.
-fn authenticate(call: &Call<'_>) -> Result<LoggedIn, Error> {
-    if call.request.bearer().is_none() {
-        return Err(NO_TOKEN);
-    }
-    let refused = "The access token is invalid, expired or revoked: refresh it, or log in again.";
-    let Identity { user, session } = identity(call.context, call.request).ok_or(Error::InvalidToken(refused))?;
-    if call.revocations.holds(&call.store, session)? {
-        return Err(Error::InvalidToken("The session has ended: log in again."));
-    }
-    count(call, user)?;
-    Ok(LoggedIn { user, session })
+    let too_many = |seconds| Error::TooManyRequests("requests", seconds);
+    call.rates.take(user, call.request.arrived()).map_err(too_many)?;
+    Ok(by)
 }
 
 /// Whether the token may turn out to be valid, as far as can be told without the database.
 pub fn may_be_valid(cx: &Context, request: &Request) -> bool {
-    match api_token(request) {
-        Some(token) => api_token::read(token).is_some(),
-        None => identity(cx, request).is_some(),
-    }
+    identity(cx, request).is_some() || request.bearer().and_then(api_token::read).is_some()
 }
 
 /// The user whom a request is counted for, without a look into the database: the one of a valid access token, or of an API token
 /// that counted the last time.
 pub fn user(cx: &Context, request: &Request) -> Option<i64> {
-    match api_token(request) {
-        Some(token) => api_token::read(token).filter(|(_, digest)| cx.api_tokens.holds(digest)).map(|(user, _)| user),
-        None => identity(cx, request).map(|identity| identity.user),
-    }
+    identity(cx, request).map(|identity| identity.user).or_else(|| {
+        let (user, digest) = api_token::read(request.bearer()?)?;
+        cx.api_tokens.holds(&digest).then_some(user)
+    })
 }
 
 /// Who the access token says the caller is; `None` without a valid one. Whether the session has ended it does not say.
-fn identity(cx: &Context, request: &Request) -> Option<Identity> {
+pub fn identity(cx: &Context, request: &Request) -> Option<Identity> {
     let verify = |token| cx.keys.verify_access(token, cx.now());
     let refused = |error| log::debug!("an access token was refused: {error:?}");
     request.identity(|| {

@@ -8,7 +8,7 @@ use super::secret;
 use crate::domain::hex;
 
 /// What every API token begins with, and no token of a session. Scanners for leaked secrets look for such.
-pub const PREFIX: &str = "contactd_";
+const PREFIX: &str = "contactd_";
 
 /// How many tokens an instance remembers.
 const REMEMBERED: usize = 4_096;
