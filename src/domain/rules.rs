@@ -282,7 +282,11 @@ impl Rule for Integer {
 
     fn read(&self, given: Given<'_>) -> Result<Option<i64>, String> {
         let number = match given {
-            Given::Json(value) => value.as_i64(),
+            // To JSON Schema, 90.0 is an integer.
+            Given::Json(value) => {
+                let whole = |n: &f64| n.fract() == 0.0 && n.abs() < 1e15;
+                value.as_i64().or_else(|| value.as_f64().filter(whole).map(|n| n as i64))
+            }
             Given::Text("") => return Ok(None),
             Given::Text(text) => {
                 let digits = text.strip_prefix('-').unwrap_or(text);

@@ -89,6 +89,8 @@ fn a_draft_that_is_no_good_makes_none() {
         (json!({ "name": "x\u{0}", "password": "123456", "scope": "admin" }), vec!["name", "scope"]),
         (json!({ "name": "x", "password": "123456", "expires_in_days": 0 }), vec!["expires_in_days"]),
         (json!({ "name": "x", "password": "123456", "expires_in_days": 366 }), vec!["expires_in_days"]),
+        (json!({ "name": "x", "password": "123456", "expires_in_days": 1.5 }), vec!["expires_in_days"]),
+        (json!({ "name": "x", "password": "123456", "expires_in_days": 1e300 }), vec!["expires_in_days"]),
         (
             json!({ "name": "x", "password": "123456", "scope": ["read"], "expires_in_days": "90" }),
             vec!["scope", "expires_in_days"],
@@ -101,7 +103,7 @@ fn a_draft_that_is_no_good_makes_none() {
     let answer = user.post(TOKENS, &json!({ "name": "x", "password": "654321" })).send().expect(401);
     assert_eq!(answer.header("WWW-Authenticate"), Some("Bearer"));
     assert_eq!(tokens(&user), [] as [Value; 0]);
-    let whole = json!({ "name": "і".repeat(50), "password": "123456", "scope": "read", "expires_in_days": 1 });
+    let whole = json!({ "name": "і".repeat(50), "password": "123456", "scope": "read", "expires_in_days": 1.0 });
     user.post(TOKENS, &whole).send().expect(201);
 }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Call, Operation};
 use crate::api::problem::Error;
@@ -224,8 +224,9 @@ impl Input for RepeatKey {
         Ok(RepeatKey(Some(Key { text: text.to_owned(), fingerprint, arrived: request.arrived() })))
     }
     fn describe(operation: &mut Operation) {
-        let what = "A new key of 1 to 64 characters for each request, by which it can be repeated: what it makes, it makes once.";
-        operation.add_header("Idempotency-Key", what);
+        operation
+            .add_header("Idempotency-Key", "A new key for each request, by which it can be repeated: it is done once.");
+        operation.parameters.last_mut().expect("it is there")["schema"]["pattern"] = json!("^[!-~]{1,64}$");
     }
 }
 
