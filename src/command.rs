@@ -87,6 +87,11 @@ pub fn parse(
             given.push((setting.name.to_owned(), utf8(setting.name, value)?));
         }
     }
+    if environment("JWT_SECRET_PREVIOUS").is_some_and(|value| !value.is_empty()) {
+        return Err(usage(
+            "JWT_SECRET_PREVIOUS is no setting any more: JWT_SECRET_FILE takes both secrets, one a line",
+        ));
+    }
     let print = |text| Ok((Command::Print(text), Values::new([])));
     let mut words = Vec::new();
     let mut parser = lexopt::Parser::from_iter(arguments);

@@ -28,7 +28,7 @@ use crate::api::app::App;
 use crate::api::endpoint::Lane;
 use crate::api::problem::Error;
 use crate::api::router::Lookup;
-use crate::http::{FairQueue, Holder, Kind, Limits, Pool, Program, Request, Server, Take, Taken};
+use crate::http::{FairQueue, Holder, Kind, Limits, Program, Request, Server, Take, Taken};
 use crate::store::Wait;
 
 /// How many requests may wait for hashing, and for a file. Beyond it, whoever has most of them waiting gives way.
@@ -89,14 +89,8 @@ impl Running {
         self.address
     }
 
-    /// The threads on demand.
-    pub fn pool(&self) -> &Pool {
-        self.lanes.server.pool()
-    }
-
     /// Stops accepting, answers what is in flight, closes the rest. Whether all was answered within the time.
     pub fn stop(self, within: Duration) -> bool {
-        self.lanes.app.context.draining.store(true, Relaxed);
         self.lanes.server.drain(within)
     }
 }
@@ -226,7 +220,7 @@ impl Lanes {
 
     /// The work of an extra reader, who is there while the others are blocked.
     fn relieve(self: &Arc<Lanes>, place: &Place) {
-        while self.blocked.load(Relaxed) && !self.app.context.is_draining() {
+        while self.blocked.load(Relaxed) && !self.server.is_draining() {
             let held = self.held_by_readers();
             let holds_none = |holder: &Holder| !held.contains(holder);
             let take = if place.role == Role::Reserve { Take::Of(&holds_none) } else { Take::Instant };

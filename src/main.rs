@@ -5,9 +5,11 @@
 mod command;
 
 use std::error::Error;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{self, SyncSender};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,16 +17,20 @@ use contactd::api::app::App;
 use contactd::api::context::Context;
 use contactd::config::{Config, SettingError, Values};
 use contactd::domain::rules;
-use contactd::http::{Limits, Pool};
+use contactd::http::{self, Limits, Pool};
 use contactd::lanes::{Running, Workers};
 use contactd::store::{self, Store};
 use contactd::system::{descriptors, log as logger, memory};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level;
 
 use command::Command;
 
+/// How long the first look at the database may take before the program accepts connections all the same.
+const FIRST_LOOK: Duration = Duration::from_secs(3);
+/// How often a program that is about to stop looks for another signal.
+const SIGNAL_CHECK: Duration = Duration::from_millis(50);
 /// How often the list of ended sessions is refreshed, and a database that is away is tried again.
 const TICK: Duration = Duration::from_millis(500);
 /// How long the database may take for what housekeeping asks it each tick.
@@ -55,7 +61,7 @@ type Outcome = Result<(), Box<dyn Error>>;
 fn run(command: Command, values: &Values) -> Outcome {
     match command {
         Command::Print(text) => print!("{text}"),
-        Command::Serve => serve(&values.config()?)?,
+        Command::Serve => serve(&values.config()?, values)?,
         Command::Migrate => store_of(values)?.migrate()?,
         Command::LogOutAll => {
             let store = store_of(values)?;
@@ -77,15 +83,15 @@ fn store_of(values: &Values) -> Result<Store, SettingError> {
     Ok(Store::new(values.database()?, 1))
 }
 
-fn serve(config: &Config) -> Outcome {
+fn serve(config: &Config, values: &Values) -> Outcome {
+    // Before any thread starts, so that an early signal does not meet the default action.
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
     logger::start(config.log);
     let app = Arc::new(App::new(config));
-    let listener = TcpListener::bind(config.listen).map_err(|error| {
+    let listener = http::listen(config.listen).map_err(|error| {
         let next = SocketAddr::new(config.listen.ip(), config.listen.port().wrapping_add(1));
         SettingError(format!("LISTEN {} cannot be bound: {error}; try another, such as LISTEN={next}", config.listen))
     })?;
-    // Before any thread starts, so that an early signal does not meet the default action.
-    let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let workers = Workers {
         read: config.workers,
         write: config.write_workers,
@@ -97,20 +103,40 @@ fn serve(config: &Config) -> Outcome {
         connections: descriptors::connections(config.max_connections, config.database_connections()),
         ..Limits::default()
     };
+
+    let wrong_setting = Arc::new(OnceLock::new());
+    let (found, housekeeper) = (Arc::clone(&wrong_setting), Arc::clone(&app));
+    let pool = Pool::new(limits.thread_stack);
+    let (sender, looked) = mpsc::sync_channel(1);
+    // This thread ends with the process: it may be waiting for a database that is away, and the end does not wait for that.
+    thread::Builder::new().name("housekeeping".to_owned()).spawn(move || {
+        let _ = found.set(keep_house(&housekeeper, &pool, &sender));
+        let _ = low_level::raise(SIGTERM);
+    })?;
+    // Whoever connects meanwhile waits a moment; accepted at once, they would get 503.
+    let _ = looked.recv_timeout(FIRST_LOOK);
+    if let Some(wrong) = wrong_setting.get() {
+        return Err(wrong.clone().into());
+    }
     let server = Running::start(Arc::clone(&app), listener, workers, limits)?;
     log::info!("serving on http://{}", server.address());
     log::info!("documentation: http://{}/docs", server.address());
 
-    let wrong_setting = Arc::new(OnceLock::new());
-    let found = Arc::clone(&wrong_setting);
-    let pool = server.pool().clone();
-    // This thread ends with the process: it may be waiting for a database that is away, and the end does not wait for that.
-    thread::Builder::new().name("housekeeping".to_owned()).spawn(move || {
-        let _ = found.set(keep_house(&app, &pool));
-        let _ = low_level::raise(SIGTERM);
-    })?;
-
-    signals.forever().next();
+    for _ in signals.forever().take_while(|signal| *signal == SIGHUP) {
+        match values.jwt_secrets() {
+            Ok(secrets) => {
+                app.context.keys.replace(&secrets);
+                log::info!("read the secrets again: the first of {} signs, all verify", secrets.len());
+            }
+            Err(error) => log::error!("the secrets stay as they were: {error}"),
+        }
+    }
+    app.context.leaving.store(true, Relaxed);
+    // Another SIGTERM ends the wait.
+    let left = Instant::now() + config.shutdown_delay;
+    while Instant::now() < left && signals.pending().all(|signal| signal == SIGHUP) {
+        thread::sleep(SIGNAL_CHECK);
+    }
     log::info!("stopping: finishing the requests in progress");
     if !server.stop(config.drain_timeout) {
         log::warn!("some requests were not answered in time");
@@ -143,7 +169,7 @@ fn within<T: Send + 'static>(
 /// Migrates as soon as the database answers; then keeps the list of ended sessions, knows whether the database can be used,
 /// and deletes what is old. Logs when the database goes away and when it is back, once each. Returns only if the database
 /// reveals that a setting is wrong.
-fn keep_house(app: &Arc<App>, pool: &Pool) -> SettingError {
+fn keep_house(app: &Arc<App>, pool: &Pool, looked: &SyncSender<()>) -> SettingError {
     let cx = &app.context;
     let (mut is_away, mut zone_checked, mut has_old_keys) = (false, false, true);
     let (mut trimmer, mut trimmed, mut purged) = (memory::Trimmer::at_start(), Instant::now(), Instant::now());
@@ -165,6 +191,7 @@ fn keep_house(app: &Arc<App>, pool: &Pool) -> SettingError {
             if let Some(wrong) = wrong_time_zone(app, pool) {
                 return wrong;
             }
+            let _ = looked.try_send(());
         }
         if !is_away && purged.elapsed() >= PURGE {
             purged = Instant::now();

@@ -1,7 +1,7 @@
 //! The server as the program sees it: start it, receive requests, drain it.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,14 @@ use super::shared::Shared;
 /// for 128: when more come at once, the next client's first packet is dropped, and sent again only a second later.
 const BACKLOG: i32 = 4096;
 
+/// Listens there. Clients that connect wait until a server starts.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    // On a socket that listens already, it only sets the number.
+    rustix::net::listen(&listener, BACKLOG)?;
+    Ok(listener)
+}
+
 /// A server at work. Dropping it closes the listening socket and every connection at once; [`Server::drain`] does it gently.
 pub struct Server {
     shared: Arc<Shared>,
@@ -29,8 +37,6 @@ impl Server {
     /// # Errors
     /// When the system gives no thread or no descriptors for watching connections.
     pub fn start(listener: TcpListener, limits: Limits, program: Arc<dyn Program>) -> io::Result<Server> {
-        // On a socket that listens already, it only sets the number.
-        rustix::net::listen(&listener, BACKLOG)?;
         let shared = Arc::new(Shared::new(limits, program)?);
         let poller = Poller::start(listener, Arc::clone(&shared))?;
         Ok(Server { shared, poller })
@@ -81,6 +87,11 @@ impl Server {
         let in_time = self.shared.connections.wait_until_empty(left);
         self.shared.queue.close();
         in_time
+    }
+
+    /// Whether a drain has begun.
+    pub fn is_draining(&self) -> bool {
+        self.shared.is_draining()
     }
 
     /// The number of connections: those open, and those whose last answer is still being written.
