@@ -8,9 +8,20 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::{Sha256, Sha384};
 
-const SECRET: &[u8] = &[0xA5; 32];
-const OLDER: &[u8] = &[0x5A; 33];
+const SECRET: &[u8] = &counting::<32>(0xA5);
+const OLDER: &[u8] = &counting::<33>(0x5A);
 const BASE64URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// Bytes that are all different, as a secret's should be.
+const fn counting<const N: usize>(first: u8) -> [u8; N] {
+    let mut bytes = [first; N];
+    let mut at = 0;
+    while at < N {
+        bytes[at] = first.wrapping_add(at as u8);
+        at += 1;
+    }
+    bytes
+}
 
 fn long(secret: &[u8]) -> JwtSecret {
     JwtSecret::new(secret).unwrap()
@@ -339,9 +350,11 @@ fn secrets_rotate_without_logging_anyone_out() {
 /// The program says so, and ends: see `tests/api/tokens.rs`.
 #[test]
 fn there_are_no_keys_of_a_short_secret() {
-    assert!(JwtSecret::new(&[1; 31]).is_none());
+    assert!(JwtSecret::new(&counting::<31>(1)).is_none());
     assert!(JwtSecret::new(b"").is_none());
-    assert_eq!(long(&[1; 32]).reveal(), [1; 32]);
+    assert!(JwtSecret::new(&[1; 32]).is_none(), "of one byte again and again");
+    assert!(JwtSecret::new(&counting::<11>(1).repeat(3)).is_none(), "of eleven");
+    assert_eq!(long(&counting::<12>(1).repeat(3)).reveal(), counting::<12>(1).repeat(3));
 }
 
 #[test]
@@ -350,7 +363,7 @@ fn debug_shows_the_names_of_keys_and_nothing_of_the_secrets() {
     let keys = Keys::new(&[long(secret), long(OLDER)]);
     let shown = format!("{keys:?} {keys:#?} {:?}", long(secret));
     assert!(shown.contains(&kid(secret)) && shown.contains(&kid(OLDER)));
-    for trace in ["correct", "horse", "99, 111", "0x63", "90, 90"] {
+    for trace in ["correct", "horse", "99, 111", "0x63", "90, 91"] {
         assert!(!shown.contains(trace), "{shown}");
     }
 }
