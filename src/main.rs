@@ -35,6 +35,10 @@ const SIGNAL_CHECK: Duration = Duration::from_millis(50);
 const TICK: Duration = Duration::from_millis(500);
 /// How long the database may take for what housekeeping asks it each tick.
 const ANSWER: Duration = Duration::from_secs(2);
+/// The same for a database that answers and cannot be used.
+const PAUSE: Duration = Duration::from_secs(2);
+/// How often it is logged that it still cannot be used.
+const REMINDER: Duration = Duration::from_secs(60);
 /// How long a migration may take.
 const MIGRATION: Duration = Duration::from_secs(3600);
 /// How often free memory is given back.
@@ -61,7 +65,7 @@ type Outcome = Result<(), Box<dyn Error>>;
 fn run(command: Command, values: &Values) -> Outcome {
     match command {
         Command::Print(text) => print!("{text}"),
-        Command::Serve => serve(&values.config()?, values)?,
+        Command::Serve { migrates } => serve(&values.config()?, values, migrates)?,
         Command::Migrate => store_of(values)?.migrate()?,
         Command::LogOutAll => {
             let store = store_of(values)?;
@@ -83,7 +87,7 @@ fn store_of(values: &Values) -> Result<Store, SettingError> {
     Ok(Store::new(values.database()?, 1))
 }
 
-fn serve(config: &Config, values: &Values) -> Outcome {
+fn serve(config: &Config, values: &Values, migrates: bool) -> Outcome {
     // Before any thread starts, so that an early signal does not meet the default action.
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
     logger::start(config.log);
@@ -110,7 +114,7 @@ fn serve(config: &Config, values: &Values) -> Outcome {
     let (sender, looked) = mpsc::sync_channel(1);
     // This thread ends with the process: it may be waiting for a database that is away, and the end does not wait for that.
     thread::Builder::new().name("housekeeping".to_owned()).spawn(move || {
-        let _ = found.set(keep_house(&housekeeper, &pool, &sender));
+        let _ = found.set(keep_house(&housekeeper, &pool, migrates, &sender));
         let _ = low_level::raise(SIGTERM);
     })?;
     // Whoever connects meanwhile waits a moment; accepted at once, they would get 503.
@@ -169,22 +173,29 @@ fn within<T: Send + 'static>(
 /// Migrates as soon as the database answers; then keeps the list of ended sessions, knows whether the database can be used,
 /// and deletes what is old. Logs when the database goes away and when it is back, once each. Returns only if the database
 /// reveals that a setting is wrong.
-fn keep_house(app: &Arc<App>, pool: &Pool, looked: &SyncSender<()>) -> SettingError {
+fn keep_house(app: &Arc<App>, pool: &Pool, migrates: bool, looked: &SyncSender<()>) -> SettingError {
     let cx = &app.context;
-    let (mut is_away, mut zone_checked, mut has_old_keys) = (false, false, true);
+    let (mut is_away, mut zone_checked, mut has_old_keys, mut told) = (false, false, true, None);
     let (mut trimmer, mut trimmed, mut purged) = (memory::Trimmer::at_start(), Instant::now(), Instant::now());
     loop {
-        let outcome = visit(app, pool);
+        let outcome = visit(app, pool, migrates);
+        let is_broken = outcome.as_ref().is_err_and(|error| !matches!(error, store::Error::Unavailable(_)));
         match &outcome {
             Ok(()) if is_away => log::info!("the database is back"),
             Err(store::Error::Unavailable(cause)) if !is_away => {
                 log::warn!("the database is away, requests get 503 until it is back: {cause}");
             }
-            // Missing rights, or the schema of a newer program. It is tried again all the same: somebody may put it right.
-            Err(error) if !is_away => log::error!("the database cannot be used, requests get 503: {error}"),
+            // A migration that fails, or the schema of a newer program. It is tried again all the same: somebody may put it right.
+            Err(error) if is_broken && told.is_none_or(|at: Instant| at.elapsed() >= REMINDER) => {
+                told = Some(Instant::now());
+                log::error!("the database cannot be used, requests get 503: {error}");
+            }
             _ => {}
         }
         is_away = outcome.is_err();
+        // A migration that fails held up others until it did.
+        let pause = if is_broken { PAUSE } else { TICK };
+        told = told.filter(|_| is_away);
         cx.store.set_trouble(outcome.err().map(|error| error.to_string()));
         if !is_away && !zone_checked {
             zone_checked = true;
@@ -211,17 +222,20 @@ fn keep_house(app: &Arc<App>, pool: &Pool, looked: &SyncSender<()>) -> SettingEr
             trimmed = Instant::now();
             trimmer.trim();
         }
-        thread::sleep(TICK);
+        thread::sleep(pause);
     }
 }
 
 /// One round of housekeeping: whether the database can be used.
-fn visit(app: &Arc<App>, pool: &Pool) -> Result<(), store::Error> {
+fn visit(app: &Arc<App>, pool: &Pool, migrates: bool) -> Result<(), store::Error> {
     let store = &app.context.store;
     if store.is_away() {
         within(ANSWER, pool, app, |cx| cx.store.probe())?;
     }
     if !store.is_migrated() && !within(ANSWER, pool, app, |cx| cx.store.check_schema())? {
+        if !migrates {
+            return Err(store::Error::Internal("its schema is older than the program: `contactd migrate`".to_owned()));
+        }
         within(MIGRATION, pool, app, |cx| cx.store.migrate())?;
     }
     within(ANSWER, pool, app, |cx| {

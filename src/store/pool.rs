@@ -11,7 +11,7 @@
 //!   [`Connection`]).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -77,6 +77,8 @@ pub struct Store {
     opener: Arc<ScheduledThreadPool>,
     /// Set once the schema is up to date. Nothing but the migration runs before.
     migrated: AtomicBool,
+    /// The migration that was begun last: one that fails is begun again and again.
+    announced: AtomicI32,
     /// Why the database cannot be used, if it cannot, as far as is known.
     trouble: RwLock<Option<String>>,
     /// The trouble is that it does not answer: only [`Store::probe`] tries.
@@ -105,6 +107,7 @@ impl Store {
             size,
             opener,
             migrated: AtomicBool::new(false),
+            announced: AtomicI32::new(0),
             trouble: RwLock::new(Some("the database has not been reached yet".to_owned())),
             away: AtomicBool::new(false),
             probing: AtomicBool::new(false),
@@ -115,6 +118,11 @@ impl Store {
     /// A connection outside of the pool and without the limits on statements: for migrations, which may take long.
     pub(super) fn connect(&self) -> Result<Client, Error> {
         self.connector.connect("")
+    }
+
+    /// Whether it is the first time that a migration to this version is begun.
+    pub(super) fn announce(&self, version: i32) -> bool {
+        self.announced.swap(version, Ordering::Relaxed) != version
     }
 
     pub(super) fn set_migrated(&self, migrated: bool) {

@@ -12,4 +12,5 @@ mod siege;
 mod sizes;
 mod slow;
 mod stop;
+mod upgrades;
 mod wire;

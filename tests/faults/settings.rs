@@ -3,8 +3,8 @@
 use std::net::TcpListener;
 use std::process::Output;
 
-use crate::support::server::{Setup, command, database};
 use crate::support::random_secret;
+use crate::support::server::{Setup, command, database};
 
 /// Settings that are right but for the database, which is not reached before they are checked.
 fn run(changed: &[(&str, &str)], arguments: &[&str]) -> Output {

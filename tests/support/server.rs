@@ -65,6 +65,12 @@ impl Setup {
         self
     }
 
+    /// With another word on its command line.
+    pub fn word(mut self, word: &str) -> Setup {
+        self.line.push(word.into());
+        self
+    }
+
     /// Another build of the program.
     pub fn program(mut self, path: PathBuf) -> Setup {
         self.line = vec![path.into()];
