@@ -5,7 +5,8 @@
 mod command;
 
 use std::error::Error;
-use std::net::SocketAddr;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{self, SyncSender};
@@ -20,6 +21,7 @@ use contactd::domain::rules;
 use contactd::http::{self, Limits, Pool};
 use contactd::lanes::{Running, Workers};
 use contactd::store::{self, Store};
+use contactd::system::systemd::{self, Notifier};
 use contactd::system::{descriptors, log as logger, memory};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -87,15 +89,13 @@ fn store_of(values: &Values) -> Result<Store, SettingError> {
     Ok(Store::new(values.database()?, 1))
 }
 
+#[expect(clippy::disallowed_methods)] // what systemd says is in the environment, too
 fn serve(config: &Config, values: &Values, migrates: bool) -> Outcome {
     // Before any thread starts, so that an early signal does not meet the default action.
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
     logger::start(config.log);
     let app = Arc::new(App::new(config));
-    let listener = http::listen(config.listen).map_err(|error| {
-        let next = SocketAddr::new(config.listen.ip(), config.listen.port().wrapping_add(1));
-        SettingError(format!("LISTEN {} cannot be bound: {error}; try another, such as LISTEN={next}", config.listen))
-    })?;
+    let listener = listener(config)?;
     let workers = Workers {
         read: config.workers,
         write: config.write_workers,
@@ -125,6 +125,9 @@ fn serve(config: &Config, values: &Values, migrates: bool) -> Outcome {
     let server = Running::start(Arc::clone(&app), listener, workers, limits)?;
     log::info!("serving on http://{}", server.address());
     log::info!("documentation: http://{}/docs", server.address());
+    let systemd = Notifier::new(|name| std::env::var_os(name));
+    systemd.tell("READY=1");
+    watchdog(&app, server.address(), &systemd)?;
 
     for _ in signals.forever().take_while(|signal| *signal == SIGHUP) {
         match values.jwt_secrets() {
@@ -136,6 +139,7 @@ fn serve(config: &Config, values: &Values, migrates: bool) -> Outcome {
         }
     }
     app.context.leaving.store(true, Relaxed);
+    systemd.tell("STOPPING=1");
     // Another SIGTERM ends the wait.
     let left = Instant::now() + config.shutdown_delay;
     while Instant::now() < left && signals.pending().all(|signal| signal == SIGHUP) {
@@ -147,6 +151,37 @@ fn serve(config: &Config, values: &Values, migrates: bool) -> Outcome {
     }
     log::info!("stopped");
     wrong_setting.get().map_or(Ok(()), |wrong: &SettingError| Err(wrong.clone().into()))
+}
+
+/// The socket that systemd holds, or one of our own.
+fn listener(config: &Config) -> Result<TcpListener, SettingError> {
+    let held = systemd::listener().map_err(|error| SettingError(format!("LISTEN_FDS cannot be used: {error}")))?;
+    held.map_or_else(|| http::listen(config.listen), Ok).map_err(|error| {
+        let next = SocketAddr::new(config.listen.ip(), config.listen.port().wrapping_add(1));
+        SettingError(format!("LISTEN {} cannot be bound: {error}; try another, such as LISTEN={next}", config.listen))
+    })
+}
+
+/// Tells systemd, as often as it wants, that the program answers; one that does not is started anew. It is asked as clients ask,
+/// so its threads and its socket are part of that, and the database is not.
+fn watchdog(app: &Arc<App>, address: SocketAddr, systemd: &Notifier) -> io::Result<()> {
+    let Some(time) = systemd.watchdog else { return Ok(()) };
+    let (app, systemd) = (Arc::clone(app), systemd.clone());
+    let answers = move || {
+        let mut stream = TcpStream::connect_timeout(&address, time / 4)?;
+        stream.set_read_timeout(Some(time / 4))?;
+        stream.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        stream.read_exact(&mut [0])
+    };
+    let watch = move || loop {
+        // A stop takes no longer than DRAIN_TIMEOUT anyway.
+        match app.context.is_leaving().then_some(Ok(())).unwrap_or_else(&answers) {
+            Ok(()) => systemd.tell("WATCHDOG=1"),
+            Err(error) => log::error!("the program does not answer: {error}"),
+        }
+        thread::sleep(time / 4);
+    };
+    thread::Builder::new().name("watchdog".to_owned()).spawn(watch).map(drop)
 }
 
 /// Runs a job of housekeeping on a thread of the pool, and waits for it so long. A database that does not answer would keep

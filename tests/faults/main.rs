@@ -12,5 +12,6 @@ mod siege;
 mod sizes;
 mod slow;
 mod stop;
+mod systemd;
 mod upgrades;
 mod wire;

@@ -113,6 +113,17 @@ impl Setup {
         Server { process, address, log }
     }
 
+    /// Runs it to its end, which is near.
+    pub fn output(&self) -> std::process::Output {
+        let mut command = Command::new(&self.line[0]);
+        command
+            .args(&self.line[1..])
+            .env_clear()
+            .envs(self.settings.iter().cloned())
+            .output()
+            .expect("the program starts")
+    }
+
     /// Starts it and waits until it is ready to work.
     pub fn ready(&self) -> Server {
         let server = self.start();
