@@ -45,6 +45,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("WORKERS",                  "2 per core",     "threads for reads"),
     setting("WRITE_WORKERS",            "4 per core",     "most threads for writes, which wait for the disk"),
     setting("SLOW_WORKERS",             "1 per core",     "most threads for hashing, import and export"),
+    setting("DATABASE_CONNECTIONS",     "0",              "most connections to the database; 0: as many as its threads can use"),
     setting("MAX_BATCH",                "16",             "most requests that one statement answers; 1 turns batches off"),
     setting("MAX_CONNECTIONS",          "1024",           "clients connected at the same time; the next one gets 503"),
     setting("IDLE_TIMEOUT",             "75",             "seconds that a connection may be idle"),
@@ -131,6 +132,7 @@ pub struct Config {
     pub workers: usize,
     pub write_workers: usize,
     pub slow_workers: usize,
+    pub database_connections: usize,
     pub max_batch: usize,
     pub max_connections: usize,
     pub idle_timeout: Duration,
@@ -139,10 +141,14 @@ pub struct Config {
 }
 
 impl Config {
-    /// How many connections to the database there may be: one for each worker and
-    /// for the one more of each lane, so that no worker waits for another's; one for housekeeping; and three for downloads, each of which borrows one per page and gives it back before it sends the page.
+    /// How many connections to the database there may be. Where that is not set: one for each worker and for the one more of each
+    /// lane, so that no worker waits for another's; one for housekeeping; and three for downloads, each of which borrows one
+    /// per page and gives it back before it sends the page.
     pub fn database_connections(&self) -> usize {
-        self.workers + self.write_workers + 2 * self.slow_workers + 4 + 1 + 3
+        match self.database_connections {
+            0 => self.workers + self.write_workers + 2 * self.slow_workers + 4 + 1 + 3,
+            set => set,
+        }
     }
 }
 
@@ -290,6 +296,7 @@ impl Values {
             workers: self.number("WORKERS", 1..=256),
             write_workers: self.number("WRITE_WORKERS", 1..=256),
             slow_workers: self.number("SLOW_WORKERS", 1..=256),
+            database_connections: self.number("DATABASE_CONNECTIONS", 0..=10_000),
             max_batch: self.number("MAX_BATCH", 1..=256),
             max_connections: self.number("MAX_CONNECTIONS", 1..=100_000),
             idle_timeout: self.seconds("IDLE_TIMEOUT", 1..=3600),

@@ -95,7 +95,10 @@ impl Store {
         if database.get_connect_timeout().is_none() {
             database.connect_timeout(CONNECT);
         }
-        database.application_name("contactd").keepalives_idle(Duration::from_secs(30));
+        if database.get_application_name().is_none() {
+            database.application_name("contactd");
+        }
+        database.keepalives_idle(Duration::from_secs(30));
         // So that a server that vanished without a word is noticed while a statement waits for it.
         database.tcp_user_timeout(Duration::from_secs(15));
         let (size, connector) = (u32::try_from(connections).unwrap_or(u32::MAX), Arc::new(Connector::new(&database)));

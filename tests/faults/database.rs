@@ -1,12 +1,13 @@
 //! The database away, restarted, hung, busy: requests get a 503 with Retry-After, and the program recovers by itself.
 
 use std::net::TcpListener;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::eventually;
 use crate::support::server::{self, Server, Setup};
+use crate::support::{eventually, steady};
 
 #[test]
 fn a_database_that_is_away_at_the_start_is_waited_for() {
@@ -121,6 +122,28 @@ fn a_lock_that_somebody_holds_is_waited_for_a_bounded_time() {
     assert_eq!(user.get(format!("/api/contacts/{id}")).send().status, 200, "reading needs no lock");
     transaction.rollback().expect("the lock is let go");
     assert_eq!(user.patch(&format!("/api/contacts/{id}"), &json!({ "last_name": "B" })).send().status, 200);
+}
+
+#[test]
+fn with_a_single_connection_of_a_name_everything_is_served() {
+    let database = server::database();
+    let url = database.url();
+    let url = if url.contains("://") { format!("{url}&application_name=mine") } else { url + " application_name=mine" };
+    let server = Setup::at(&url).with("DATABASE_CONNECTIONS", "1").ready();
+    let user = server.client().new_user("a@example.com");
+    let mut watch = database.client();
+    let names =
+        "select application_name from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
+    let tally = steady::ask(&user, 12, |tally| {
+        eventually("they are answered", || tally.answered.load(SeqCst) > 500);
+        let many: Vec<_> = (0..2000).map(|n| json!({ "first_name": format!("N{n}") })).collect();
+        user.post("/api/contacts/import", &json!(many)).send().expect(200);
+        user.get("/api/contacts/export").send().expect(200);
+        server.client().login("a@example.com", "123456");
+        let names: Vec<String> = watch.query(names, &[]).expect("a list").iter().map(|row| row.get(0)).collect();
+        assert_eq!(names, ["mine"]);
+    });
+    tally.expect_no_failure();
 }
 
 #[test]

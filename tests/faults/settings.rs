@@ -59,6 +59,8 @@ fn each_setting_is_checked_before_anything_else_happens() {
         ("IDLE_TIMEOUT", "99999"),
         ("DRAIN_TIMEOUT", "soon"),
         ("SHUTDOWN_DELAY", "-1"),
+        ("DATABASE_CONNECTIONS", "-1"),
+        ("DATABASE_CONNECTIONS", "10001"),
         ("SHUTDOWN_DELAY", "3601"),
     ];
     // Empty counts as not set, so it is wrong only where there is no default.

@@ -21,6 +21,7 @@ pub struct Server {
 }
 
 /// How a server is started.
+#[derive(Clone)]
 pub struct Setup {
     settings: Vec<(String, String)>,
     /// What is run, with its first arguments.
