@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, ToSocketAddrs};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ const fn setting(name: &'static str, default: &'static str, help: &'static str) 
 #[rustfmt::skip] // a table is read by its columns
 pub const SETTINGS: &[Setting] = &[
     setting("DATABASE_URL",             "",               "the Postgres server: a URL or key/value string, over TCP or a Unix socket (required)"),
-    setting("LISTEN",                   "127.0.0.1:8000", "address and port to serve on"),
+    setting("LISTEN",                   "127.0.0.1:8000", "address and port to serve on, or unix:/path"),
     setting("JWT_SECRET",               "",               "secret that signs the tokens, at least 32 bytes (required, unless in a file)"),
     setting("JWT_SECRET_FILE",          "",               "file of secrets, one a line: the first signs, all verify; SIGHUP reads it again"),
     // Six, because the sample users of the original application have six.
@@ -116,7 +116,7 @@ macro_rules! all_or_every_fault {
 #[allow(missing_docs)] // SETTINGS says what each is
 pub struct Config {
     pub database: postgres::Config,
-    pub listen: SocketAddr,
+    pub listen: String,
     pub jwt_secrets: Vec<JwtSecret>,
     pub password_min: usize,
     pub refused_passwords: Vec<String>,
@@ -305,11 +305,11 @@ impl Values {
         } }
     }
 
-    fn listen(&self) -> Result<SocketAddr, SettingError> {
+    fn listen(&self) -> Result<String, SettingError> {
         let text = self.text("LISTEN");
-        let address = text.to_socket_addrs().ok().and_then(|mut all| all.next());
-        let what = format_args!("must be an address and a port such as 127.0.0.1:8000, not `{text}`");
-        address.ok_or_else(|| wrong("LISTEN", what))
+        let is_place = text.starts_with("unix:/") || text.to_socket_addrs().is_ok_and(|mut all| all.next().is_some());
+        let what = format_args!("must be an address and a port such as 127.0.0.1:8000, or unix:/path, not `{text}`");
+        if is_place { Ok(text.to_owned()) } else { Err(wrong("LISTEN", what)) }
     }
 
     /// Only Postgres knows whether there is such a zone. But it would read the sign of an offset the other way round, as

@@ -15,7 +15,7 @@
 mod watch;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -56,13 +56,11 @@ pub struct Workers {
 /// The program at work on a listener.
 pub struct Running {
     lanes: Arc<Lanes>,
-    address: SocketAddr,
 }
 
 impl Running {
     /// Serves on a bound listener until [`Running::stop`].
     pub fn start(app: Arc<App>, listener: TcpListener, workers: Workers, limits: Limits) -> io::Result<Running> {
-        let address = listener.local_addr()?;
         let (connections, batches) = (limits.connections, limits.batches);
         let server = Server::start(listener, limits, Arc::clone(&app) as _)?;
         let lanes = Arc::new(Lanes {
@@ -81,12 +79,7 @@ impl Running {
         lanes.fill_up();
         let watched = Arc::downgrade(&lanes);
         thread::Builder::new().name("watch".to_owned()).spawn(move || watch::run(&watched))?;
-        Ok(Running { lanes, address })
-    }
-
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+        Ok(Running { lanes })
     }
 
     /// Stops accepting, answers what is in flight, closes the rest. Whether all was answered within the time.

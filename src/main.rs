@@ -6,7 +6,7 @@ mod command;
 
 use std::error::Error;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{self, SyncSender};
@@ -18,10 +18,11 @@ use contactd::api::app::App;
 use contactd::api::context::Context;
 use contactd::config::{Config, SettingError, Values};
 use contactd::domain::rules;
-use contactd::http::{self, Limits, Pool};
+use contactd::http::{Limits, Pool};
 use contactd::lanes::{Running, Workers};
 use contactd::store::{self, Store};
-use contactd::system::systemd::{self, Notifier};
+use contactd::system::listener::{self, Site};
+use contactd::system::systemd::Notifier;
 use contactd::system::{descriptors, log as logger, memory};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -96,6 +97,7 @@ fn serve(config: &Config, values: &Values, migrates: bool) -> Outcome {
     logger::start(config.log);
     let app = Arc::new(App::new(config));
     let listener = listener(config)?;
+    let site = Site::of(&listener)?;
     let workers = Workers {
         read: config.workers,
         write: config.write_workers,
@@ -123,11 +125,13 @@ fn serve(config: &Config, values: &Values, migrates: bool) -> Outcome {
         return Err(wrong.clone().into());
     }
     let server = Running::start(Arc::clone(&app), listener, workers, limits)?;
-    log::info!("serving on http://{}", server.address());
-    log::info!("documentation: http://{}/docs", server.address());
+    log::info!("serving on {site}");
+    if let Site::Address(address) = site {
+        log::info!("documentation: http://{address}/docs");
+    }
     let systemd = Notifier::new(|name| std::env::var_os(name));
     systemd.tell("READY=1");
-    watchdog(&app, server.address(), &systemd)?;
+    watchdog(&app, site, &systemd)?;
 
     for _ in signals.forever().take_while(|signal| *signal == SIGHUP) {
         match values.jwt_secrets() {
@@ -155,20 +159,22 @@ fn serve(config: &Config, values: &Values, migrates: bool) -> Outcome {
 
 /// The socket that systemd holds, or one of our own.
 fn listener(config: &Config) -> Result<TcpListener, SettingError> {
-    let held = systemd::listener().map_err(|error| SettingError(format!("LISTEN_FDS cannot be used: {error}")))?;
-    held.map_or_else(|| http::listen(config.listen), Ok).map_err(|error| {
-        let next = SocketAddr::new(config.listen.ip(), config.listen.port().wrapping_add(1));
-        SettingError(format!("LISTEN {} cannot be bound: {error}; try another, such as LISTEN={next}", config.listen))
+    let (held, place) = (listener::held(), &config.listen);
+    let held = held.map_err(|error| SettingError(format!("LISTEN_FDS cannot be used: {error}")))?;
+    held.map_or_else(|| listener::bind(place), Ok).map_err(|error| {
+        let next = place.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
+        let next = next.map(|(host, port)| format!("; try another, such as LISTEN={host}:{}", port.wrapping_add(1)));
+        SettingError(format!("LISTEN {place} cannot be bound: {error}{}", next.unwrap_or_default()))
     })
 }
 
 /// Tells systemd, as often as it wants, that the program answers; one that does not is started anew. It is asked as clients ask,
 /// so its threads and its socket are part of that, and the database is not.
-fn watchdog(app: &Arc<App>, address: SocketAddr, systemd: &Notifier) -> io::Result<()> {
+fn watchdog(app: &Arc<App>, site: Site, systemd: &Notifier) -> io::Result<()> {
     let Some(time) = systemd.watchdog else { return Ok(()) };
     let (app, systemd) = (Arc::clone(app), systemd.clone());
     let answers = move || {
-        let mut stream = TcpStream::connect_timeout(&address, time / 4)?;
+        let mut stream = site.connect(time / 4)?;
         stream.set_read_timeout(Some(time / 4))?;
         stream.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
         stream.read_exact(&mut [0])

@@ -32,7 +32,7 @@ const RULES: &[(&str, Where, &str)] = &[
     ("tiny_http::", Only("http"), "its types reach the rest of the program through http"),
     (
         "TcpStream TcpListener UnixStream",
-        Only("http lanes main store/connect system/systemd"),
+        Only("http lanes main store/connect system/listener"),
         "nobody else touches sockets",
     ),
     (

@@ -57,6 +57,6 @@ pub use pool::Pool;
 pub use queue::Take;
 pub use request::{Identity, Request};
 pub use response::{Body, Response, reason};
-pub use server::{Server, listen};
+pub use server::Server;
 pub use tiny_http::{Method, StatusCode};
 pub use url::{Pair, parse_pairs, percent_decode, percent_encode};

@@ -1,7 +1,7 @@
 //! The server as the program sees it: start it, receive requests, drain it.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,18 +13,6 @@ use super::queue::Take;
 use super::request::Request;
 use super::shared::Shared;
 
-/// Connections that may wait to be accepted; the kernel takes fewer where its own limit is lower. The standard library asks
-/// for 128: when more come at once, the next client's first packet is dropped, and sent again only a second later.
-const BACKLOG: i32 = 4096;
-
-/// Listens there. Clients that connect wait until a server starts.
-pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let listener = TcpListener::bind(address)?;
-    // On a socket that listens already, it only sets the number.
-    rustix::net::listen(&listener, BACKLOG)?;
-    Ok(listener)
-}
-
 /// A server at work. Dropping it closes the listening socket and every connection at once; [`Server::drain`] does it gently.
 pub struct Server {
     shared: Arc<Shared>,
@@ -32,7 +20,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Serves HTTP on `listener` from now on, within `limits`; `program` decides what only the program can.
+    /// Serves HTTP on `listener`, which may be a Unix socket, from now on, within `limits`; `program` decides what only the program can.
     ///
     /// # Errors
     /// When the system gives no thread or no descriptors for watching connections.

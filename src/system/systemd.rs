@@ -1,25 +1,10 @@
-//! What systemd is told, and the socket that it may hold. These variables are no settings: systemd sets them, for this process
-//! alone. Without them, nothing happens here.
+//! What systemd is told. Its variables are no settings: it sets them, for this process alone. Without them, nothing happens here.
 
 use std::ffi::OsString;
-use std::io;
-use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
-
-use listenfd::ListenFd;
-
-/// The socket that systemd holds (sd_listen_fds(3)), so that a restart refuses nobody: `None` if it holds none.
-pub fn listener() -> io::Result<Option<TcpListener>> {
-    let mut sockets = ListenFd::from_env();
-    match sockets.len() {
-        0 => Ok(None),
-        1 => sockets.take_tcp_listener(0),
-        more => Err(io::Error::other(format!("{more} sockets were handed over, and one is served"))),
-    }
-}
 
 /// How to tell systemd (sd_notify(3)).
 #[derive(Clone)]

@@ -13,5 +13,6 @@ mod sizes;
 mod slow;
 mod stop;
 mod systemd;
+mod unix_socket;
 mod upgrades;
 mod wire;

@@ -40,6 +40,8 @@ fn each_setting_is_checked_before_anything_else_happens() {
         ("DATABASE_URL", "postgres://user@10.0.0.1/none?sslmode=require"),
         ("LISTEN", "nowhere"),
         ("LISTEN", "127.0.0.1:99999"),
+        ("LISTEN", "unix:"),
+        ("LISTEN", "unix:relative/path"),
         ("JWT_SECRET", ""),
         ("JWT_SECRET", "0123456789abcdef0123456789abcde"),
         ("JWT_SECRET_PREVIOUS", "0123456789abcdef0123456789abcdef"),

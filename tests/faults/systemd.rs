@@ -13,7 +13,7 @@ use crate::support::server::{Setup, database};
 use crate::support::{eventually, random_secret, steady};
 
 /// Handed these sockets as systemd hands them over: from descriptor 3 on, and for this process alone.
-fn handed(setup: Setup, sockets: &[OwnedFd]) -> Setup {
+pub fn handed(setup: Setup, sockets: &[OwnedFd]) -> Setup {
     let moved: String =
         sockets.iter().enumerate().map(|(n, fd)| format!("exec {}<&{}; ", n + 3, fd.as_raw_fd())).collect();
     let script = format!("{moved}LISTEN_PID=$$ LISTEN_FDS={} exec \"$0\" \"$@\"", sockets.len());
@@ -21,7 +21,7 @@ fn handed(setup: Setup, sockets: &[OwnedFd]) -> Setup {
 }
 
 /// A descriptor of it that child processes inherit, out of the way of those from 3 on.
-fn inherited(socket: &impl AsFd) -> OwnedFd {
+pub fn inherited(socket: &impl AsFd) -> OwnedFd {
     let socket = fcntl_dupfd_cloexec(socket, 20).expect("a descriptor");
     fcntl_setfd(&socket, FdFlags::empty()).expect("it can be inherited");
     socket

@@ -100,8 +100,10 @@ impl Setup {
                 panic!("the program ended before it listened:\n{}", log.lock().unwrap());
             };
             *log.lock().unwrap() += &format!("{line}\n");
-            if let Some((_, address)) = line.split_once("serving on http://") {
-                break address.trim().parse().expect("an address");
+            if let Some((_, place)) = line.split_once("serving on ") {
+                // A Unix socket has no address.
+                let address = place.trim().strip_prefix("http://").unwrap_or("0.0.0.0:0");
+                break address.parse().expect("an address");
             }
         };
         // Read on, or the program would wait for room in the pipe one day.
