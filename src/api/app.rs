@@ -38,7 +38,7 @@ impl App {
         let routes = routes::routes();
         let context = Context {
             store: Arc::new(Store::new(config.database.clone(), config.database_connections())),
-            keys: Keys::new(&config.jwt_secret, config.jwt_secret_previous.as_ref()),
+            keys: Keys::new(&config.jwt_secrets),
             revocations: Arc::new(Revocations::default()),
             line: Line::default(),
             quota: Quota::new(config.max_contacts),
@@ -56,7 +56,7 @@ impl App {
             cors_origins: config.cors_origins.clone(),
             // It is made once, and needed as long as the program runs.
             openapi: openapi::render(&routes, config.password_min).leak(),
-            draining: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
         };
         App { context, router: Router::new(routes) }
     }

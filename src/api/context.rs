@@ -52,8 +52,9 @@ pub struct Context {
     pub cors_origins: Vec<String>,
     /// The OpenAPI document.
     pub openapi: &'static str,
-    /// Set once the server drains, so that `/readyz` says so.
-    pub draining: AtomicBool,
+    /// Set once the program is to stop, while it still takes requests: `/readyz` says so, and every answer is its connection's
+    /// last, so that proxies turn to another instance before this one is gone.
+    pub leaving: AtomicBool,
 }
 
 impl Context {
@@ -62,8 +63,8 @@ impl Context {
         (self.clock)()
     }
 
-    /// Whether the server is about to stop.
-    pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+    /// Whether the program is about to stop.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
     }
 }

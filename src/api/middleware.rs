@@ -115,6 +115,7 @@ pub fn identity(cx: &Context, request: &Request) -> Option<Identity> {
 /// Adds the headers that every answer carries, and logs the request.
 pub fn finish(call: &Call<'_>, response: Response) -> Response {
     let mut response = safe(response, call.id.clone().into_owned());
+    response.close |= call.is_leaving();
     let is_guarded = call.route.is_some_and(Route::is_guarded);
     if is_guarded && !response.has("Cache-Control") {
         let value = if response.has("ETag") { "private, no-cache" } else { "no-store" };

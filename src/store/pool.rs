@@ -11,7 +11,7 @@
 //!   [`Connection`]).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -77,6 +77,8 @@ pub struct Store {
     opener: Arc<ScheduledThreadPool>,
     /// Set once the schema is up to date. Nothing but the migration runs before.
     migrated: AtomicBool,
+    /// The migration that was begun last: one that fails is begun again and again.
+    announced: AtomicI32,
     /// Why the database cannot be used, if it cannot, as far as is known.
     trouble: RwLock<Option<String>>,
     /// The trouble is that it does not answer: only [`Store::probe`] tries.
@@ -93,7 +95,10 @@ impl Store {
         if database.get_connect_timeout().is_none() {
             database.connect_timeout(CONNECT);
         }
-        database.application_name("contactd").keepalives_idle(Duration::from_secs(30));
+        if database.get_application_name().is_none() {
+            database.application_name("contactd");
+        }
+        database.keepalives_idle(Duration::from_secs(30));
         // So that a server that vanished without a word is noticed while a statement waits for it.
         database.tcp_user_timeout(Duration::from_secs(15));
         let (size, connector) = (u32::try_from(connections).unwrap_or(u32::MAX), Arc::new(Connector::new(&database)));
@@ -105,6 +110,7 @@ impl Store {
             size,
             opener,
             migrated: AtomicBool::new(false),
+            announced: AtomicI32::new(0),
             trouble: RwLock::new(Some("the database has not been reached yet".to_owned())),
             away: AtomicBool::new(false),
             probing: AtomicBool::new(false),
@@ -115,6 +121,11 @@ impl Store {
     /// A connection outside of the pool and without the limits on statements: for migrations, which may take long.
     pub(super) fn connect(&self) -> Result<Client, Error> {
         self.connector.connect("")
+    }
+
+    /// Whether it is the first time that a migration to this version is begun.
+    pub(super) fn announce(&self, version: i32) -> bool {
+        self.announced.swap(version, Ordering::Relaxed) != version
     }
 
     pub(super) fn set_migrated(&self, migrated: bool) {
