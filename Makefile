@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run fresh openapi test check check-all budget hung shares bench fmt psql stop clean rust
+.PHONY: help run fresh openapi test check check-all budget hung restarts shares bench fmt psql stop clean rust
 
 LISTEN ?= 127.0.0.1:8000
 export LISTEN
@@ -72,6 +72,7 @@ check: rust ## what must pass before a change lands: format, clippy, documentati
 check-all: rust ## what CI runs after that: others' linters, tester and client generators; ten thousand files of each format, made at random (FILES=… for more)
 	tests/clients/setup.sh
 	@$(cluster) throwaway -- cargo test --test clients
+	@$(MAKE) --no-print-directory restarts
 	FILES=$${FILES:-10000} cargo test --test files
 
 budget: rust ## counts and sizes against their limits: round trips, system calls, instructions, memory
@@ -82,6 +83,10 @@ budget: rust ## counts and sizes against their limits: round trips, system calls
 hung: rust ## stop, cut off, slow down, restart and replace the database under the program (ARGS='frozen log' for some)
 	@tests/support/need.sh ip=iproute2 unshare=util-linux nsenter=util-linux
 	@$(cluster) throwaway -- cargo test --test hung -- --test-threads=1 $(ARGS)
+
+restarts: rust ## restart two instances behind nginx and HAProxy, under clients; two roles in the database
+	@tests/support/need.sh nginx=nginx-light haproxy=haproxy
+	@env -u DATABASE_URL $(cluster) throwaway -- cargo test --test restarts -- --nocapture
 
 shares: rust ## attacks by one user, and what the others notice (CONTACTD_BEFORE=… names a build to compare with)
 	@tests/support/need.sh wrk=wrk

@@ -23,8 +23,8 @@ use signal_hook::low_level::emulate_default_handler;
 pub enum Command {
     /// Print the help or the version.
     Print(String),
-    /// Migrate the database, then serve.
-    Serve,
+    /// Migrate the database unless told not to, then serve.
+    Serve { migrates: bool },
     /// Migrate the database.
     Migrate,
     /// Do something with the user of this e-mail.
@@ -65,7 +65,7 @@ const USER_ACTIONS: [(&str, UserAction); 6] = [
 const USAGE: &str = "\
 contactd: a private, multi-user address book behind a REST API
 
-  contactd [serve]                migrate the database and serve
+  contactd [serve]                migrate the database and serve; with --no-migrate, only serve
   contactd migrate                migrate the database
   contactd user add EMAIL         create a user; the password is prompted for, or read from standard input
   contactd user list              list the users: id, when they signed up and were last seen, and the address
@@ -109,6 +109,11 @@ pub fn parse(
             given.push((setting.name.to_owned(), utf8(setting.name, value)?));
         }
     }
+    if environment("JWT_SECRET_PREVIOUS").is_some_and(|value| !value.is_empty()) {
+        return Err(usage(
+            "JWT_SECRET_PREVIOUS is no setting any more: JWT_SECRET_FILE takes both secrets, one a line",
+        ));
+    }
     let print = |text| Ok((Command::Print(text), Values::new([])));
     let mut words = Vec::new();
     let mut parser = lexopt::Parser::from_iter(arguments);
@@ -116,7 +121,7 @@ pub fn parse(
         match argument {
             Arg::Long("help") | Arg::Short('h') => return print(help()),
             Arg::Long("version") | Arg::Short('V') => return print(version()),
-            Arg::Long("all") => words.push("--all".to_owned()),
+            Arg::Long(word @ ("all" | "no-migrate")) => words.push(format!("--{word}")),
             Arg::Long(flag) => {
                 let name = flag.to_ascii_uppercase().replace('-', "_");
                 if !SETTINGS.iter().any(|setting| setting.name == name) {
@@ -136,7 +141,8 @@ pub fn parse(
     }
     let words: Vec<_> = words.iter().map(String::as_str).collect();
     let command = match words.as_slice() {
-        [] | ["serve"] => Command::Serve,
+        [] | ["serve"] => Command::Serve { migrates: true },
+        ["--no-migrate"] | ["serve", "--no-migrate"] => Command::Serve { migrates: false },
         ["help"] => Command::Print(help()),
         ["version"] => Command::Print(version()),
         ["migrate"] => Command::Migrate,

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, ToSocketAddrs};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -32,12 +32,10 @@ const fn setting(name: &'static str, default: &'static str, help: &'static str) 
 pub const SETTINGS: &[Setting] = &[
     setting("DATABASE_URL",             "",               "the Postgres server: a URL or key/value string, over TCP or a Unix socket (required)"),
     setting("DATABASE_URL_FILE",        "",               "file that holds this text, for it may hold a password"),
-    setting("LISTEN",                   "127.0.0.1:8000", "address and port to serve on"),
+    setting("LISTEN",                   "127.0.0.1:8000", "address and port to serve on, or unix:/path"),
     setting("METRICS_LISTEN",           "",               "address and port to serve /metrics on, for Prometheus"),
     setting("JWT_SECRET",               "",               "secret that signs the tokens, at least 32 bytes (required, unless in a file)"),
-    setting("JWT_SECRET_FILE",          "",               "file that holds this secret; surrounding white space is ignored"),
-    setting("JWT_SECRET_PREVIOUS",      "",               "previous secret, which still verifies tokens but signs none"),
-    setting("JWT_SECRET_PREVIOUS_FILE", "",               "file that holds the previous secret"),
+    setting("JWT_SECRET_FILE",          "",               "file of secrets, one a line: the first signs, all verify; SIGHUP reads it again"),
     // Six, because the sample users of the original application have six.
     setting("SIGNUP",                   "open",           "open, or closed: only `contactd user add` makes users"),
     setting("PASSWORD_MIN_LENGTH",      "6",              "fewest characters of a new password, 1 to 128; 8 or more is wise"),
@@ -57,10 +55,12 @@ pub const SETTINGS: &[Setting] = &[
     setting("WORKERS",                  "2 per core",     "threads for reads"),
     setting("WRITE_WORKERS",            "4 per core",     "most threads for writes, which wait for the disk"),
     setting("SLOW_WORKERS",             "1 per core",     "most threads for hashing, import and export"),
+    setting("DATABASE_CONNECTIONS",     "0",              "most connections to the database; 0: as many as its threads can use"),
     setting("MAX_BATCH",                "16",             "most requests that one statement answers; 1 turns batches off"),
     setting("MAX_CONNECTIONS",          "1024",           "clients connected at the same time; the next one gets 503"),
     setting("IDLE_TIMEOUT",             "75",             "seconds that a connection may be idle"),
     setting("DRAIN_TIMEOUT",            "10",             "seconds that requests in progress may take after SIGTERM"),
+    setting("SHUTDOWN_DELAY",           "0",              "seconds of service after SIGTERM, while /readyz sends a proxy elsewhere"),
 ];
 
 /// Whether it holds a secret. Then it has a twin that names a file, and is no flag: every user of the machine can read those.
@@ -131,10 +131,9 @@ macro_rules! all_or_every_fault {
 #[allow(missing_docs)] // SETTINGS says what each is
 pub struct Config {
     pub database: Database,
-    pub listen: SocketAddr,
-    pub metrics_listen: Option<SocketAddr>,
-    pub jwt_secret: JwtSecret,
-    pub jwt_secret_previous: Option<JwtSecret>,
+    pub listen: String,
+    pub metrics_listen: Option<String>,
+    pub jwt_secrets: Vec<JwtSecret>,
     pub signup_is_open: bool,
     pub password_min: usize,
     pub refused_passwords: Vec<String>,
@@ -153,17 +152,23 @@ pub struct Config {
     pub workers: usize,
     pub write_workers: usize,
     pub slow_workers: usize,
+    pub database_connections: usize,
     pub max_batch: usize,
     pub max_connections: usize,
     pub idle_timeout: Duration,
     pub drain_timeout: Duration,
+    pub shutdown_delay: Duration,
 }
 
 impl Config {
-    /// How many connections to the database there may be: one for each worker and
-    /// for the one more of each lane, so that no worker waits for another's; one for housekeeping; and three for downloads, each of which borrows one per page and gives it back before it sends the page.
+    /// How many connections to the database there may be. Where that is not set: one for each worker and for the one more of each
+    /// lane, so that no worker waits for another's; one for housekeeping; and three for downloads, each of which borrows one
+    /// per page and gives it back before it sends the page.
     pub fn database_connections(&self) -> usize {
-        self.workers + self.write_workers + 2 * self.slow_workers + 4 + 1 + 3
+        match self.database_connections {
+            0 => self.workers + self.write_workers + 2 * self.slow_workers + 4 + 1 + 3,
+            set => set,
+        }
     }
 }
 
@@ -238,14 +243,24 @@ impl Values {
         }
     }
 
-    fn secret(&self, name: &str, file_name: &str) -> Result<Option<JwtSecret>, SettingError> {
-        let Some((name, bytes)) = self.held(name, file_name)? else {
-            return Ok(None);
-        };
+    /// The secrets as they are now, the one that signs first. A file may hold several, one a line.
+    pub fn jwt_secrets(&self) -> Result<Vec<JwtSecret>, SettingError> {
         let (least, different) = (JwtSecret::MIN_BYTES, JwtSecret::MIN_DIFFERENT);
-        let what =
-            format_args!("must hold at least {least} bytes, {different} of them different: try `openssl rand -hex 32`");
-        JwtSecret::new(&bytes).ok_or_else(|| wrong(name, what)).map(Some)
+        let read = |name: &str, secret: &[u8]| {
+            let what = format!("must hold at least {least} bytes, {different} of them different");
+            JwtSecret::new(secret).ok_or_else(|| wrong(name, what + ": try `openssl rand -hex 32`"))
+        };
+        let Some((name, bytes)) = self.held("JWT_SECRET", "JWT_SECRET_FILE")? else {
+            return Err(wrong("JWT_SECRET", "is not set, nor is JWT_SECRET_FILE: try `openssl rand -hex 32`"));
+        };
+        if name == "JWT_SECRET" {
+            return Ok(vec![read(name, &bytes)?]);
+        }
+        let lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+        let lines = lines.enumerate().filter(|(_, line)| !line.is_empty());
+        let secrets = lines.map(|(index, line)| read(&format!("{name} line {}", index + 1), line));
+        let secrets = secrets.collect::<Result<Vec<_>, _>>()?;
+        if secrets.is_empty() { Err(wrong(name, "names a file without a secret")) } else { Ok(secrets) }
     }
 
     /// Where the database is. `contactd migrate` needs nothing else.
@@ -280,13 +295,11 @@ impl Values {
 
     /// All settings, or a line for each that is missing or wrong.
     pub fn config(&self) -> Result<Config, SettingError> {
-        let no_secret = || wrong("JWT_SECRET", "is not set, nor is JWT_SECRET_FILE: try `openssl rand -hex 32`");
         all_or_every_fault! { Config {
             database: self.database(),
-            listen: self.address("LISTEN"),
-            metrics_listen: self.is_set("METRICS_LISTEN").then(|| self.address("METRICS_LISTEN")).transpose(),
-            jwt_secret: self.secret("JWT_SECRET", "JWT_SECRET_FILE").and_then(|secret| secret.ok_or_else(no_secret)),
-            jwt_secret_previous: self.secret("JWT_SECRET_PREVIOUS", "JWT_SECRET_PREVIOUS_FILE"),
+            listen: self.place("LISTEN"),
+            metrics_listen: self.is_set("METRICS_LISTEN").then(|| self.place("METRICS_LISTEN")).transpose(),
+            jwt_secrets: self.jwt_secrets(),
             signup_is_open: self.one_of("SIGNUP", &["open", "closed"]).map(|place| place == 0),
             password_min: self.number("PASSWORD_MIN_LENGTH", 1..=128),
             refused_passwords: self.refused_passwords(),
@@ -308,18 +321,20 @@ impl Values {
             workers: self.number("WORKERS", 1..=256),
             write_workers: self.number("WRITE_WORKERS", 1..=256),
             slow_workers: self.number("SLOW_WORKERS", 1..=256),
+            database_connections: self.number("DATABASE_CONNECTIONS", 0..=10_000),
             max_batch: self.number("MAX_BATCH", 1..=256),
             max_connections: self.number("MAX_CONNECTIONS", 1..=100_000),
             idle_timeout: self.seconds("IDLE_TIMEOUT", 1..=3600),
             drain_timeout: self.seconds("DRAIN_TIMEOUT", 0..=3600),
+            shutdown_delay: self.seconds("SHUTDOWN_DELAY", 0..=3600),
         } }
     }
 
-    fn address(&self, name: &str) -> Result<SocketAddr, SettingError> {
+    fn place(&self, name: &str) -> Result<String, SettingError> {
         let text = self.text(name);
-        let address = text.to_socket_addrs().ok().and_then(|mut all| all.next());
-        let what = format_args!("must be an address and a port such as 127.0.0.1:8000, not `{text}`");
-        address.ok_or_else(|| wrong(name, what))
+        let is_place = text.starts_with("unix:/") || text.to_socket_addrs().is_ok_and(|mut all| all.next().is_some());
+        let what = format_args!("must be an address and a port such as 127.0.0.1:8000, or unix:/path, not `{text}`");
+        if is_place { Ok(text.to_owned()) } else { Err(wrong(name, what)) }
     }
 
     /// Only Postgres knows whether there is such a zone. But it would read the sign of an offset the other way round, as

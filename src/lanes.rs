@@ -16,7 +16,7 @@ mod metrics;
 mod watch;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -29,7 +29,7 @@ use crate::api::app::App;
 use crate::api::endpoint::Lane;
 use crate::api::problem::Error;
 use crate::api::router::Lookup;
-use crate::http::{FairQueue, Holder, Kind, Limits, Pool, Program, Request, Server, Take, Taken};
+use crate::http::{FairQueue, Holder, Kind, Limits, Program, Request, Server, Take, Taken};
 use crate::store::Wait;
 
 /// How many requests may wait for hashing, and for a file. Beyond it, whoever has most of them waiting gives way.
@@ -57,13 +57,11 @@ pub struct Workers {
 /// The program at work on a listener.
 pub struct Running {
     lanes: Arc<Lanes>,
-    address: SocketAddr,
 }
 
 impl Running {
     /// Serves on a bound listener until [`Running::stop`].
     pub fn start(app: Arc<App>, listener: TcpListener, workers: Workers, limits: Limits) -> io::Result<Running> {
-        let address = listener.local_addr()?;
         let (connections, batches) = (limits.connections, limits.batches);
         let server = Server::start(listener, limits, Arc::clone(&app) as _)?;
         let lanes = Arc::new(Lanes {
@@ -82,22 +80,11 @@ impl Running {
         lanes.fill_up();
         let watched = Arc::downgrade(&lanes);
         thread::Builder::new().name("watch".to_owned()).spawn(move || watch::run(&watched))?;
-        Ok(Running { lanes, address })
-    }
-
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// The threads on demand.
-    pub fn pool(&self) -> &Pool {
-        self.lanes.server.pool()
+        Ok(Running { lanes })
     }
 
     /// Stops accepting, answers what is in flight, closes the rest. Whether all was answered within the time.
     pub fn stop(self, within: Duration) -> bool {
-        self.lanes.app.context.draining.store(true, Relaxed);
         self.lanes.server.drain(within)
     }
 }
@@ -227,7 +214,7 @@ impl Lanes {
 
     /// The work of an extra reader, who is there while the others are blocked.
     fn relieve(self: &Arc<Lanes>, place: &Place) {
-        while self.blocked.load(Relaxed) && !self.app.context.is_draining() {
+        while self.blocked.load(Relaxed) && !self.server.is_draining() {
             let held = self.held_by_readers();
             let holds_none = |holder: &Holder| !held.contains(holder);
             let take = if place.role == Role::Reserve { Take::Of(&holds_none) } else { Take::Instant };

@@ -15,7 +15,7 @@
 //! | [`domain`] | contacts, users, pages, birthdays: parsed once, valid after |
 //! | [`http`] | the engine: sockets, threads, requests and responses |
 //! | [`config`] | the settings |
-//! | [`system`] | the log, memory, file descriptors |
+//! | [`system`] | the log, memory, file descriptors, the listening socket, systemd |
 //!
 //! # One request's walk
 //!

@@ -28,7 +28,7 @@ fn long(secret: &[u8]) -> JwtSecret {
 }
 
 fn keys() -> Keys {
-    Keys::new(&long(SECRET), None)
+    Keys::new(&[long(SECRET)])
 }
 
 fn now() -> DateTime<Utc> {
@@ -40,7 +40,7 @@ fn later(seconds: i64) -> DateTime<Utc> {
 }
 
 fn kid(secret: &[u8]) -> String {
-    let token = Keys::new(&long(secret), None).issue_access(1, 1, now());
+    let token = Keys::new(&[long(secret)]).issue_access(1, 1, now());
     jsonwebtoken::decode_header(token).unwrap().kid.unwrap()
 }
 
@@ -326,8 +326,8 @@ fn json_that_says_a_thing_twice_or_nests_deeply_is_refused() {
 
 #[test]
 fn secrets_rotate_without_logging_anyone_out() {
-    let before = Keys::new(&long(OLDER), None);
-    let after = Keys::new(&long(SECRET), Some(&long(OLDER)));
+    let before = Keys::new(&[long(OLDER)]);
+    let after = Keys::new(&[long(SECRET), long(OLDER)]);
     let old = before.issue_access(7, 9, now());
     let old_refresh = before.issue_refresh(7, 9, 3, now(), later(9_000));
     assert!(after.verify_access(&old, now()).is_ok());
@@ -343,7 +343,7 @@ fn secrets_rotate_without_logging_anyone_out() {
     let crossed = forge(SECRET, &older_kid, &claims().to_string());
     assert_eq!(after.verify_access(&crossed, now()), Err(TokenError::Signature));
     // The same secret twice is no fault.
-    let same = Keys::new(&long(SECRET), Some(&long(SECRET)));
+    let same = Keys::new(&[long(SECRET), long(SECRET)]);
     assert!(same.verify_access(&new, now()).is_ok());
 }
 
@@ -360,7 +360,7 @@ fn there_are_no_keys_of_a_short_secret() {
 #[test]
 fn debug_shows_the_names_of_keys_and_nothing_of_the_secrets() {
     let secret = b"correct horse battery staple, and more";
-    let keys = Keys::new(&long(secret), Some(&long(OLDER)));
+    let keys = Keys::new(&[long(secret), long(OLDER)]);
     let shown = format!("{keys:?} {keys:#?} {:?}", long(secret));
     assert!(shown.contains(&kid(secret)) && shown.contains(&kid(OLDER)));
     for trace in ["correct", "horse", "99, 111", "0x63", "90, 91"] {

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use chrono::Utc;
 
 use crate::api::context::Context;
-use crate::api::endpoint::{BODY_LIMIT, Call, Finish, Handler, Lane, Params, Route};
+use crate::api::endpoint::{BODY_LIMIT, Call, Finish, Handler, Lane, Params, Route, Scope};
 use crate::api::metrics::Metrics;
 use crate::api::problem::{self, Error};
 use crate::api::router::{Lookup, Miss, Router};
@@ -16,6 +16,7 @@ use crate::api::{access, middleware, openapi, routes};
 use crate::config::Config;
 use crate::domain::rules;
 use crate::http::{self, Holder, Kind, Network, Request, Response};
+use crate::security::api_token::Known;
 use crate::security::rate::Rates;
 use crate::security::throttle::Line;
 use crate::security::token::Keys;
@@ -38,10 +39,11 @@ impl App {
         let routes = routes::routes();
         let context = Context {
             store: Arc::new(Store::new(config.database.clone(), config.database_connections())),
-            keys: Keys::new(&config.jwt_secret, config.jwt_secret_previous.as_ref()),
+            keys: Keys::new(&config.jwt_secrets),
             revocations: Arc::new(Revocations::default()),
             line: Line::default(),
             quota: Quota::new(config.max_contacts),
+            api_tokens: Known::default(),
             rates: Rates::new(config.rate_limit),
             today: Today::in_zone(config.timezone.clone()),
             #[expect(clippy::disallowed_methods)] // the one real clock
@@ -59,7 +61,7 @@ impl App {
             cors_origins: config.cors_origins.clone(),
             // It is made once, and needed as long as the program runs.
             openapi: openapi::render(&routes, config.password_min).leak(),
-            draining: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
         };
         App { context, router: Router::new(routes) }
     }
@@ -79,7 +81,7 @@ impl App {
     /// Whether the answer to a request needs the database. It does not if the path has no row, or the token is refused.
     pub fn needs_database(&self, request: &Request) -> bool {
         match self.find(request).route {
-            Ok(route) if route.is_guarded() => middleware::identity(&self.context, request).is_some(),
+            Ok(route) if route.is_guarded() => middleware::may_be_valid(&self.context, request),
             Ok(route) => route.lane != Lane::Instant,
             Err(_) => false,
         }
@@ -112,10 +114,13 @@ impl App {
         finish(&call, outcome);
     }
 
-    /// Which others the request can be answered together with: those of the same row, where it says so.
+    /// Which others the request can be answered together with: those of the same row, where it says so. One with an API token or
+    /// a key is answered by itself: others need not wait while the database is asked what became of these.
     pub fn together(&self, request: &Request, lane: Lane) -> Kind {
         let route = self.find(request).route.ok().filter(|route| route.batch && route.lane == lane)?;
-        Some(self.router.number(route))
+        let is_plain = !route.is_guarded() || middleware::identity(&self.context, request).is_some();
+        let has_key = || lane == Lane::Write && request.header("Idempotency-Key").is_some();
+        (is_plain && !has_key()).then(|| self.router.number(route))
     }
 
     /// Answers a request that is not run, or whose handler panicked.
@@ -130,21 +135,23 @@ impl App {
 }
 
 fn run(route: &Route, calls: &[Call<'_>], finish: &mut Finish<'_>) {
-    let fits = |call: &Call<'_>| match call.request.body().len() > route.body_limit {
-        true => Err(Error::PayloadTooLarge(route.body_limit)),
-        false => Ok(()),
-    };
     match &route.handler {
-        Handler::Public(handler) => handler(calls, &|call| fits(call).and_then(|()| is_plain(call)), finish),
+        Handler::Public(handler) => handler(calls, &|call| admit(call, route, |_| Ok(())), finish),
         Handler::Guarded(handler) => {
-            let admit = |call: &Call<'_>| {
-                fits(call)?;
-                let caller = middleware::authenticate(call)?;
-                is_plain(call).map(|()| caller)
-            };
-            handler(calls, &admit, finish);
+            let by_scope = |call: &Call<'_>| middleware::admit(call, Scope::of(&route.method));
+            handler(calls, &|call| admit(call, route, by_scope), finish);
         }
+        Handler::Personal(handler) => handler(calls, &|call| admit(call, route, middleware::admit_logged_in), finish),
     }
+}
+
+/// Who calls, if the row lets them in with this body.
+fn admit<C>(call: &Call<'_>, route: &Route, who: impl Fn(&Call<'_>) -> Result<C, Error>) -> Result<C, Error> {
+    if call.request.body().len() > route.body_limit {
+        return Err(Error::PayloadTooLarge(route.body_limit));
+    }
+    let who = who(call)?;
+    is_plain(call).map(|()| who)
 }
 
 /// A body that is compressed, or encoded in another way, is not read as if it were not.
@@ -157,7 +164,7 @@ fn is_plain(call: &Call<'_>) -> Result<(), Error> {
 impl http::Program for App {
     fn holder(&self, request: &Request) -> Holder {
         let network = Network::of(request.client_address(&self.context.trusted_proxies));
-        Holder { network, user: middleware::identity(&self.context, request).map(|identity| identity.user) }
+        Holder { network, user: middleware::user(&self.context, request) }
     }
 
     fn is_instant(&self, request: &Request) -> bool {

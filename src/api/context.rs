@@ -8,6 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::api::metrics::Metrics;
+use crate::security::api_token::Known;
 use crate::security::rate::Rates;
 use crate::security::throttle::Line;
 use crate::security::token::Keys;
@@ -28,6 +29,8 @@ pub struct Context {
     pub line: Line,
     /// How many contacts a user may have.
     pub quota: Quota,
+    /// The API tokens that counted lately.
+    pub api_tokens: Known,
     /// How many requests a minute a user may make.
     pub rates: Rates,
     /// The date in the set time zone.
@@ -58,8 +61,9 @@ pub struct Context {
     pub cors_origins: Vec<String>,
     /// The OpenAPI document.
     pub openapi: &'static str,
-    /// Set once the server drains, so that `/readyz` says so.
-    pub draining: AtomicBool,
+    /// Set once the program is to stop, while it still takes requests: `/readyz` says so, and every answer is its connection's
+    /// last, so that proxies turn to another instance before this one is gone.
+    pub leaving: AtomicBool,
 }
 
 impl Context {
@@ -68,8 +72,8 @@ impl Context {
         (self.clock)()
     }
 
-    /// Whether the server is about to stop.
-    pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+    /// Whether the program is about to stop.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
     }
 }

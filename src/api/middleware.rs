@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::api::context::Context;
-use crate::api::endpoint::{Call, Caller, Route};
+use crate::api::endpoint::{Call, Caller, LoggedIn, Route, Scope};
 use crate::api::problem::Error;
 use crate::http::{Identity, Method, Request, Response};
+use crate::security::api_token;
 
 /// The client's own request id, if it is one that can be echoed (1–64 of `A-Za-z0-9._-`), else a new one.
 pub fn request_id(request: &Request) -> Cow<'_, str> {
@@ -35,20 +36,70 @@ pub fn new_request_id() -> String {
 /// 401 for a request without a token.
 pub const NO_TOKEN: Error = Error::Unauthorized("Send an access token: Authorization: Bearer …");
 
-/// Finds out who calls, by the access token, and counts the request. The check needs no I/O: signature, claims, and the list
-/// of sessions that ended lately.
-pub fn authenticate(call: &Call<'_>) -> Result<Caller, Error> {
-    if call.request.bearer().is_none() {
-        return Err(NO_TOKEN);
+/// 403 for an API token where no scope would help.
+pub const NEEDS_SESSION: Error = Error::Forbidden("An API token does not open this: log in, and use the access token.");
+
+/// Who calls a row that API tokens open for this.
+pub fn admit(call: &Call<'_>, scope: Scope) -> Result<Caller, Error> {
+    match authenticate(call)? {
+        By::Session(LoggedIn { user, .. }) => Ok(Caller { user }),
+        By::ApiToken { user, may_write } if may_write || scope == Scope::Read => Ok(Caller { user }),
+        By::ApiToken { .. } => Err(Error::InsufficientScope),
     }
-    let refused = "The access token is invalid, expired or revoked: refresh it, or log in again.";
-    let Identity { user, session } = identity(call.context, call.request).ok_or(Error::InvalidToken(refused))?;
-    if call.revocations.holds(&call.store, session)? {
-        return Err(Error::InvalidToken("The session has ended: log in again."));
+}
+
+/// Who calls a row that no API token opens. One that would open others is told so.
+pub fn admit_logged_in(call: &Call<'_>) -> Result<LoggedIn, Error> {
+    match authenticate(call)? {
+        By::Session(session) => Ok(session),
+        By::ApiToken { .. } => Err(NEEDS_SESSION),
     }
-    let refused = |seconds| Error::TooManyRequests("requests", seconds);
-    call.rates.take(user, call.request.arrived()).map_err(refused)?;
-    Ok(Caller { user, session })
+}
+
+/// What a caller is known by.
+enum By {
+    Session(LoggedIn),
+    ApiToken { user: i64, may_write: bool },
+}
+
+/// Finds out who calls, by the token, and counts the request. An access token is checked without I/O: signature, claims, and the
+/// list of sessions that ended lately. An API token is by its row: in one round trip, but for the first use, which is written down.
+fn authenticate(call: &Call<'_>) -> Result<By, Error> {
+    let token = call.request.bearer().ok_or(NO_TOKEN)?;
+    let (user, by) = if let Some(Identity { user, session }) = identity(call.context, call.request) {
+        if call.revocations.holds(&call.store, session)? {
+            return Err(Error::InvalidToken("The session has ended: log in again."));
+        }
+        (user, By::Session(LoggedIn { user, session }))
+    } else {
+        let refused = "The access token is invalid, expired or revoked: refresh it, or log in again.";
+        let (user, digest) = api_token::read(token).ok_or(Error::InvalidToken(refused))?;
+        let found = call.store.use_token(user, &digest)?;
+        call.api_tokens.set(digest, found.is_some());
+        let (may_write, is_first) =
+            found.ok_or(Error::InvalidToken("The API token has ended, or never was one: make a new one."))?;
+        if is_first {
+            call.audit("api-token-first-used", Some(user));
+        }
+        (user, By::ApiToken { user, may_write })
+    };
+    let too_many = |seconds| Error::TooManyRequests("requests", seconds);
+    call.rates.take(user, call.request.arrived()).map_err(too_many)?;
+    Ok(by)
+}
+
+/// Whether the token may turn out to be valid, as far as can be told without the database.
+pub fn may_be_valid(cx: &Context, request: &Request) -> bool {
+    identity(cx, request).is_some() || request.bearer().and_then(api_token::read).is_some()
+}
+
+/// The user whom a request is counted for, without a look into the database: the one of a valid access token, or of an API token
+/// that counted the last time.
+pub fn user(cx: &Context, request: &Request) -> Option<i64> {
+    identity(cx, request).map(|identity| identity.user).or_else(|| {
+        let (user, digest) = api_token::read(request.bearer()?)?;
+        cx.api_tokens.holds(&digest).then_some(user)
+    })
 }
 
 /// Who the access token says the caller is; `None` without a valid one. Whether the session has ended it does not say.
@@ -64,6 +115,7 @@ pub fn identity(cx: &Context, request: &Request) -> Option<Identity> {
 /// Adds the headers that every answer carries.
 pub fn finish(call: &Call<'_>, response: Response) -> Response {
     let mut response = safe(response, call.id.clone().into_owned());
+    response.close |= call.is_leaving();
     let is_guarded = call.route.is_some_and(Route::is_guarded);
     if is_guarded && !response.has("Cache-Control") {
         let value = if response.has("ETag") { "private, no-cache" } else { "no-store" };
@@ -88,8 +140,8 @@ pub fn safe(response: Response, id: String) -> Response {
 
 /// What the caller has left of the requests of a minute, if there is a limit.
 fn rate_limit(call: &Call<'_>, mut response: Response) -> Response {
-    let caller = identity(call.context, call.request);
-    let left = caller.and_then(|caller| call.rates.left(caller.user, call.request.arrived()));
+    let user = user(call.context, call.request);
+    let left = user.and_then(|user| call.rates.left(user, call.request.arrived()));
     for (name, value) in
         ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"].into_iter().zip(left.iter().flatten())
     {

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use serde_json::{Map, Value, json};
 
-use crate::api::endpoint::{BODY_LIMIT, Bodies, Operation, Route};
-use crate::api::middleware::NO_TOKEN;
+use crate::api::endpoint::{BODY_LIMIT, Bodies, Operation, Route, Scope};
+use crate::api::middleware::{NEEDS_SESSION, NO_TOKEN};
 use crate::api::problem::{Error, PROBLEM, unavailable};
 use crate::domain::contact::Draft;
 use crate::domain::fields::{Fields, JSON, Source};
@@ -23,12 +23,13 @@ fn prose(section: &str) -> &'static str {
 }
 
 /// The usual error of each status that follows from what an operation takes.
-fn usual_errors() -> [Error; 8] {
+fn usual_errors() -> [Error; 9] {
     let body = json!({ "first_name": "José", "email": "not an address", "birthday": "2001-02-30" });
     let fields = Fields::new(Source::Json(body.as_object().expect("an object")), NaiveDate::MIN);
     [
         Error::BadRequest("The body is not JSON: expected value, at line 1 column 16.".to_owned()),
         NO_TOKEN,
+        Error::InsufficientScope,
         Error::NotAcceptable("Available: application/json, text/vcard, text/csv.".to_owned()),
         Error::PreconditionFailed,
         Error::PayloadTooLarge(BODY_LIMIT),
@@ -69,6 +70,8 @@ fn operation(route: &Route, described: &Operation, usual: &BTreeMap<u16, Value>)
     // Authorize gets an access token by a password, so that scheme does not fit a refresh token. Where a body may contain the
     // token, none is asked for: Swagger UI shows a lock that is optional as one that is closed.
     let security = match () {
+        // Linters take scopes of a scheme that is not OAuth2's for a mistake, so only the 403 and the texts tell them.
+        () if route.scope().is_some() => json!([{ "password": [] }, { "bearer": [] }, { "apiToken": [] }]),
         () if route.is_guarded() => json!([{ "password": [] }, { "bearer": [] }]),
         () if described.takes_token && described.bodies.is_empty() => json!([{ "bearer": [] }]),
         () => json!([]),
@@ -113,6 +116,11 @@ fn responses(route: &Route, described: &Operation, usual: &BTreeMap<u16, Value>)
     statuses.extend([429, 503]);
     if route.is_guarded() {
         statuses.push(401);
+        match route.scope() {
+            Some(Scope::Read) => {}
+            Some(Scope::Write) => statuses.push(403),
+            None => own.push(NEEDS_SESSION),
+        }
     }
     if !described.bodies.is_empty() {
         statuses.push(400);

@@ -21,6 +21,8 @@ pub enum Error {
     InvalidGrant(&'static str, &'static str),
     /// 403: not here, or not with this.
     Forbidden(&'static str),
+    /// 403: an API token that may only read.
+    InsufficientScope,
     /// 404: there is no such thing, or it belongs to another user.
     NotFound(&'static str),
     /// 405, with the methods that the path has.
@@ -29,6 +31,8 @@ pub enum Error {
     NotAcceptable(String),
     /// 409: it conflicts with what is there. With the problem's type, where clients must tell causes apart.
     Conflict(&'static str, &'static str),
+    /// 409: another request with the same key is not done yet.
+    InProgress,
     /// 412: what the request is about is not as its `If-Match` or `If-None-Match` says.
     PreconditionFailed,
     /// 413, with the limit in bytes.
@@ -71,6 +75,9 @@ impl From<store::Error> for Error {
 pub const NO_TOKEN: &str = "Bearer";
 /// The same where one was.
 pub const INVALID_TOKEN: &str = "Bearer error=\"invalid_token\"";
+
+/// The challenge of a 403 where a token of a wider scope would do (RFC 6750 §3.1).
+const INSUFFICIENT_SCOPE: &str = "Bearer error=\"insufficient_scope\", scope=\"write\"";
 
 /// The media type of errors (RFC 9457).
 pub const PROBLEM: &str = "application/problem+json";
@@ -125,10 +132,17 @@ impl Error {
                 document(401, detail, request_id, more).header("WWW-Authenticate", challenge)
             }
             Error::Forbidden(detail) => plain(403, detail),
+            Error::InsufficientScope => plain(403, "This API token may only read: make one with the scope write.")
+                .header("WWW-Authenticate", INSUFFICIENT_SCOPE),
             Error::NotFound(detail) => plain(404, detail),
             Error::MethodNotAllowed(allow) => plain(405, &format!("This path allows {allow}.")).header("Allow", allow),
             Error::NotAcceptable(detail) => plain(406, &detail),
             Error::Conflict(kind, detail) => document(409, detail, request_id, [("type", json!(kind))]),
+            Error::InProgress => {
+                let detail = "The same request is under way: try again in a moment, to get its answer.";
+                let kind = json!("urn:contactd:request-in-progress");
+                document(409, detail, request_id, [("type", kind)]).header("Retry-After", RETRY_AFTER)
+            }
             Error::PreconditionFailed => plain(
                 412,
                 "It has changed since you read it, or is there already: read it again, then repeat the request.",

@@ -1,9 +1,12 @@
 //! THE table: every endpoint is a row here and nowhere else. The router, 405 and `Allow`, the lanes, the body limits, the
 //! OpenAPI document and the tests of access are all made from it.
+//!
+//! Anybody may call what is `public`. What is `guarded` (or `together` for a `Caller`) is open to sessions and to API tokens: GET to all of
+//! them, any other method to those with the scope `write`. What is `personal` is open to sessions alone.
 
 use crate::api::endpoint::Lane::{File, Hash, Instant, Write};
-use crate::api::endpoint::{Route, guarded, public, together};
-use crate::api::handlers::{auth, calendar, contacts, service, transfer, users};
+use crate::api::endpoint::{Route, guarded, personal, public, together};
+use crate::api::handlers::{auth, calendar, contacts, service, tokens, transfer, trash, users};
 use crate::api::problem::Error;
 use crate::http::Method::{Delete, Get, Patch, Post, Put};
 
@@ -27,13 +30,16 @@ fn accounts() -> Vec<Route> {
         public(Post, "/api/auth/login", auth::login, auth, "log_in", "Log in and get a pair of tokens").on(Hash).fails_with([auth::WRONG_CREDENTIALS, Error::TOO_MANY_ATTEMPTS]),
         public(Get, "/api/auth/refresh_token", auth::refresh, auth, "refresh_by_header", "Get a new pair of tokens for the refresh token in Authorization").on(Write).fails_with([auth::DEAD_REFRESH_TOKEN]),
         public(Post, "/api/auth/refresh_token", auth::refresh_by_post, auth, "refresh", "Get a new pair of tokens for a refresh token").fails_with([auth::DEAD_REFRESH_TOKEN]),
-        guarded(Post, "/api/auth/logout", auth::logout, auth, "log_out", "End this session, or all of your sessions"),
-        guarded(Get, "/api/auth/sessions", auth::sessions, auth, "list_sessions", "List your sessions"),
-        guarded(Delete, "/api/auth/sessions/{id}", auth::end_session, auth, "end_session", "End a session").fails_with([auth::NO_SUCH_SESSION]),
+        personal(Post, "/api/auth/logout", auth::logout, auth, "log_out", "End this session, or all of your sessions and API tokens"),
+        personal(Get, "/api/auth/sessions", auth::sessions, auth, "list_sessions", "List your sessions"),
+        personal(Delete, "/api/auth/sessions/{id}", auth::end_session, auth, "end_session", "End a session").fails_with([auth::NO_SUCH_SESSION]),
+        personal(Post, "/api/auth/tokens", tokens::make, auth, "make_token", "Make an API token, for a script").on(Hash).fails_with([tokens::TOO_MANY_TOKENS, users::PASSWORD_CHANGED, Error::TOO_MANY_ATTEMPTS]),
+        personal(Get, "/api/auth/tokens", tokens::list, auth, "list_tokens", "List your API tokens"),
+        personal(Delete, "/api/auth/tokens/{id}", tokens::end, auth, "end_token", "End an API token").fails_with([tokens::NO_SUCH_TOKEN]),
         together::<users::Me>(Get, "/api/users/me", users, "get_me", "Get your account"),
-        guarded(Patch, "/api/users/me", users::change, users, "update_me", "Change your name or your e-mail address").on(Hash).fails_with([Error::EMAIL_TAKEN, users::PASSWORD_CHANGED, Error::TOO_MANY_ATTEMPTS]),
-        guarded(Put, "/api/users/me/password", users::change_password, users, "change_password", "Change your password and end every other session").on(Hash).fails_with([users::PASSWORD_CHANGED, Error::TOO_MANY_ATTEMPTS]),
-        guarded(Delete, "/api/users/me", users::delete, users, "delete_me", "Delete your account and everything in it").on(Hash).patient().fails_with([Error::TOO_MANY_ATTEMPTS]),
+        personal(Patch, "/api/users/me", users::change, users, "update_me", "Change your name or your e-mail address").on(Hash).fails_with([Error::EMAIL_TAKEN, users::PASSWORD_CHANGED, Error::TOO_MANY_ATTEMPTS]),
+        personal(Put, "/api/users/me/password", users::change_password, users, "change_password", "Change your password, and end every other session and API token").on(Hash).fails_with([users::PASSWORD_CHANGED, Error::TOO_MANY_ATTEMPTS]),
+        personal(Delete, "/api/users/me", users::delete, users, "delete_me", "Delete your account and everything in it").on(Hash).patient().fails_with([Error::TOO_MANY_ATTEMPTS]),
     ];
     rows.into_iter().map(|row| row.body_limit(SMALL)).collect()
 }
@@ -43,17 +49,22 @@ fn address_book() -> Vec<Route> {
     let tag = "contacts";
     vec![
         guarded(Get, "/api/contacts", contacts::list, tag, "list_contacts", "List your contacts: search, sort, page").sends(&["Link", "X-Total-Count"]),
-        together::<contacts::Create>(Post, "/api/contacts", tag, "create_contact", "Add a contact").sends(&["Location", "ETag"]).fails_with([Error::ADDRESS_BOOK_FULL]),
+        together::<contacts::Create>(Post, "/api/contacts", tag, "create_contact", "Add a contact").sends(&["Location", "ETag", "Idempotency-Replayed"]).fails_with([Error::InProgress, Error::ADDRESS_BOOK_FULL]),
         guarded(Get, "/api/contacts/upcoming_birthdays", contacts::upcoming, tag, "list_upcoming_birthdays", "List the contacts whose birthday is next"),
         guarded(Get, "/api/contacts/export", transfer::export, tag, "export_contacts", "Export all your contacts as a file").on(File).patient().sends(&["Content-Disposition"]),
-        guarded(Post, "/api/contacts/import", transfer::import, tag, "import_contacts", "Import the contacts of a file").on(File).patient().body_limit(16 << 20).fails_with([Error::ADDRESS_BOOK_FULL]),
-        guarded(Post, "/api/contacts/calendar", calendar::open, tag, "open_calendar", "Create a new secret address for your birthday calendar"),
-        guarded(Delete, "/api/contacts/calendar", calendar::close, tag, "close_calendar", "Remove the secret address of your birthday calendar"),
+        guarded(Post, "/api/contacts/import", transfer::import, tag, "import_contacts", "Import the contacts of a file").on(File).patient().body_limit(16 << 20).sends(&["Idempotency-Replayed"]).fails_with([Error::InProgress, Error::ADDRESS_BOOK_FULL]),
+        personal(Post, "/api/contacts/calendar", calendar::open, tag, "open_calendar", "Create a new secret address for your birthday calendar"),
+        personal(Delete, "/api/contacts/calendar", calendar::close, tag, "close_calendar", "Remove the secret address of your birthday calendar"),
         public(Get, "/api/calendar/{secret}.ics", calendar::feed, tag, "get_calendar", "Get a birthday calendar, for calendar programs").sends(&["Content-Disposition", "ETag"]).fails_with([calendar::NO_SUCH_CALENDAR]),
         together::<contacts::One>(Get, "/api/contacts/{id}", tag, "get_contact", "Get a contact").sends(&["ETag"]).fails_with([contacts::NO_SUCH_CONTACT]),
         guarded(Put, "/api/contacts/{id}", contacts::replace, tag, "replace_contact", "Replace a contact").sends(&["ETag"]).fails_with([contacts::NO_SUCH_CONTACT]),
         guarded(Patch, "/api/contacts/{id}", contacts::patch, tag, "update_contact", "Change some fields of a contact").sends(&["ETag"]).fails_with([contacts::NO_SUCH_CONTACT]),
-        guarded(Delete, "/api/contacts/{id}", contacts::delete, tag, "delete_contact", "Delete a contact").fails_with([contacts::NO_SUCH_CONTACT]),
+        guarded(Delete, "/api/contacts/{id}", contacts::delete, tag, "delete_contact", "Move a contact to the trash").fails_with([contacts::NO_SUCH_CONTACT]),
+        guarded(Get, "/api/contacts/trash", trash::list, tag, "list_trash", "List the trash"),
+        guarded(Post, "/api/contacts/trash/restore", trash::restore_after, tag, "restore_contacts", "Restore what was deleted after an instant").on(File).patient().fails_with([Error::ADDRESS_BOOK_FULL]),
+        guarded(Post, "/api/contacts/trash/{id}/restore", trash::restore, tag, "restore_contact", "Restore a contact").sends(&["ETag"]).fails_with([trash::NOT_IN_TRASH, Error::ADDRESS_BOOK_FULL]),
+        personal(Delete, "/api/contacts/trash/{id}", trash::delete, tag, "purge_contact", "Delete a contact for good").fails_with([trash::NOT_IN_TRASH]),
+        personal(Delete, "/api/contacts/trash", trash::empty, tag, "empty_trash", "Empty the trash").on(File).patient(),
     ]
 }
 

@@ -7,7 +7,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::fields::{Fields, FromFields, Given, Patch, Rule};
 use super::fold::{self, Part};
 use super::rules::{Date, Email, Text};
-use super::shape::Rfc3339;
+use super::shape::{Rfc3339, rfc3339};
 
 /// A field of a contact. All code that deals with every field goes through [`FIELDS`].
 pub struct Field {
@@ -67,7 +67,7 @@ pub enum Property {
 }
 
 /// The fields, in the order in which JSON, CSV and SQL have them. To add one: a row at the end, a migration, and its column
-/// in the statements of `sql/queries/contacts`; `tests/api/fields.rs` then finds a place that was forgotten.
+/// in the statements of `sql/queries/contacts` and `trash`; `tests/api/fields.rs` then finds a place that was forgotten.
 pub static FIELDS: [Field; 6] = [
     Field {
         name: "first_name",
@@ -297,6 +297,17 @@ pub struct Upcoming<'a> {
     pub days_until: i64,
     /// The age reached on it, in years.
     pub turns: i32,
+}
+
+/// A contact in the trash.
+#[derive(Debug, Clone, Copy, serde::Serialize)]
+pub struct Trashed<'a> {
+    /// The contact itself.
+    #[serde(flatten)]
+    pub contact: Contact<'a>,
+    /// When it was deleted.
+    #[serde(serialize_with = "rfc3339")]
+    pub deleted_at: DateTime<Utc>,
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ pub mod fold;
 pub mod hex;
 pub mod page;
 pub mod phone;
+pub mod repeat;
 pub mod rules;
 pub mod shape;
 pub mod user;

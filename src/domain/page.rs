@@ -197,6 +197,22 @@ impl FromFields for UpcomingQuery {
     }
 }
 
+/// A part of a list that has one order and no filter.
+#[derive(Debug, Clone, Copy)]
+pub struct Page {
+    /// How many to skip.
+    pub skip: i64,
+    /// How many at most.
+    pub limit: i64,
+}
+
+impl FromFields for Page {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Page> {
+        let (skip, limit) = skip_and_limit(fields);
+        Some(Page { skip, limit })
+    }
+}
+
 fn skip_and_limit(fields: &mut Fields<'_>) -> (i64, i64) {
     (fields.or_default("skip", &SKIP, 0), fields.or_default("limit", &LIMIT, 100))
 }

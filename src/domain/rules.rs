@@ -6,7 +6,7 @@
 use std::borrow::Borrow;
 use std::ops::RangeInclusive;
 
-use chrono::{Days, NaiveDate};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use serde_json::{Value, json};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
@@ -252,6 +252,25 @@ impl Rule for Date {
     }
 }
 
+/// An instant as RFC 3339 writes it.
+pub struct Instant;
+
+impl Rule for Instant {
+    type Out = DateTime<Utc>;
+
+    fn read(&self, given: Given<'_>) -> Result<Option<DateTime<Utc>>, String> {
+        let text = string(given)?;
+        let instant = (!text.is_empty()).then(|| DateTime::parse_from_rfc3339(text)).transpose();
+        // A plus in a query is a space.
+        let wrong = |_| "must be an instant such as 2026-01-02T03:04:05Z, a + in it percent-encoded as %2B".to_owned();
+        Ok(instant.map_err(wrong)?.map(|instant| instant.to_utc()))
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "string", "format": "date-time", "examples": ["2026-01-02T03:04:05Z"] })
+    }
+}
+
 /// An integer within a range.
 pub struct Integer {
     /// The smallest and the largest value that are accepted.
@@ -263,7 +282,11 @@ impl Rule for Integer {
 
     fn read(&self, given: Given<'_>) -> Result<Option<i64>, String> {
         let number = match given {
-            Given::Json(value) => value.as_i64(),
+            // To JSON Schema, 90.0 is an integer.
+            Given::Json(value) => {
+                let whole = |n: &f64| n.fract() == 0.0 && n.abs() < 1e15;
+                value.as_i64().or_else(|| value.as_f64().filter(whole).map(|n| n as i64))
+            }
             Given::Text("") => return Ok(None),
             Given::Text(text) => {
                 let digits = text.strip_prefix('-').unwrap_or(text);

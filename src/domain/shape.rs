@@ -94,6 +94,7 @@ members! {
     i32: { "type": "integer" };
     i64: { "type": "integer", "format": "int64" };
     usize: { "type": "integer", "minimum": 0 };
+    u64: { "type": "integer", "minimum": 0 };
     &str: { "type": "string" };
     String: { "type": "string" };
     NaiveDate: { "type": "string", "format": "date" };

@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 
 use super::fields::{FORM, Fields, FromFields, JSON};
-use super::rules::{Email, OneOf, PasswordRule, Text};
+use super::rules::{Doc, Email, Integer, OneOf, PasswordRule, Text};
 use super::shape::{rfc3339, shape};
 
 /// A password in the clear, on its way from a body to the hash; never printed, never stored.
@@ -65,6 +65,31 @@ shape! {
         /// Whether it is the session of this request.
         pub current: bool = { "examples": [true] },
     }
+}
+
+shape! {
+    /// An API token as its user sees it.
+    #[derive(Debug)]
+    pub struct ApiToken as "ApiToken" {
+        /// Unique over all users.
+        pub id: i64 = { "examples": [1618033988749i64] },
+        /// What its user calls it.
+        pub name: String = { "examples": ["Nightly backup"] },
+        /// Whether it may only read, or write, too.
+        pub scope: &'static str = { "enum": [ApiToken::READ, ApiToken::WRITE] },
+        /// When it was made.
+        #[serde(serialize_with = "rfc3339")]
+        pub created_at: DateTime<Utc>,
+        /// When it ends.
+        #[serde(serialize_with = "rfc3339")]
+        pub expires_at: DateTime<Utc>,
+    }
+}
+
+#[allow(missing_docs)]
+impl ApiToken {
+    pub const READ: &str = "read";
+    pub const WRITE: &str = "write";
 }
 
 const USERNAME: Text = Text::line(50, "Іван");
@@ -175,5 +200,33 @@ impl FromFields for DeleteAccount {
     fn from_fields(fields: &mut Fields<'_>) -> Option<DeleteAccount> {
         let password = fields.required("password", &PasswordRule::GIVEN);
         Some(DeleteAccount { password: password? })
+    }
+}
+
+/// A body of `POST /api/auth/tokens`.
+#[derive(Debug)]
+pub struct TokenDraft {
+    /// 1–50 characters.
+    pub name: String,
+    /// The current password.
+    pub password: Password,
+    /// Whether it may write.
+    pub may_write: bool,
+    /// The days until it ends.
+    pub days: i32,
+}
+
+impl FromFields for TokenDraft {
+    const NAME: &'static str = "ApiTokenInput";
+
+    fn from_fields(fields: &mut Fields<'_>) -> Option<TokenDraft> {
+        const READ: &str = ApiToken::READ;
+        let scope = OneOf { choices: &[(READ, READ), (ApiToken::WRITE, ApiToken::WRITE)] };
+        let name = fields.required("name", &Text::line(50, "Nightly backup"));
+        let password = fields.required("password", &PasswordRule::GIVEN);
+        let scope = fields.or_default("scope", &Doc(scope, "Whether it may only read, or write, too."), READ);
+        let days = Doc(Integer { range: 1..=365 }, "The days until it ends.");
+        let days = fields.or_default("expires_in_days", &days, 90).try_into().ok()?;
+        Some(TokenDraft { name: name?, password: password?, may_write: scope != READ, days })
     }
 }

@@ -1,11 +1,11 @@
 //! Takes connections. Nothing that a client or the system does ends that, but for a drain.
 
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::net::{SendFlags, send};
+use rustix::net::{SendFlags, SocketFlags, acceptfrom_with, send};
 
 use super::answering;
 use super::budget::Network;
@@ -58,10 +58,11 @@ impl Acceptor {
     fn take_up_to(&mut self, most: usize) {
         self.paused_until = None;
         for _ in 0..most {
-            match self.listener.accept() {
+            match acceptfrom_with(&self.listener, SocketFlags::CLOEXEC) {
                 Ok((stream, peer)) => {
                     self.failures = 0;
-                    self.admit(stream, peer);
+                    let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+                    self.admit(stream.into(), peer);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -80,7 +81,10 @@ impl Acceptor {
         }
     }
 
-    fn admit(&self, stream: TcpStream, peer: SocketAddr) {
+    /// Who comes over a Unix socket is on this machine, and has no address.
+    fn admit(&self, stream: TcpStream, peer: Option<SocketAddr>) {
+        let is_local = peer.is_none();
+        let peer = peer.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, 0).into());
         let (admitted, turned_away) = self.shared.connections.count();
         let is_full = admitted >= self.shared.limits.connections && !self.shared.displace(Network::of(peer.ip()));
         if is_full && turned_away >= TURNED_AWAY {
@@ -88,7 +92,7 @@ impl Acceptor {
         }
         // A response is one write, and must not wait for the client's delayed ACK of the one before. An error means
         // that the client has left.
-        if stream.set_nodelay(true).is_err() {
+        if !is_local && stream.set_nodelay(true).is_err() {
             return;
         }
         let turn = Connection::open(stream, peer, &self.shared, is_full);

@@ -41,7 +41,7 @@ struct Tasks {
 
 impl Pool {
     /// A pool without threads; each that it starts has `stack` bytes of stack.
-    pub(super) fn new(stack: usize) -> Pool {
+    pub fn new(stack: usize) -> Pool {
         Pool { inner: Arc::default(), stack }
     }
 

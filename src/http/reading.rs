@@ -7,6 +7,7 @@ use std::net::Shutdown;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
@@ -26,6 +27,9 @@ const STOPPING: Refusal = refusal(503, "The server is stopping.");
 
 /// How many connections a worker looks at. It finds most of them with a request, and other workers take those.
 const WORKERS_REPORTS: usize = 16;
+/// Who has come or was answered so short a time ago is about to send, and a drain does not close their connection yet: a proxy
+/// that has just sent a POST on it would not repeat that.
+const ABOUT_TO_SEND: Duration = Duration::from_millis(250);
 /// How much is read and thrown away at a time, so that one client does not keep the others waiting.
 const LINGER_READS: usize = 8;
 
@@ -251,7 +255,10 @@ impl Turn {
     /// Passes the turn on; gives it back when there is something to read.
     fn pass_on(self, outcome: ReadOutcome) -> Option<Turn> {
         match outcome {
-            ReadOutcome::Nothing if self.shared.is_draining() && self.inbound().lingering.is_none() => None,
+            ReadOutcome::Nothing if self.shared.is_draining() && self.inbound().lingering.is_none() => {
+                let is_new = self.inbound().since.elapsed() < ABOUT_TO_SEND;
+                if is_new { self.release() } else { None }
+            }
             ReadOutcome::Nothing => self.rest(),
             ReadOutcome::Discarded => {
                 let connection = Arc::clone(&self);

@@ -13,10 +13,6 @@ use super::queue::Take;
 use super::request::Request;
 use super::shared::Shared;
 
-/// Connections that may wait to be accepted; the kernel takes fewer where its own limit is lower. The standard library asks
-/// for 128: when more come at once, the next client's first packet is dropped, and sent again only a second later.
-const BACKLOG: i32 = 4096;
-
 /// A server at work. Dropping it closes the listening socket and every connection at once; [`Server::drain`] does it gently.
 pub struct Server {
     shared: Arc<Shared>,
@@ -24,13 +20,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Serves HTTP on `listener` from now on, within `limits`; `program` decides what only the program can.
+    /// Serves HTTP on `listener`, which may be a Unix socket, from now on, within `limits`; `program` decides what only the program can.
     ///
     /// # Errors
     /// When the system gives no thread or no descriptors for watching connections.
     pub fn start(listener: TcpListener, limits: Limits, program: Arc<dyn Program>) -> io::Result<Server> {
-        // On a socket that listens already, it only sets the number.
-        rustix::net::listen(&listener, BACKLOG)?;
         let shared = Arc::new(Shared::new(limits, program)?);
         let poller = Poller::start(listener, Arc::clone(&shared))?;
         Ok(Server { shared, poller })
@@ -86,6 +80,11 @@ impl Server {
         let in_time = self.shared.connections.wait_until_empty(left);
         self.shared.queue.close();
         in_time
+    }
+
+    /// Whether a drain has begun.
+    pub fn is_draining(&self) -> bool {
+        self.shared.is_draining()
     }
 
     /// The number of connections: those open, and those whose last answer is still being written.

@@ -3,6 +3,7 @@
 //! Nothing here reads the clock, the environment or the database: the key and the time are arguments, so that each rule can be
 //! tested at any instant.
 
+pub mod api_token;
 mod hs256;
 pub mod password;
 pub mod rate;

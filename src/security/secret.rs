@@ -4,11 +4,20 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::hex;
 
-/// A new secret: 160 random bits as 40 hexadecimal digits.
+/// 160 random bits.
+pub const BYTES: usize = 20;
+
+/// A new secret, as hexadecimal digits.
 pub fn new() -> Result<String, getrandom::Error> {
-    let mut bytes = [0; 20];
+    let mut bytes = [0; BYTES];
     getrandom::fill(&mut bytes)?;
     Ok(hex::encode(&bytes))
+}
+
+/// SHA-256 of several texts: others give another one, however they are divided.
+pub fn fingerprint(parts: &[&[u8]]) -> [u8; 32] {
+    let add = |digest: Sha256, part: &&[u8]| digest.chain_update(part.len().to_le_bytes()).chain_update(part);
+    parts.iter().fold(Sha256::new(), add).finalize().into()
 }
 
 /// SHA-256 without salt or stretching, since a random secret cannot be guessed. Rows are found by this digest, so the time that a

@@ -13,6 +13,7 @@ use std::fmt;
 use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 
 use super::hs256;
@@ -39,9 +40,8 @@ const AUDIENCE: &str = "contactd";
 
 /// The secrets that tokens are signed and verified with.
 pub struct Keys {
-    current: Key,
-    /// Verifies what it signed while it was current, and signs nothing: so a new secret logs nobody out.
-    previous: Option<Key>,
+    /// The first signs, all verify: so a new secret logs nobody out.
+    keys: RwLock<Vec<Key>>,
     validation: Validation,
 }
 
@@ -119,8 +119,8 @@ struct Claims {
 }
 
 impl Keys {
-    /// Signs with `current`; verifies with it and with `previous`.
-    pub fn new(current: &JwtSecret, previous: Option<&JwtSecret>) -> Keys {
+    /// Signs with the first secret, of which there must be one, and verifies with all.
+    pub fn new(secrets: &[JwtSecret]) -> Keys {
         hs256::install();
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_issuer(&[ISSUER]);
@@ -130,7 +130,14 @@ impl Keys {
         // compares them with `now`.
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        Keys { current: Key::new(current), previous: previous.map(Key::new), validation }
+        let keys = Keys { keys: RwLock::default(), validation };
+        keys.replace(secrets);
+        keys
+    }
+
+    /// From now on, these secrets in place of those before.
+    pub fn replace(&self, secrets: &[JwtSecret]) {
+        *self.keys.write() = secrets.iter().map(Key::new).collect();
     }
 
     /// An access token for 15 minutes from `now`.
@@ -173,7 +180,8 @@ impl Keys {
     }
 
     fn issue(&self, kind: Kind, claims: &Claims) -> String {
-        jsonwebtoken::encode(&self.current.header(kind), claims, &self.current.signing)
+        let current = &self.keys.read()[0];
+        jsonwebtoken::encode(&current.header(kind), claims, &current.signing)
             .expect("integers and short strings are JSON, and HMAC takes any key")
     }
 
@@ -182,7 +190,8 @@ impl Keys {
             return Err(TokenError::TooLong);
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Malformed)?;
-        let key = self.key_of(&header)?;
+        let keys = self.keys.read();
+        let key = keys.iter().find(|key| header.kid.as_ref() == Some(&key.kid)).ok_or(TokenError::UnknownKey)?;
         let expected = key.header(kind);
         if header.typ != expected.typ {
             return Err(TokenError::Kind);
@@ -199,11 +208,6 @@ impl Keys {
             .map_err(|error| TokenError::from(error.kind()))?;
         token.claims.check_times(now)?;
         Ok(token.claims)
-    }
-
-    fn key_of(&self, header: &Header) -> Result<&Key, TokenError> {
-        let mut keys = [Some(&self.current), self.previous.as_ref()].into_iter().flatten();
-        keys.find(|key| header.kid.as_ref() == Some(&key.kid)).ok_or(TokenError::UnknownKey)
     }
 }
 
@@ -282,9 +286,6 @@ impl From<&ErrorKind> for TokenError {
 
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keys")
-            .field("current", &self.current.kid)
-            .field("previous", &self.previous.as_ref().map(|key| &key.kid))
-            .finish_non_exhaustive()
+        f.debug_list().entries(self.keys.read().iter().map(|key| &key.kid)).finish()
     }
 }

@@ -133,7 +133,7 @@ impl Store {
             conn.transaction(|conn| {
                 let row = conn.query_opt(&queries::USER_DISABLE, &[&email])?;
                 let id: Option<i64> = row.map(|row| row.get(0));
-                id.map(|id| sessions::end(conn, id, Sessions::All).map(|_| id)).transpose()
+                id.map(|id| sessions::end(conn, id, Sessions::AllButTokens).map(|_| id)).transpose()
             })
         })?;
         id.ok_or(Error::NotFound)

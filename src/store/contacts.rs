@@ -6,19 +6,21 @@
 use std::error::Error as AnyError;
 use std::fmt::Debug;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use postgres::Row;
 use postgres::types::private::BytesMut;
 use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
 use super::quota::Quota;
+use super::repeats::{Once, Outcome};
 use super::together::{by_place, together};
-use super::{Error, Store, queries};
+use super::{Connection, Error, Store, queries};
 use crate::domain::birthday::Window;
 use crate::domain::contact::{Contact, Draft, FIELDS, Value, Values, searchable};
 use crate::domain::fields::Patch;
 use crate::domain::fold::{self, Needles};
 use crate::domain::page::{Filter, List};
+use crate::domain::repeat::{Kept, Key};
 
 /// A contact as it came from Postgres; [`ContactRow::contact`] borrows from it.
 pub struct ContactRow(Row);
@@ -39,6 +41,11 @@ impl ContactRow {
             updated_at: row.get(FIELDS.len() + 2),
             version: row.get(FIELDS.len() + 3),
         }
+    }
+
+    /// When it was deleted, of a row of the trash.
+    pub fn deleted_at(&self) -> DateTime<Utc> {
+        self.0.get(FIELDS.len() + 4)
     }
 
     /// The sort key of a page that is ordered by one; empty where the order is by id.
@@ -149,9 +156,9 @@ impl Store {
     pub fn create_contacts(
         &self,
         quota: &Quota,
-        asked: &[(i64, Draft)],
+        asked: &[(i64, Draft, Option<Key>)],
     ) -> Vec<Option<Result<Option<ContactRow>, Error>>> {
-        let one = |(user, draft): &(i64, Draft)| {
+        let one = |(user, draft, _): &(i64, Draft, _)| {
             let Some(_leave) = quota.leave(self, *user, 1)? else {
                 return Ok(None);
             };
@@ -160,16 +167,28 @@ impl Store {
             self.write(|conn| conn.query_one(&queries::CONTACT_INSERT, &params)).map(|row| Some(ContactRow(row)))
         };
         together(asked, one, || {
-            let leaves: Vec<_> = asked.iter().map(|(user, _)| quota.leave_now(*user, 1)).collect();
+            let leaves: Vec<_> = asked.iter().map(|(user, ..)| quota.leave_now(*user, 1)).collect();
             let with_leave = asked.iter().zip(&leaves).filter(|(_, leave)| leave.is_some()).map(|(asked, _)| asked);
-            let users: Vec<_> = with_leave.clone().map(|(user, _)| *user).collect();
-            let columns = Columns::of(with_leave.map(|(_, draft)| draft));
+            let users: Vec<_> = with_leave.clone().map(|(user, ..)| *user).collect();
+            let columns = Columns::of(with_leave.map(|(_, draft, _)| draft));
             let rows = self.write(|conn| conn.query(&queries::CONTACTS_INSERT_ALL, &columns.params(&users)))?;
             let mut made = by_place(rows, users.len()).into_iter();
             let row =
                 |leave: &Option<_>| leave.as_ref().and_then(|_| made.next()?.map(|row| Ok(Some(ContactRow(row)))));
             Ok(leaves.iter().map(row).collect())
         })
+    }
+
+    /// Creates a contact once for a key, with the answer that is made of it.
+    pub fn create_contact_once(
+        &self,
+        once: Once<'_>,
+        draft: &Draft,
+        answer: impl FnOnce(ContactRow) -> Kept,
+    ) -> Result<Outcome, Error> {
+        let search = draft.search_key();
+        let params = params(&[&once.0, &search], draft);
+        self.once(once, |conn| Ok(Some(answer(ContactRow(conn.query_one(&queries::CONTACT_INSERT, &params)?)))))
     }
 
     /// Changes the fields of a contact that the patch gives.
@@ -185,25 +204,15 @@ impl Store {
         let parts: Vec<_> = parts.map(|(part, (field, _))| patch.sets(field.name).then_some(part)).collect();
         let params = params(&[&user, &id, &versions, &patch.given, &parts], &patch.values);
         let row = self.write(|conn| conn.query_opt(&queries::CONTACT_UPDATE, &params))?;
-        self.changed(user, id, row)
+        row.map(ContactRow).map_or_else(|| Err(self.unchanged(user, id, versions)?), Ok)
     }
 
-    /// Deletes a contact.
-    pub fn delete_contact(&self, user: i64, id: i64, versions: Versions<'_>) -> Result<(), ChangeError> {
-        let row = self.write(|conn| conn.query_opt(&queries::CONTACT_DELETE, &[&user, &id, &versions]))?;
-        self.changed(user, id, row).map(drop)
-    }
-
-    /// The contact after a change. A change that found no row takes a second look: there is no contact, or it is at another
-    /// version.
-    fn changed(&self, user: i64, id: i64, row: Option<Row>) -> Result<ContactRow, ChangeError> {
-        match row {
-            Some(row) => Ok(ContactRow(row)),
-            None => match self.read(|conn| conn.query_opt(&queries::CONTACT_EXISTS, &[&user, &id]))? {
-                Some(_) => Err(ChangeError::OtherVersion),
-                None => Err(ChangeError::Store(Error::NotFound)),
-            },
-        }
+    /// Why a change found no row. A second look tells whether there is no contact, or one at another version. A change for any
+    /// version needs none, and might find what is just coming back from the trash.
+    pub(super) fn unchanged(&self, user: i64, id: i64, versions: Versions<'_>) -> Result<ChangeError, Error> {
+        let exists = |conn: &mut Connection| conn.query_opt(&queries::CONTACT_EXISTS, &[&user, &id]);
+        let is_there = versions.is_some() && self.read(exists)?.is_some();
+        Ok(if is_there { ChangeError::OtherVersion } else { ChangeError::Store(Error::NotFound) })
     }
 
     /// A page of contacts, with one more than its limit if there is a next page.

@@ -3,6 +3,9 @@
 use super::contacts::ContactRow;
 use super::{Error, Store, queries, revocations, sessions};
 
+/// Rows that one statement deletes where there may be many.
+const SOME: i64 = 1_000;
+
 impl Store {
     /// Asks the database whether the program can work on it; it may be read-only, or the rights may be missing.
     pub fn check(&self) -> Result<(), Error> {
@@ -16,7 +19,7 @@ impl Store {
         Err(Error::Unavailable(format!("the database cannot be used: {trouble}")))
     }
 
-    /// Deletes what is of no more use: old sessions, revocations and attempts.
+    /// Deletes what is of no more use: old sessions, revocations, attempts, trash and keys of requests.
     pub fn purge(&self) -> Result<(), Error> {
         let (lifetime, unused) = (sessions::LIFETIME.as_seconds_f64(), sessions::UNUSED_AT_MOST.as_seconds_f64());
         self.write(|connection| {
@@ -27,6 +30,10 @@ impl Store {
                 connection.execute(&queries::ATTEMPT_PURGE, &[])
             })
         })?;
+        // Each statement deletes some, so that it ends long before its time limit.
+        for purge in [&queries::TRASH_PURGE, &queries::REPEAT_PURGE] {
+            while self.write(|connection| connection.execute(purge, &[&SOME]))? == SOME as u64 {}
+        }
         Ok(())
     }
 

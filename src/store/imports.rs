@@ -6,8 +6,10 @@ use std::collections::HashSet;
 use sha2::{Digest, Sha256};
 
 use super::contacts::Columns;
+use super::repeats::{Once, Outcome};
 use super::{Connection, Error, Store, queries};
 use crate::domain::contact::{Draft, Value};
+use crate::domain::repeat::Kept;
 
 /// Contacts inserted by one statement: so many that round trips cost little, and so few that each statement ends long before
 /// its time limit.
@@ -51,22 +53,32 @@ impl Store {
     }
 
     /// Creates contacts, all of them or none. With `is_new`, without those that are known by then: an import at another
-    /// instance may have made them. `None` while that import is not done.
-    pub fn insert_contacts(&self, user: i64, drafts: &mut Vec<Draft>, is_new: bool) -> Result<Option<u64>, Error> {
-        self.write(|conn| {
-            conn.transaction(|conn| {
-                if is_new {
-                    if !conn.query_one(&queries::CONTACT_IMPORT_LOCK, &[&user])?.get::<_, bool>(0) {
-                        return Ok(None);
-                    }
-                    retain_new(drafts, known(conn, user)?);
-                }
-                let mut created = 0;
-                for batch in drafts.chunks(BATCH) {
-                    created += conn.execute(&queries::CONTACT_INSERT_MANY, &Columns::of(batch.iter()).params(&user))?;
-                }
-                Ok(Some(created))
-            })
-        })
+    /// instance may have made them. Whether it was done: not while that import is not done.
+    pub fn insert_contacts(&self, user: i64, drafts: &mut Vec<Draft>, is_new: bool) -> Result<bool, Error> {
+        self.write(|conn| conn.transaction(|conn| insert(conn, user, drafts, is_new)))
     }
+
+    /// The same once for a key, with the answer that is made of the contacts.
+    pub fn insert_contacts_once(
+        &self,
+        once: Once<'_>,
+        drafts: &mut Vec<Draft>,
+        is_new: bool,
+        answer: impl FnOnce(&[Draft]) -> Kept,
+    ) -> Result<Outcome, Error> {
+        self.once(once, |conn| Ok(insert(conn, once.0, drafts, is_new)?.then(|| answer(drafts))))
+    }
+}
+
+fn insert(conn: &mut Connection, user: i64, drafts: &mut Vec<Draft>, is_new: bool) -> Result<bool, postgres::Error> {
+    if is_new {
+        if !conn.query_one(&queries::CONTACT_IMPORT_LOCK, &[&user])?.get::<_, bool>(0) {
+            return Ok(false);
+        }
+        retain_new(drafts, known(conn, user)?);
+    }
+    for batch in drafts.chunks(BATCH) {
+        conn.execute(&queries::CONTACT_INSERT_MANY, &Columns::of(batch.iter()).params(&user))?;
+    }
+    Ok(true)
 }

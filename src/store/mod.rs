@@ -23,9 +23,12 @@ pub mod migrations;
 mod pool;
 pub mod queries;
 pub mod quota;
+pub mod repeats;
 pub mod revocations;
 pub mod sessions;
 mod together;
+pub mod tokens;
+mod trash;
 pub mod zone;
 
 use std::error::Error as _;

@@ -11,7 +11,7 @@
 //!   [`Connection`]).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -78,6 +78,8 @@ pub struct Store {
     opener: Arc<ScheduledThreadPool>,
     /// Set once the schema is up to date. Nothing but the migration runs before.
     migrated: AtomicBool,
+    /// The migration that was begun last: one that fails is begun again and again.
+    announced: AtomicI32,
     /// Why the database cannot be used, if it cannot, as far as is known.
     trouble: RwLock<Option<String>>,
     /// The trouble is that it does not answer: only [`Store::probe`] tries.
@@ -97,7 +99,10 @@ impl Store {
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT);
         }
-        config.application_name("contactd").keepalives_idle(Duration::from_secs(30));
+        if config.get_application_name().is_none() {
+            config.application_name("contactd");
+        }
+        config.keepalives_idle(Duration::from_secs(30));
         // So that a server that vanished without a word is noticed while a statement waits for it.
         config.tcp_user_timeout(Duration::from_secs(15));
         let (size, connector) = (u32::try_from(connections).unwrap_or(u32::MAX), Arc::new(Connector::new(&database)));
@@ -109,6 +114,7 @@ impl Store {
             size,
             opener,
             migrated: AtomicBool::new(false),
+            announced: AtomicI32::new(0),
             trouble: RwLock::new(Some("the database has not been reached yet".to_owned())),
             away: AtomicBool::new(false),
             probing: AtomicBool::new(false),
@@ -127,6 +133,11 @@ impl Store {
         let r2d2::State { connections, idle_connections, .. } = self.pool.read().state();
         let lent = connections.saturating_sub(idle_connections);
         [connections as usize, lent as usize, self.waiting.load(Ordering::Relaxed)]
+    }
+
+    /// Whether it is the first time that a migration to this version is begun.
+    pub(super) fn announce(&self, version: i32) -> bool {
+        self.announced.swap(version, Ordering::Relaxed) != version
     }
 
     pub(super) fn set_migrated(&self, migrated: bool) {

@@ -59,6 +59,11 @@ impl Quota {
         Quota { most, counts: Mutex::default() }
     }
 
+    /// How many contacts the trash of each user may hold: as many as the address book.
+    pub(super) fn of_trash(&self) -> i64 {
+        if self.most == 0 { i64::MAX } else { self.most }
+    }
+
     /// Leave for a user to make so many more contacts; `None` when the address book has no room for them.
     pub fn leave(&self, store: &Store, user: i64, number: i64) -> Result<Option<Leave<'_>>, Error> {
         if let Some(leave) = self.leave_now(user, number) {

@@ -24,15 +24,17 @@ pub struct Session {
     pub created_at: DateTime<Utc>,
 }
 
-/// Some of a user's sessions.
+/// Some of a user's sessions, and maybe the API tokens with them.
 #[derive(Debug, Clone, Copy)]
 pub enum Sessions {
     /// This one.
     One(i64),
-    /// All of them.
+    /// All of them, and the API tokens.
     All,
-    /// All but this one.
+    /// All but this one, and the API tokens.
     Others(i64),
+    /// All of them. API tokens stay: while their user is disabled they are refused.
+    AllButTokens,
 }
 
 impl Store {
@@ -102,11 +104,12 @@ impl Store {
 
 /// Ends sessions of a user, maybe within a transaction; returns those that have ended.
 pub(super) fn end(conn: &mut Connection, user: i64, which: Sessions) -> Result<Vec<i64>, postgres::Error> {
-    let (one, spared) = match which {
-        Sessions::One(id) => (Some(id), None),
-        Sessions::All => (None, None),
-        Sessions::Others(id) => (None, Some(id)),
+    let (one, spared, tokens) = match which {
+        Sessions::One(id) => (Some(id), None, false),
+        Sessions::All => (None, None, true),
+        Sessions::Others(id) => (None, Some(id), true),
+        Sessions::AllButTokens => (None, None, false),
     };
-    let rows = conn.query(&queries::SESSION_END, &[&user, &one, &spared])?;
+    let rows = conn.query(&queries::SESSION_END, &[&user, &one, &spared, &tokens])?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }

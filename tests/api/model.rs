@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::client::Client;
 use crate::support::shared::shared;
+use crate::trash::deleted_at;
 
 /// Pseudo-random numbers that are the same in every run (splitmix64), so that a failure comes again.
 struct Dice(u64);
@@ -165,6 +166,7 @@ fn the_book_agrees_with_one_in_memory_whatever_is_done() {
     let user = shared.user();
     let mut dice = Dice(2026);
     let mut book: Vec<Value> = Vec::new();
+    let mut trash: Vec<Value> = Vec::new();
     let mut telling = 0;
     let texts = NAMES.iter().chain(&EMAILS).chain(&[""]).map(|text| fold(text)).collect::<Vec<_>>();
     let ranks = shared.database.ranks(&texts);
@@ -172,11 +174,21 @@ fn the_book_agrees_with_one_in_memory_whatever_is_done() {
         let fields = some_fields(&mut dice);
         let at = dice.roll(book.len().max(1));
         let path = |contact: &Value| format!("/api/contacts/{}", contact["id"]);
-        match dice.roll(6) {
+        match dice.roll(8) {
             0 | 1 if book.len() < 40 => {
                 let mut draft = fields;
                 draft["first_name"] = value(&mut dice, "first_name");
-                book.push(user.post("/api/contacts", &draft).send().expect(201).json());
+                // Some are sent twice under one key, as after a lost answer.
+                let key = format!("key-{}", dice.roll(1 << 40));
+                let repeats = if dice.roll(3) == 0 { 2 } else { 0 };
+                let send = || user.post("/api/contacts", &draft);
+                let made =
+                    if repeats == 0 { send() } else { send().header("Idempotency-Key", &key) }.send().expect(201);
+                for _ in 0..repeats {
+                    let again = send().header("Idempotency-Key", &key).send().expect(201);
+                    assert_eq!((again.text(), again.header("Idempotency-Replayed")), (made.text(), Some("true")));
+                }
+                book.push(made.json());
                 agrees(book.last().unwrap(), &draft, None);
             }
             2 if !book.is_empty() => {
@@ -191,13 +203,53 @@ fn the_book_agrees_with_one_in_memory_whatever_is_done() {
                 agrees(&book[at], &fields, Some(&before));
             }
             5 if !book.is_empty() => {
-                user.delete(&path(&book.remove(at))).send().expect(204);
+                let gone = book.remove(at);
+                user.delete(&path(&gone)).send().expect(204);
+                trash.push(gone);
+            }
+            6 if !trash.is_empty() => {
+                let at = dice.roll(trash.len());
+                come_back(&user, &mut book, vec![trash.remove(at)], None);
+            }
+            7 if trash.len() > 3 && dice.roll(4) == 0 => {
+                // All that was deleted after one of them.
+                let at = dice.roll(trash.len());
+                let after = deleted_at(&shared.database, trash[at]["id"].as_i64().unwrap());
+                come_back(&user, &mut book, trash.split_off(at + 1), Some(&after));
+            }
+            7 if !trash.is_empty() => {
+                let at = dice.roll(trash.len());
+                user.delete(&format!("/api/contacts/trash/{}", trash.remove(at)["id"])).send().expect(204);
             }
             _ => {}
         }
+        let kept = user.get("/api/contacts/trash?limit=1000").send().expect(200).json();
+        let kept = kept.as_array().unwrap().iter().rev().map(|contact| &contact["id"]).collect::<Vec<_>>();
+        assert_eq!(kept, trash.iter().map(|contact| &contact["id"]).collect::<Vec<_>>());
         telling += usize::from(compare(&mut dice, &user, &book, &ranks));
     }
     assert!(telling > 100, "only {telling} searches told one contact from another");
+}
+
+/// Restores one contact, or those that were deleted after an instant, and looks at what came back.
+fn come_back(user: &Client, book: &mut Vec<Value>, contacts: Vec<Value>, after: Option<&str>) {
+    if let Some(after) = after {
+        let target = format!("/api/contacts/trash/restore?deleted_after={after}");
+        let restored = user.request("POST", target).send().expect(200).json();
+        assert_eq!(restored["restored"], contacts.len());
+    }
+    for contact in contacts {
+        let path =
+            |end: &str| format!("/api/contacts/{}{}{end}", if end.is_empty() { "" } else { "trash/" }, contact["id"]);
+        let back = match after {
+            Some(_) => user.get(path("")).send().expect(200).json(),
+            None => user.request("POST", path("/restore")).send().expect(200).json(),
+        };
+        agrees(&back, &contact, None);
+        assert_eq!(back["id"], contact["id"]);
+        book.push(back);
+    }
+    book.sort_by_key(|contact| contact["id"].as_i64());
 }
 
 /// What was written is there, and what was not is as it was before, or null.

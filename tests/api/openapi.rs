@@ -181,7 +181,12 @@ fn every_value_has_an_example_that_keeps_its_rule() {
         let is_value = ["string", "integer"].iter().any(|kind| value["type"] == **kind || value["type"][0] == **kind);
         let is_parameter = path.contains("/parameters/");
         if is_value && !is_parameter {
-            assert!(value["enum"].is_array() || value.get("const").is_some() || value["examples"].is_array(), "{path}");
+            // What fills in a body takes a default for an example.
+            let shows = ["enum", "const", "examples", "default"].iter().any(|keyword| value.get(keyword).is_some());
+            assert!(shows, "{path}");
+        }
+        if let Some(default) = value.get("default").filter(|_| !path.ends_with("/properties")) {
+            check(&document, value, default).unwrap_or_else(|fault| panic!("{path}: {fault}"));
         }
         for example in value["examples"].as_array().into_iter().flatten() {
             check(&document, value, example).unwrap_or_else(|fault| panic!("{path}: {fault}"));
@@ -334,6 +339,17 @@ fn good_answers_of_accounts(truth: &mut Truth, nobody: &Client) {
     let other = sessions.iter().find(|session| session["current"] == false).expect("the one of the form");
     let end = user.delete(&format!("/api/auth/sessions/{}", other["id"]));
     truth.of("DELETE", "/api/auth/sessions/{id}", end).expect(204);
+    let tokens = "/api/auth/tokens";
+    let draft = json!({ "name": "Backup", "password": "123456" });
+    let made = truth.of("POST", tokens, user.post(tokens, &draft)).expect(201).json();
+    truth.of("GET", tokens, user.get(tokens)).expect(200);
+    let script = user.with_token(text(&made, "token"));
+    truth.of("GET", me, script.get(me)).expect(200);
+    truth.of("PATCH", me, script.patch(me, &json!({ "username": "C" }))).expect(403);
+    truth.of("POST", "/api/contacts", script.post("/api/contacts", &json!({ "first_name": "A" }))).expect(403);
+    let end = || user.delete(&format!("{tokens}/{}", made["id"]));
+    truth.of("DELETE", "/api/auth/tokens/{id}", end()).expect(204);
+    truth.of("DELETE", "/api/auth/tokens/{id}", end()).expect(404);
     let path = "/api/users/me/password";
     let change = json!({ "current_password": "123456", "new_password": "654321" });
     truth.of("PUT", path, user.put(path, &change)).expect(204);
@@ -358,6 +374,12 @@ fn good_answers_of_contacts(truth: &mut Truth, user: &Client) {
     let bare = json!({ "first_name": "A" });
     let made = truth.of("POST", list, user.post(list, &whole)).expect(201);
     truth.of("POST", list, user.post(list, &bare)).expect(201);
+    for _ in 0..2 {
+        let keyed = user.post(list, &bare).header("Idempotency-Key", "k");
+        truth.of("POST", list, keyed).expect(201);
+    }
+    truth.of("POST", list, user.post(list, &whole).header("Idempotency-Key", "k")).expect(422);
+    truth.of("POST", list, user.post(list, &whole).header("Idempotency-Key", "")).expect(400);
     truth.of("GET", list, user.get(format!("{list}?count=true&limit=1&sort=-birthday"))).expect(200);
     let path = made.header("Location").unwrap().to_owned();
     let version = made.header("ETag").unwrap().to_owned();
@@ -373,6 +395,23 @@ fn good_answers_of_contacts(truth: &mut Truth, user: &Client) {
         truth.of(method, one, stale).expect(412);
     }
     truth.of("DELETE", one, user.delete(&path)).expect(204);
+    good_answers_of_the_trash(truth, user, &path);
+}
+
+/// With this contact in it.
+fn good_answers_of_the_trash(truth: &mut Truth, user: &Client, path: &str) {
+    let list = "/api/contacts/trash";
+    truth.of("GET", list, user.get(list)).expect(200);
+    let id = path.rsplit('/').next().unwrap();
+    let restore = || user.request("POST", format!("{list}/{id}/restore"));
+    truth.of("POST", "/api/contacts/trash/{id}/restore", restore()).expect(200);
+    truth.of("POST", "/api/contacts/trash/{id}/restore", restore()).expect(404);
+    user.delete(path).send().expect(204);
+    let all = "/api/contacts/trash/restore";
+    truth.of("POST", all, user.request("POST", format!("{all}?deleted_after=2000-01-01T00:00:00Z"))).expect(200);
+    user.delete(path).send().expect(204);
+    truth.of("DELETE", "/api/contacts/trash/{id}", user.delete(&format!("{list}/{id}"))).expect(204);
+    truth.of("DELETE", list, user.delete(&format!("{list}?all=true"))).expect(204);
 }
 
 fn good_answers_of_files(truth: &mut Truth, user: &Client) {
@@ -390,9 +429,9 @@ fn good_answers_of_files(truth: &mut Truth, user: &Client) {
         ("text/csv", "first_name,last_name\nA,B\n,C\n"),
         ("text/vcard", "BEGIN:VCARD\r\nVERSION:4.0\r\nFN:A\r\nEND:VCARD\r\n"),
     ];
-    for (kind, file) in files {
+    for (kind, file) in files.iter().chain(&files[2..]) {
         let import = user.request("POST", path).header("Content-Type", kind);
-        truth.of("POST", path, import.body(file)).expect(200);
+        truth.of("POST", path, import.header("Idempotency-Key", kind).body(*file)).expect(200);
     }
     let path = "/api/contacts/export";
     for format in ["vcf", "csv", "json"] {

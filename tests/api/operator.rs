@@ -17,7 +17,7 @@ use crate::support::eventually;
 use crate::support::server::{Server, Setup, command, database};
 
 /// Runs `contactd user …` with this on its standard input.
-fn user(database: &Database, words: &[&str], input: &str) -> Output {
+pub fn user(database: &Database, words: &[&str], input: &str) -> Output {
     user_with(&[("DATABASE_URL".to_owned(), database.url())], words, input)
 }
 

@@ -180,7 +180,7 @@ fn a_session_lives_seven_days_without_a_refresh_and_thirty_in_all() {
     assert_eq!((listed.as_array().unwrap().len(), &listed[0]["current"]), (1, &json!(true)));
 
     // Seven days after the last refresh its token is over, however young the session.
-    let keys = Keys::new(&JwtSecret::new(secret.as_bytes()).unwrap(), None);
+    let keys = Keys::new(&[JwtSecret::new(secret.as_bytes()).unwrap()]);
     let fresh = server.client().login("ivan@example.com", "123456");
     let mine = claims(fresh.refresh_token.as_deref().unwrap());
     let issued = |age: TimeDelta| {

@@ -1,6 +1,7 @@
 //! Access tokens over the socket: what they cost, and that none but ours counts. `tests/unit_token.rs` goes through every
 //! rule of a token; here is what a client meets.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -9,8 +10,8 @@ use sha2::{Sha256, Sha384};
 
 use crate::sessions::{at, claims, refresh, text};
 use crate::support::proxy::Proxy;
-use crate::support::random_secret;
-use crate::support::server::{Setup, command, database};
+use crate::support::server::{Server, Setup, command, database};
+use crate::support::{eventually, random_secret};
 
 /// A read behind a token is one statement on a connection that is open: the token is checked without the database.
 #[test]
@@ -166,34 +167,142 @@ fn no_forged_token_counts() {
 }
 
 /// A new secret logs nobody out while the older one is given for verifying.
+/// A file of secrets of one instance. Dropping it removes it.
+struct Secrets(String);
+
+impl Secrets {
+    fn new(text: &str) -> Secrets {
+        let file = Secrets(format!("{}/contactd-secrets-{}", std::env::temp_dir().display(), random_secret()));
+        file.write(text);
+        file
+    }
+
+    fn write(&self, text: &str) {
+        std::fs::write(&self.0, text).unwrap();
+    }
+
+    /// Writes it and has the program read it; waits until it has.
+    fn change(&self, server: &Server, text: &str) {
+        self.write(text);
+        let reads = || server.log().matches("read the secrets again").count();
+        let before = reads();
+        server.signal("HUP");
+        eventually("it has read the secrets", || reads() > before);
+    }
+}
+
+impl Drop for Secrets {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn kid(token: &str) -> String {
+    jsonwebtoken::decode_header(token).unwrap().kid.unwrap()
+}
+
 #[test]
-fn keys_rotate_without_logging_anyone_out() {
+fn secrets_change_on_sighup_without_logging_anyone_out() {
     let database = database();
     let (old, new) = (random_secret(), random_secret());
-    let setup = Setup::on(&database).with("JWT_SECRET", &old);
+    // White space around a secret, blank lines and the file's end are no part of it.
+    let file = Secrets::new(&format!("\n  {old}\r\n\n"));
+    let setup = Setup::on(&database).with("JWT_SECRET", "").with("JWT_SECRET_FILE", &file.0);
     let server = setup.ready();
     let ivan = server.client().new_user("ivan@example.com");
-    drop(server);
 
-    let file = format!("{}/contactd-secret-{}", std::env::temp_dir().display(), std::process::id());
-    std::fs::write(&file, format!("{new}\n")).unwrap();
-    let setup = setup.with("JWT_SECRET", "").with("JWT_SECRET_FILE", &file);
-    let server = setup.with("JWT_SECRET_PREVIOUS", &old).ready();
-    let here = at(&server, &ivan);
-    assert_eq!(here.get("/api/users/me").send().status, 200);
+    file.change(&server, &format!("{new}\n{old}\n"));
+    assert_eq!(ivan.get("/api/users/me").send().status, 200);
     let pair = refresh(&server, ivan.refresh_token.as_deref().unwrap());
     assert_eq!(pair.status, 200);
-    let renewed = here.with_token(&text(&pair, "access_token"));
+    let renewed = ivan.with_token(&text(&pair, "access_token"));
     assert_eq!(renewed.get("/api/users/me").send().status, 200);
-    let kid = |token: &str| jsonwebtoken::decode_header(token).unwrap().kid.unwrap();
-    assert_ne!(kid(renewed.token.as_deref().unwrap()), kid(ivan.token.as_deref().unwrap()));
+    assert_ne!(kid(renewed.token.as_deref().unwrap()), kid(ivan.token.as_deref().unwrap()), "the first one signs");
+
+    file.change(&server, &new);
+    assert_eq!(renewed.get("/api/users/me").send().status, 200);
+    assert_eq!(ivan.get("/api/users/me").send().status, 401);
+    assert_eq!(refresh(&server, &text(&pair, "refresh_token")).status, 200);
     drop(server);
 
+    // A secret in the environment is the same as in a file.
     let server = Setup::on(&database).with("JWT_SECRET", &new).ready();
-    assert_eq!(at(&server, &renewed).get("/api/users/me").send().status, 200, "the file's line end is no part of it");
-    assert_eq!(at(&server, &ivan).get("/api/users/me").send().status, 401);
-    assert_eq!(refresh(&server, &text(&pair, "refresh_token")).status, 200);
-    std::fs::remove_file(file).unwrap();
+    assert_eq!(at(&server, &renewed).get("/api/users/me").send().status, 200);
+    // There is no file to read again, which changes nothing.
+    server.signal("HUP");
+    eventually("it has read the secrets", || server.log().contains("read the secrets again"));
+    assert_eq!(at(&server, &renewed).get("/api/users/me").send().status, 200);
+}
+
+#[test]
+fn a_file_of_secrets_that_is_no_good_leaves_the_old_ones_in_force() {
+    let database = database();
+    let (old, new) = (random_secret(), random_secret());
+    let file = Secrets::new(&old);
+    let server = Setup::on(&database).with("JWT_SECRET", "").with("JWT_SECRET_FILE", &file.0).ready();
+    let ivan = server.client().new_user("ivan@example.com");
+    let said = |times| {
+        server.signal("HUP");
+        eventually("it is said", || server.log().matches("the secrets stay as they were").count() == times);
+        assert_eq!(ivan.get("/api/users/me").send().status, 200);
+    };
+    file.write(&format!("{new}\n\n{}\n", &old[..31]));
+    said(1);
+    assert!(server.log().contains("JWT_SECRET_FILE line 3 must hold at least 32 bytes"), "{}", server.log());
+    file.write(" \n");
+    said(2);
+    assert!(server.log().contains("JWT_SECRET_FILE names a file without a secret"), "{}", server.log());
+    std::fs::remove_file(&file.0).unwrap();
+    said(3);
+    assert!(!server.log().contains(&old[..31]) && !server.log().contains(&new), "{}", server.log());
+    file.change(&server, &new);
+    assert_eq!(ivan.get("/api/users/me").send().status, 401);
+}
+
+/// README's order for several instances: first all of them know the new secret, then it signs, then the old one goes.
+#[test]
+fn a_change_of_the_secret_on_two_instances_logs_nobody_out() {
+    let database = database();
+    let (old, new) = (random_secret(), random_secret());
+    let files = [Secrets::new(&old), Secrets::new(&old)];
+    let servers = files
+        .each_ref()
+        .map(|file| Setup::on(&database).with("JWT_SECRET", "").with("JWT_SECRET_FILE", &file.0).ready());
+    let user = servers[0].client().new_user("ivan@example.com");
+    let (over, rounds) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let all_see_it = || {
+        let now = rounds.load(SeqCst);
+        eventually("each client has used its tokens at both", || rounds.load(SeqCst) >= now + 12);
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            let mut client = user.login("ivan@example.com", "123456");
+            let (servers, over, rounds) = (&servers, &over, &rounds);
+            // Whichever instance gives the tokens, both take them.
+            scope.spawn(move || {
+                for turn in (0..).take_while(|_| !over.load(SeqCst)) {
+                    let pair = refresh(&servers[turn % 2], client.refresh_token.as_deref().unwrap()).expect(200);
+                    client.token = Some(text(&pair, "access_token"));
+                    client.refresh_token = Some(text(&pair, "refresh_token"));
+                    servers.iter().for_each(|server| drop(at(server, &client).get("/api/users/me").send().expect(200)));
+                    rounds.fetch_add(1, SeqCst);
+                }
+            });
+        }
+        for text in [format!("{old}\n{new}"), format!("{new}\n{old}")] {
+            for (file, server) in files.iter().zip(&servers) {
+                file.change(server, &text);
+                all_see_it();
+            }
+        }
+        // By now no token of the old secret is in use. (In life that takes the seven days of a refresh token.)
+        for (file, server) in files.iter().zip(&servers) {
+            file.change(server, &new);
+            all_see_it();
+        }
+        over.store(true, SeqCst);
+    });
+    assert_eq!(at(&servers[1], &user).get("/api/users/me").send().status, 401, "what the old one signed is over");
 }
 
 #[test]
@@ -203,12 +312,8 @@ fn it_does_not_start_with_a_secret_that_is_too_short_or_made_up() {
     let (made_up, enough) = ("password".repeat(9), "abcdefghijkl".repeat(3));
     for (settings, named) in [
         (vec![("JWT_SECRET", &short)], "JWT_SECRET must hold at least 32 bytes"),
-        (
-            vec![("JWT_SECRET", &long), ("JWT_SECRET_PREVIOUS", &short)],
-            "JWT_SECRET_PREVIOUS must hold at least 32 bytes",
-        ),
+        (vec![("JWT_SECRET", &long), ("JWT_SECRET_PREVIOUS", &enough)], "JWT_SECRET_PREVIOUS is no setting any more"),
         (vec![("JWT_SECRET", &made_up)], "JWT_SECRET must hold at least 32 bytes, 12 of them different"),
-        (vec![("JWT_SECRET", &enough), ("JWT_SECRET_PREVIOUS", &made_up)], "JWT_SECRET_PREVIOUS must hold"),
         (vec![], "JWT_SECRET is not set"),
     ] {
         let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value.clone()));

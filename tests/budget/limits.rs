@@ -12,6 +12,7 @@ pub const ROUND_TRIPS: &[(&str, u64)] = &[
     ("POST /api/contacts", 1),
     ("PUT /api/contacts/{id}", 1),
     ("PATCH /api/contacts/{id}", 1),
+    ("GET /api/contacts/trash", 1),
     ("GET /livez", 0),
     ("GET /openapi.json", 0),
 ];

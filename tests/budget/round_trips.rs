@@ -32,4 +32,15 @@ fn each_request_takes_the_round_trips_it_needs_and_no_more() {
         });
         assert_eq!(cost.round_trips(), *limit, "{line}: {cost:?}");
     }
+    deletions_and_restorations(&user, &proxy);
+}
+
+/// What can be done to a contact once only, and its contrary.
+fn deletions_and_restorations(user: &Client, proxy: &Proxy) {
+    let id = user.new_contact(&json!({ "first_name": "A" }));
+    let both = proxy.least_cost(|| {
+        user.delete(&format!("/api/contacts/{id}")).send().expect(204);
+        user.request("POST", format!("/api/contacts/trash/{id}/restore")).send().expect(200);
+    });
+    assert_eq!(both.round_trips(), 2, "{both:?}");
 }

@@ -12,4 +12,7 @@ mod siege;
 mod sizes;
 mod slow;
 mod stop;
+mod systemd;
+mod unix_socket;
+mod upgrades;
 mod wire;

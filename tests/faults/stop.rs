@@ -2,11 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use crate::support::eventually;
+use crate::support::proxy::Proxy;
 use crate::support::server::{self, Server, Setup};
 
 #[test]
@@ -39,6 +40,89 @@ fn a_request_in_flight_is_answered_and_the_program_ends_with_0() {
         assert_eq!(server.wait(Duration::from_secs(10)).code(), Some(0), "{}", server.log());
         assert!(TcpStream::connect(server.address).is_err(), "nothing listens any more");
     }
+}
+
+/// As a proxy needs it: it finds out by /readyz, and by each answer on the connections that it keeps, while nobody is refused.
+#[test]
+fn before_it_stops_it_goes_on_for_a_while_and_says_so() {
+    let database = server::database();
+    let mut server = Setup::on(&database).with("SHUTDOWN_DELAY", "3600").ready();
+    let user = server.client().new_user("a@example.com");
+    let mut idle = TcpStream::connect(server.address).expect("it listens");
+    let get = |target: &str| format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n");
+    let head = |socket: &mut TcpStream, target: &str| {
+        socket.write_all(get(target).as_bytes()).expect("it takes the request");
+        socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+        let mut bytes = [0; 4096];
+        let n = socket.read(&mut bytes).expect("an answer");
+        String::from_utf8_lossy(&bytes[..n]).into_owned()
+    };
+    let mut kept = TcpStream::connect(server.address).expect("it listens");
+    assert!(!head(&mut kept, "/livez").contains("Connection: close"));
+
+    server.signal("TERM");
+    eventually("it is not ready", || server.client().get("/readyz").send().status == 503);
+    // Everything else is as before, on connections old and new, but that each answer is its connection's last.
+    user.new_contact(&json!({ "first_name": "A" }));
+    for target in ["/livez", "/docs", "/openapi.json", "/nowhere", "/readyz"] {
+        let mut fresh = TcpStream::connect(server.address).expect("it listens");
+        assert!(head(&mut fresh, target).contains("Connection: close\r\n"), "{target}");
+    }
+    assert!(head(&mut kept, "/livez").contains("Connection: close\r\n"));
+    let mut rest = Vec::new();
+    assert_eq!(kept.read_to_end(&mut rest).expect("it is closed"), 0);
+    // It does not close what nobody uses, yet; nor does SIGHUP cut the wait short.
+    server.signal("HUP");
+    idle.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout");
+    assert!(idle.read(&mut [0]).is_err(), "it is open");
+    assert!(server.client().get("/livez").send().status == 200 && !server.log().contains("stopping"));
+
+    // Somebody who does not want to wait asks once more.
+    server.signal("TERM");
+    idle.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+    assert_eq!(idle.read_to_end(&mut rest).expect("it is closed"), 0);
+    assert_eq!(server.wait(Duration::from_secs(10)).code(), Some(0), "{}", server.log());
+}
+
+#[test]
+fn the_wait_before_the_stop_ends_by_itself() {
+    let database = server::database();
+    let mut server = Setup::on(&database).with("SHUTDOWN_DELAY", "1").ready();
+    let asked = Instant::now();
+    server.signal("TERM");
+    assert_eq!(server.wait(Duration::from_secs(10)).code(), Some(0), "{}", server.log());
+    assert!(asked.elapsed() >= Duration::from_secs(1), "{:?}", asked.elapsed());
+}
+
+/// Who connects while it starts waits for the first look at the database, and gets no 503.
+#[test]
+fn the_first_request_of_all_finds_it_ready() {
+    let database = server::database();
+    for _ in 0..5 {
+        let server = Setup::on(&database).start();
+        assert_eq!(server.client().get("/readyz").send().status, 200, "{}", server.log());
+        assert_eq!(server.client().get("/healthchecker").send().status, 200, "{}", server.log());
+    }
+    // A database that answers late is waited for; one that stays away, for three seconds.
+    let (url, proxy) = Proxy::before(&database);
+    proxy.cut();
+    let setup = Setup::on(&database).with("DATABASE_URL", url);
+    let began = Instant::now();
+    let server = std::thread::scope(|scope| {
+        let starting = scope.spawn(|| setup.start());
+        std::thread::sleep(Duration::from_millis(700));
+        proxy.mend();
+        starting.join().expect("it starts")
+    });
+    assert_eq!(server.client().get("/readyz").send().status, 200, "{}", server.log());
+    proxy.cut();
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    let began = Instant::now();
+    let server = setup.start();
+    assert_eq!(server.client().get("/readyz").send().status, 503);
+    assert_eq!(server.client().get("/livez").send().status, 200);
+    assert!(began.elapsed() >= Duration::from_secs(3), "{:?}", began.elapsed());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use postgres::types::ToSql;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
 use crate::relay::{Relay, Strike};
@@ -46,7 +46,7 @@ const fn case(name: &'static str, begin: fn(&World) -> (Request, Check)) -> Case
     Case { name, is_patient: false, begin }
 }
 
-const CASES: [Case; 16] = [
+const CASES: [Case; 22] = [
     case("login", login),
     case("password", password),
     case("signup", signup),
@@ -54,12 +54,18 @@ const CASES: [Case; 16] = [
     case("logout", logout),
     case("logout everywhere", logout_everywhere),
     case("end session", end_session),
+    case("make token", make_token),
+    case("end token", end_token),
     case("rename", rename),
     Case { name: "delete user", is_patient: true, begin: delete_user },
     case("create", create),
+    case("create with a key", create_once),
+    Case { name: "import with a key", is_patient: true, begin: import_once },
     case("replace", replace),
     case("patch", patch),
     case("delete", delete),
+    case("restore", restore),
+    Case { name: "restore all", is_patient: true, begin: restore_all },
     Case { name: "import", is_patient: true, begin: import },
     case("calendar", open_calendar),
     case("end of calendar", close_calendar),
@@ -113,13 +119,10 @@ fn is_whole(status: u16, there: i64, all: i64) {
 const SESSIONS: &str = "select count(*) from sessions s join users u on u.id = s.user_id where email = $1";
 
 fn login(world: &World) -> (Request, Check) {
-    let before = world.count(SESSIONS, &[&"a@example.com"]);
-    let body = json!({ "email": "a@example.com", "password": "123456" });
-    let check = move |world: &World, status| {
-        // Later logins come on top, when it is checked again.
-        let more = world.count(SESSIONS, &[&"a@example.com"]) - before;
-        is_whole(status, more.min(1), 1);
-    };
+    // Each of another user: logins of one user wait for each other, and one that was left behind holds up the next.
+    let (_, email) = world.new_user();
+    let body = json!({ "email": email, "password": "123456" });
+    let check = move |world: &World, status| is_whole(status, world.count(SESSIONS, &[&email]) - 1, 1);
     (world.server.client().post("/api/auth/login", &body), Box::new(check))
 }
 
@@ -135,7 +138,9 @@ fn signup(world: &World) -> (Request, Check) {
 fn refresh(world: &World) -> (Request, Check) {
     let client = world.user.login("a@example.com", "123456");
     let token = client.refresh_token.clone().expect("a refresh token");
-    let id = "select max(s.id) from sessions s join users u on u.id = s.user_id where email = 'a@example.com'";
+    // Ids are random, so the latest session does not have the greatest.
+    let id = "select s.id from sessions s join users u on u.id = s.user_id where email = 'a@example.com'
+        order by s.created_at desc limit 1";
     let id = world.count(id, &[]);
     let check = move |world: &World, status| {
         let generation = world.count("select generation::bigint from sessions where id = $1", &[&id]);
@@ -181,6 +186,24 @@ fn logout_everywhere(world: &World) -> (Request, Check) {
     (client.request("POST", "/api/auth/logout?everywhere=true"), Box::new(check))
 }
 
+/// The API tokens of this name.
+const TOKENS: &str = "select count(*) from api_tokens where name = $1";
+
+fn make_token(world: &World) -> (Request, Check) {
+    let (user, _) = world.new_user();
+    let name = world.unused();
+    let request = user.post("/api/auth/tokens", &json!({ "name": name, "password": "123456" }));
+    (request, Box::new(move |world, status| is_whole(status, world.count(TOKENS, &[&name]), 1)))
+}
+
+fn end_token(world: &World) -> (Request, Check) {
+    let (user, _) = world.new_user();
+    let name = world.unused();
+    let made = user.post("/api/auth/tokens", &json!({ "name": name, "password": "123456" })).send().expect(201).json();
+    let check = move |world: &World, status| is_whole(status, 1 - world.count(TOKENS, &[&name]), 1);
+    (user.delete(&format!("/api/auth/tokens/{}", made["id"])), Box::new(check))
+}
+
 fn rename(world: &World) -> (Request, Check) {
     let name = world.unused();
     let request = world.user.patch("/api/users/me", &json!({ "username": name }));
@@ -213,13 +236,15 @@ fn password(world: &World) -> (Request, Check) {
 
 fn delete_user(world: &World) -> (Request, Check) {
     let (client, email) = world.new_user();
+    let trashed = client.new_contact(&json!({ "first_name": "A" }));
+    client.delete(&format!("/api/contacts/{trashed}")).send().expect(204);
     client.new_contact(&json!({ "first_name": "A" }));
     let id = client.get("/api/users/me").send().expect(200).json()["id"].as_i64().expect("an id");
     let check = move |world: &World, status| {
         let rows =
             "select (select count(*) from users where email = $1) + (select count(*) from contacts where user_id = $2)
-            + (select count(*) from sessions where user_id = $2)";
-        is_whole(status, 3 - world.count(rows, &[&email, &id]), 3);
+            + (select count(*) from sessions where user_id = $2) + (select count(*) from trash where user_id = $2)";
+        is_whole(status, 4 - world.count(rows, &[&email, &id]), 4);
     };
     (client.request("DELETE", "/api/users/me").json(&json!({ "password": "123456" })), Box::new(check))
 }
@@ -230,6 +255,38 @@ fn create(world: &World) -> (Request, Check) {
     let name = world.unused();
     let request = world.user.post("/api/contacts", &json!({ "first_name": name }));
     (request, Box::new(move |world, status| is_whole(status, world.count(NAMED, &[&name]), 1)))
+}
+
+/// A request with a key, which makes so many contacts of this name.
+fn once(world: &World, path: &str, body: Value, name: String, all: i64) -> (Request, Check) {
+    let (user, path, key) = (world.user.clone(), path.to_owned(), world.unused());
+    let checked = AtomicU64::new(0);
+    let send = move || user.post(&path, &body).header("Idempotency-Key", &key);
+    let request = send();
+    let check = move |world: &World, status| {
+        is_whole(status, world.count(NAMED, &[&name]), all);
+        // One that was refused is repeated when nobody is left behind who may be at it.
+        if status == 503 && checked.fetch_add(1, Relaxed) == 0 {
+            return;
+        }
+        let first = send().send();
+        assert!(first.status < 300, "{}", first.text());
+        let again = send().send();
+        assert_eq!((again.status, again.text()), (first.status, first.text()));
+        assert_eq!(world.count(NAMED, &[&name]), all, "never twice, never lost");
+    };
+    (request, Box::new(check))
+}
+
+fn create_once(world: &World) -> (Request, Check) {
+    let name = world.unused();
+    once(world, "/api/contacts", json!({ "first_name": name }), name.clone(), 1)
+}
+
+fn import_once(world: &World) -> (Request, Check) {
+    let name = world.unused();
+    let contacts: Vec<_> = (0..5).map(|_| json!({ "first_name": name })).collect();
+    once(world, "/api/contacts/import?duplicates=add", json!(contacts), name, 5)
 }
 
 /// How many of two fields are new.
@@ -250,10 +307,38 @@ fn patch(world: &World) -> (Request, Check) {
     (request, Box::new(move |world, status| is_whole(status, world.count(NEW, &[&id]), 2)))
 }
 
+/// The trash that has this name.
+const TRASHED: &str = "select count(*) from trash where first_name = $1";
+
+/// Whether so many contacts of a name are all on one side, and moved if it was said.
+fn has_moved(world: &World, status: u16, name: &str, all: i64, to: &str, from: &str) {
+    let (there, left) = (world.count(to, &[&name]), world.count(from, &[&name]));
+    assert_eq!(there + left, all, "none is lost, and none is in both places");
+    is_whole(status, there, all);
+}
+
 fn delete(world: &World) -> (Request, Check) {
     let (id, name) = world.new_contact();
-    let check = move |world: &World, status| is_whole(status, 1 - world.count(NAMED, &[&name]), 1);
+    let check = move |world: &World, status| has_moved(world, status, &name, 1, TRASHED, NAMED);
     (world.user.delete(&format!("/api/contacts/{id}")), Box::new(check))
+}
+
+fn restore(world: &World) -> (Request, Check) {
+    let (id, name) = world.new_contact();
+    world.user.delete(&format!("/api/contacts/{id}")).send().expect(204);
+    let check = move |world: &World, status| has_moved(world, status, &name, 1, NAMED, TRASHED);
+    (world.user.request("POST", format!("/api/contacts/trash/{id}/restore")), Box::new(check))
+}
+
+fn restore_all(world: &World) -> (Request, Check) {
+    let (user, _) = world.new_user();
+    let name = world.unused();
+    for _ in 0..5 {
+        let id = user.new_contact(&json!({ "first_name": name }));
+        user.delete(&format!("/api/contacts/{id}")).send().expect(204);
+    }
+    let check = move |world: &World, status| has_moved(world, status, &name, 5, NAMED, TRASHED);
+    (user.request("POST", "/api/contacts/trash/restore?deleted_after=2000-01-01T00:00:00Z"), Box::new(check))
 }
 
 fn import(world: &World) -> (Request, Check) {

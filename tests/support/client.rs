@@ -185,7 +185,7 @@ impl Answer {
     }
 
     /// The same for what answers HEAD: whatever its headers say of a body, there is none.
-    fn parse_head(bytes: &[u8]) -> Option<Answer> {
+    pub fn parse_head(bytes: &[u8]) -> Option<Answer> {
         let end = bytes.windows(4).position(|w| w == b"\r\n\r\n")?;
         let head = String::from_utf8(bytes[..end].to_vec()).ok()?;
         let mut lines = head.split("\r\n");

@@ -27,5 +27,5 @@ pub fn insert(database: &Database, user: &Client, drafts: &[Draft]) {
     let store = Store::new(database.url().parse().expect("a URL of a database"), 1);
     store.migrate().expect("it is migrated already");
     let made = store.insert_contacts(id, &mut drafts.to_vec(), false).expect("the database takes them");
-    assert_eq!(made, Some(drafts.len() as u64));
+    assert!(made);
 }

@@ -11,6 +11,7 @@ pub mod proxy;
 pub mod schema;
 pub mod server;
 pub mod shared;
+pub mod steady;
 
 use std::time::{Duration, Instant};
 

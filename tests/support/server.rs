@@ -21,6 +21,7 @@ pub struct Server {
 }
 
 /// How a server is started.
+#[derive(Clone)]
 pub struct Setup {
     settings: Vec<(String, String)>,
     /// What is run, with its first arguments.
@@ -65,6 +66,12 @@ impl Setup {
         self
     }
 
+    /// With another word on its command line.
+    pub fn word(mut self, word: &str) -> Setup {
+        self.line.push(word.into());
+        self
+    }
+
     /// Another build of the program.
     pub fn program(mut self, path: PathBuf) -> Setup {
         self.line = vec![path.into()];
@@ -93,9 +100,10 @@ impl Setup {
                 panic!("the program ended before it listened:\n{}", log.lock().unwrap());
             };
             *log.lock().unwrap() += &format!("{line}\n");
-            if let Some((_, address)) = line.split_once("serving on http://") {
-                // In JSON a quotation mark ends it.
-                break address.trim().trim_end_matches("\"}").parse().expect("an address");
+            if let Some((_, place)) = line.split_once("serving on ") {
+                // A Unix socket has no address; in JSON a quotation mark ends it.
+                let address = place.trim().trim_end_matches("\"}").strip_prefix("http://").unwrap_or("0.0.0.0:0");
+                break address.parse().expect("an address");
             }
         };
         // Read on, or the program would wait for room in the pipe one day.
@@ -106,6 +114,17 @@ impl Setup {
             }
         });
         Server { process, address, log }
+    }
+
+    /// Runs it to its end, which is near.
+    pub fn output(&self) -> std::process::Output {
+        let mut command = Command::new(&self.line[0]);
+        command
+            .args(&self.line[1..])
+            .env_clear()
+            .envs(self.settings.iter().cloned())
+            .output()
+            .expect("the program starts")
     }
 
     /// Starts it and waits until it is ready to work.

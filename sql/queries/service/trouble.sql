@@ -4,7 +4,7 @@ select case
     when current_setting('transaction_read_only')::boolean then 'it is read-only'
     when not (
         select bool_and(has_table_privilege(name, privilege))
-        from unnest(array['users', 'sessions', 'revocations', 'contacts', 'calendars', 'login_attempts']) as name,
+        from unnest(array['users', 'sessions', 'revocations', 'contacts', 'trash', 'api_tokens', 'repeats', 'calendars', 'login_attempts']) as name,
              unnest(array['select', 'insert', 'update', 'delete']) as privilege
     ) then 'the role lacks rights on its tables'
 end

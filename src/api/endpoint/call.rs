@@ -7,14 +7,36 @@ use std::sync::Once;
 
 use super::Route;
 use crate::api::context::Context;
-use crate::http::{Network, Request};
+use crate::http::{Method, Network, Request};
 
-/// The sender of a valid access token.
+/// What a token must allow to open a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Scope {
+    Read,
+    Write,
+}
+
+impl Scope {
+    /// What a call by this method needs. HEAD finds the rows of GET.
+    pub fn of(method: &Method) -> Scope {
+        if *method == Method::Get { Scope::Read } else { Scope::Write }
+    }
+}
+
+/// Who calls, by a session or by an API token whose scope is enough for the row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caller {
     /// The user's id.
     pub user: i64,
-    /// The session that the token belongs to.
+}
+
+/// Who calls by a session, and by nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoggedIn {
+    /// The user's id.
+    pub user: i64,
+    /// The session's id.
     pub session: i64,
 }
 

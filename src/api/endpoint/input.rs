@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Call, Operation};
 use crate::api::problem::Error;
 use crate::domain::fields::{FORM, Fault, Fields, FromFields, Source, no_json, object_schema};
+use crate::domain::repeat::Key;
 use crate::http::{self, Request};
+use crate::security::secret;
 
 /// What a handler takes, read from a [`Call`].
 pub trait Input: Sized {
@@ -196,6 +198,35 @@ impl Input for Preconditions {
         operation.add_header("If-None-Match", "Proceed only if the ETag is none of these.");
         operation.replies.push((304, "Not modified", Vec::new()));
         operation.errors.push(412);
+    }
+}
+
+/// `Idempotency-Key`, with a fingerprint of the request.
+pub struct RepeatKey(pub Option<Key>);
+
+impl Input for RepeatKey {
+    fn read(call: &Call<'_>) -> Result<Self, Error> {
+        let request = call.request;
+        let mut given = request.headers_named("Idempotency-Key");
+        let Some(text) = given.next() else {
+            return Ok(RepeatKey(None));
+        };
+        let is_key = (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+        if !is_key || given.next().is_some() {
+            return Err(Error::BadRequest(
+                "Idempotency-Key must be one key of 1 to 64 visible ASCII characters.".to_owned(),
+            ));
+        }
+        let path = request.path().strip_suffix('/').unwrap_or(request.path());
+        let kind = request.header("Content-Type").unwrap_or_default();
+        let texts = [request.method().as_str(), path, request.query(), kind].map(str::as_bytes);
+        let fingerprint = secret::fingerprint(&[&texts[..], &[request.body()]].concat());
+        Ok(RepeatKey(Some(Key { text: text.to_owned(), fingerprint, arrived: request.arrived() })))
+    }
+    fn describe(operation: &mut Operation) {
+        operation
+            .add_header("Idempotency-Key", "A new key for each request, by which it can be repeated: it is done once.");
+        operation.parameters.last_mut().expect("it is there")["schema"]["pattern"] = json!("^[!-~]{1,64}$");
     }
 }
 

@@ -1,8 +1,8 @@
 //! What an endpoint is: a row of the table in `routes.rs`, typed input in, typed reply out.
 //!
-//! A handler is a plain function: `fn(&Call, Input) -> Result<Reply, Error>`, or with a [`Caller`] in the middle where a
-//! token is needed. [`public`] and [`guarded`] turn it into a [`Route`], so a handler that wants a `Caller` cannot be
-//! mounted where there is none. Input and reply types describe themselves, and OpenAPI is made from these descriptions.
+//! A handler is a plain function: `fn(&Call, Input) -> Result<Reply, Error>`, or with a [`Caller`] or a [`LoggedIn`] in the
+//! middle where a token is needed. [`public`], [`guarded`] and [`personal`] turn it into a [`Route`], so a handler that wants one of
+//! them cannot be mounted where there is none. Input and reply types describe themselves, and OpenAPI is made from these descriptions.
 
 mod batch;
 mod call;
@@ -45,8 +45,10 @@ type Run<C> = Box<dyn Fn(&[Call<'_>], &Admit<'_, C>, &mut Finish<'_>) + Send + S
 pub enum Handler {
     /// Needs no token.
     Public(Run<()>),
-    /// Runs only for a [`Caller`].
+    /// Runs only for a [`Caller`]: an API token opens it, too, for reading with GET and for writing with any other method.
     Guarded(Run<Caller>),
+    /// Runs only for who is [`LoggedIn`]: no API token opens it.
+    Personal(Run<LoggedIn>),
 }
 
 /// One row of the table.
@@ -130,9 +132,14 @@ impl Route {
         operation
     }
 
-    /// Whether it needs an access token.
+    /// Whether it needs a token.
     pub fn is_guarded(&self) -> bool {
-        matches!(self.handler, Handler::Guarded(_))
+        !matches!(self.handler, Handler::Public(_))
+    }
+
+    /// What an API token opens it for, if one does.
+    pub fn scope(&self) -> Option<Scope> {
+        matches!(self.handler, Handler::Guarded(_)).then(|| Scope::of(&self.method))
     }
 }
 
@@ -150,6 +157,19 @@ pub fn public<I: Input + 'static, O: Reply + 'static>(
 ) -> Route {
     let handle = move |call: &Call<'_>, ()| handler(call, I::read(call)?).map(Reply::into_response);
     row::<I, O>(method, path, Handler::Public(each(handle)), tag, id, summary)
+}
+
+/// A row for a handler that runs only for who is [`LoggedIn`].
+pub fn personal<I: Input + 'static, O: Reply + 'static>(
+    method: Method,
+    path: Str,
+    handler: fn(&Call<'_>, &LoggedIn, I) -> Result<O, Error>,
+    tag: Str,
+    id: Str,
+    summary: Str,
+) -> Route {
+    let handle = move |call: &Call<'_>, caller| handler(call, &caller, I::read(call)?).map(Reply::into_response);
+    row::<I, O>(method, path, Handler::Personal(each(handle)), tag, id, summary)
 }
 
 /// A row for a handler that runs only for a [`Caller`].

@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::Operation;
 use crate::domain::fields::JSON;
+use crate::domain::repeat::Kept;
 use crate::domain::shape::Shape;
 use crate::http::{Body, Response, StatusCode};
 
@@ -18,6 +19,9 @@ pub trait Reply {
     fn describe(operation: &mut Operation);
 }
 
+/// The headers of an answer that repeats of the request get, too.
+const KEPT: [&str; 2] = ["ETag", "Location"];
+
 /// JSON of this shape, with this status. The shape may be an array, `[S]`. A shape that borrows is named with `'static`.
 pub struct Answer<const STATUS: u16, S: ?Sized> {
     response: Response,
@@ -25,6 +29,15 @@ pub struct Answer<const STATUS: u16, S: ?Sized> {
 }
 
 impl<const STATUS: u16, S: Shape + ?Sized> Answer<STATUS, S> {
+    /// The answer that was kept.
+    pub fn of(kept: Kept) -> Self {
+        let mut response = Response::with_body(STATUS, JSON, Body::Bytes(kept.body));
+        for (name, value) in KEPT.into_iter().zip(kept.headers) {
+            response = value.into_iter().fold(response, |response, value| response.header(name, value));
+        }
+        Answer { response, shape: PhantomData }
+    }
+
     /// Serializes the value.
     pub fn json<V: Shape + Serialize>(value: &V) -> Self {
         debug_assert_eq!(V::NAME, S::NAME);
@@ -46,6 +59,15 @@ impl<const STATUS: u16, S: Shape + ?Sized> Answer<STATUS, S> {
         let mut serializer = serde_json::Serializer::new(Vec::with_capacity(2 + 256 * values.len()));
         serializer.collect_seq(values).expect("values of our own serialize into memory");
         Self::line(serializer.into_inner())
+    }
+
+    /// What repeats of the request get.
+    pub fn kept(self) -> Kept {
+        let Response { headers, body: Body::Bytes(body), .. } = self.response else {
+            panic!("JSON is made for each answer");
+        };
+        let value = |name| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_string());
+        Kept { headers: KEPT.map(value), body }
     }
 
     /// Adds a header.

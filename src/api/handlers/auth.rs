@@ -2,7 +2,7 @@
 
 use super::Id;
 use super::guard::{Attempt, end_sessions};
-use crate::api::endpoint::{Answer, BearerToken, Call, Caller, NoContent, Path, Payload, Query};
+use crate::api::endpoint::{Answer, BearerToken, Call, LoggedIn, NoContent, Path, Payload, Query};
 use crate::api::problem::{self, Error};
 use crate::domain::fields::{FORM, Fields, FromFields, JSON};
 use crate::domain::rules::{Doc, Flag, OneOf, Text};
@@ -37,7 +37,7 @@ pub struct LogoutQuery {
 
 impl FromFields for LogoutQuery {
     fn from_fields(fields: &mut Fields<'_>) -> Option<LogoutQuery> {
-        const EVERYWHERE: Doc<Flag> = Doc(Flag, "Whether to end all of your sessions.");
+        const EVERYWHERE: Doc<Flag> = Doc(Flag, "Whether to end all of your sessions and API tokens.");
         Some(LogoutQuery { everywhere: fields.or_default("everywhere", &EVERYWHERE, false) })
     }
 }
@@ -181,7 +181,7 @@ pub fn refresh_by_post(
 }
 
 /// `POST /api/auth/logout`
-pub fn logout(call: &Call<'_>, caller: &Caller, Query(query): Query<LogoutQuery>) -> Result<NoContent, Error> {
+pub fn logout(call: &Call<'_>, caller: &LoggedIn, Query(query): Query<LogoutQuery>) -> Result<NoContent, Error> {
     let (event, sessions) = match query.everywhere {
         true => ("logout-everywhere", Sessions::All),
         false => ("logout", Sessions::One(caller.session)),
@@ -192,12 +192,12 @@ pub fn logout(call: &Call<'_>, caller: &Caller, Query(query): Query<LogoutQuery>
 }
 
 /// `GET /api/auth/sessions`
-pub fn sessions(call: &Call<'_>, caller: &Caller, (): ()) -> Result<Answer<200, [ListedSession]>, Error> {
+pub fn sessions(call: &Call<'_>, caller: &LoggedIn, (): ()) -> Result<Answer<200, [ListedSession]>, Error> {
     Ok(Answer::array(call.store.sessions(caller.user, caller.session)?.into_iter()))
 }
 
 /// `DELETE /api/auth/sessions/{id}`
-pub fn end_session(call: &Call<'_>, caller: &Caller, Path(Id(id)): Path<Id>) -> Result<NoContent, Error> {
+pub fn end_session(call: &Call<'_>, caller: &LoggedIn, Path(Id(id)): Path<Id>) -> Result<NoContent, Error> {
     if end_sessions(call, caller.user, Sessions::One(id))?.is_empty() {
         return Err(NO_SUCH_SESSION);
     }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::export::{self, Document};
-use crate::api::endpoint::{Answer, Call, Caller, NoContent, Operation, Path, Preconditions, Reply};
+use crate::api::endpoint::{Answer, Call, LoggedIn, NoContent, Operation, Path, Preconditions, Reply};
 use crate::api::problem::Error;
 use crate::domain::fields::{Fields, FromFields};
 use crate::domain::hex;
@@ -25,7 +25,7 @@ shape! {
 }
 
 /// `POST /api/contacts/calendar`
-pub fn open(call: &Call<'_>, caller: &Caller, (): ()) -> Result<Answer<201, Address>, Error> {
+pub fn open(call: &Call<'_>, caller: &LoggedIn, (): ()) -> Result<Answer<201, Address>, Error> {
     // It names its user, so that only that user's rows need to be asked.
     let secret = secret::new().map_err(|e| Error::Internal(format!("no random bytes: {e}")))?;
     let secret = format!("{}-{secret}", caller.user);
@@ -37,7 +37,7 @@ pub fn open(call: &Call<'_>, caller: &Caller, (): ()) -> Result<Answer<201, Addr
 }
 
 /// `DELETE /api/contacts/calendar`
-pub fn close(call: &Call<'_>, caller: &Caller, (): ()) -> Result<NoContent, Error> {
+pub fn close(call: &Call<'_>, caller: &LoggedIn, (): ()) -> Result<NoContent, Error> {
     call.store.delete_calendar(caller.user)?;
     call.audit("calendar-closed", Some(caller.user));
     Ok(NoContent)

@@ -6,20 +6,22 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Value, json};
 
 use super::Id;
+use super::repeats::once;
 use crate::api::context::Context;
-use crate::api::endpoint::{Answer, Batch, Call, Caller, NoContent, Path, Payload, Preconditions, Query};
+use crate::api::endpoint::{Answer, Batch, Call, Caller, NoContent, Path, Payload, Preconditions, Query, RepeatKey};
 use crate::api::problem::Error;
 use crate::domain::birthday;
 use crate::domain::contact::{Contact, Draft, Upcoming};
 use crate::domain::fields::{Fields, Patch, object_schema};
 use crate::domain::page::{Cursor, List, UpcomingQuery};
+use crate::domain::repeat::Key;
 use crate::domain::shape::{Shape, member, object};
 use crate::http::{parse_pairs, percent_encode};
 use crate::store;
 use crate::store::contacts::{ChangeError, ContactRow};
 
 /// The members of a contact: those that a client writes, and those that the server adds.
-fn members() -> impl Iterator<Item = (String, Value)> {
+pub(super) fn members() -> impl Iterator<Item = (String, Value)> {
     let Value::Object(written) = object_schema(&Fields::describing().describe::<Draft>())["properties"].take() else {
         panic!("an object has properties");
     };
@@ -97,7 +99,7 @@ fn no_such_contact(error: store::Error) -> Error {
     }
 }
 
-fn answer<const STATUS: u16>(row: &ContactRow) -> Answer<STATUS, Contact<'static>> {
+pub(super) fn answer<const STATUS: u16>(row: &ContactRow) -> Answer<STATUS, Contact<'static>> {
     let contact = row.contact();
     Answer::json(&contact).header("ETag", etag(&contact))
 }
@@ -109,23 +111,32 @@ pub struct Create;
 
 impl Batch for Create {
     type Who = Caller;
-    type Input = Payload<Draft>;
-    type Asked = (i64, Draft);
+    type Input = (Payload<Draft>, RepeatKey);
+    type Asked = (i64, Draft, Option<Key>);
     type Kept = ();
-    type Got = Result<Option<ContactRow>, store::Error>;
+    type Got = Result<Self::Reply, Error>;
     type Reply = Answer<201, Contact<'static>>;
 
-    fn ask(caller: &Caller, Payload(draft): Payload<Draft>) -> ((i64, Draft), ()) {
-        ((caller.user, draft), ())
+    fn ask(caller: &Caller, (Payload(draft), RepeatKey(key)): Self::Input) -> (Self::Asked, ()) {
+        ((caller.user, draft, key), ())
     }
-    fn run(cx: &Context, asked: &[(i64, Draft)]) -> Vec<Option<Self::Got>> {
-        cx.store.create_contacts(&cx.quota, asked)
+    fn run(cx: &Context, asked: &[Self::Asked]) -> Vec<Option<Self::Got>> {
+        // One with a key comes alone.
+        if let [(user, draft, Some(key))] = asked {
+            let kept = |row: ContactRow| created(&row).kept();
+            let make = |has_room| cx.store.create_contact_once((*user, key, has_room), draft, kept);
+            return vec![Some(once(cx, *user, 1, key, make))];
+        }
+        let reply = |row: Result<Option<_>, _>| Ok(created(&row?.ok_or(Error::ADDRESS_BOOK_FULL)?));
+        cx.store.create_contacts(&cx.quota, asked).into_iter().map(|row| row.map(reply)).collect()
     }
-    fn reply((): (), row: Self::Got) -> Result<Self::Reply, Error> {
-        let row = row?.ok_or(Error::ADDRESS_BOOK_FULL)?;
-        let location = format!("/api/contacts/{}", row.contact().id);
-        Ok(answer(&row).header("Location", location))
+    fn reply((): (), answer: Self::Got) -> Result<Self::Reply, Error> {
+        answer
     }
+}
+
+fn created(row: &ContactRow) -> Answer<201, Contact<'static>> {
+    answer(row).header("Location", format!("/api/contacts/{}", row.contact().id))
 }
 
 /// `GET /api/contacts/{id}`
@@ -179,7 +190,7 @@ pub fn delete(
     (Path(Id(id)), conditions): (Path<Id>, Preconditions),
 ) -> Result<NoContent, Error> {
     let versions = meant_for(call, caller, id, &conditions)?;
-    call.store.delete_contact(caller.user, id, versions.as_deref())?;
+    call.store.delete_contact(&call.quota, caller.user, id, versions.as_deref())?;
     Ok(NoContent)
 }
 

@@ -5,8 +5,11 @@ pub mod calendar;
 pub mod contacts;
 mod export;
 mod guard;
+mod repeats;
 pub mod service;
+pub mod tokens;
 pub mod transfer;
+pub mod trash;
 pub mod users;
 
 use crate::api::endpoint::{Call, Caller};

@@ -90,8 +90,8 @@ pub fn livez(_: &Call<'_>, (): ()) -> Result<Answer<200, Message>, Error> {
 
 /// `GET /readyz`
 pub fn readyz(call: &Call<'_>, (): ()) -> Result<Answer<200, Message>, Error> {
-    if call.is_draining() {
-        return Err(Error::Unavailable("draining".to_owned()));
+    if call.is_leaving() {
+        return Err(Error::Unavailable("it is about to stop".to_owned()));
     }
     call.store.usable()?;
     Ok(Answer::json(&Message { message: "ready" }))

@@ -1,13 +1,14 @@
 //! Contacts in and out as files.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
 use super::export::{self, Document};
 use super::leave_for;
-use crate::api::endpoint::{Answer, Call, Caller, Input, Operation, Query, Reply, unsupported};
+use super::repeats::{IMPORTS_AT_ONCE, PAUSE, WAIT_FOR_IMPORT, once};
+use crate::api::endpoint::{Answer, Call, Caller, Input, Operation, Query, RepeatKey, Reply, unsupported};
 use crate::api::problem::Error;
 use crate::domain::contact::{Contact, Draft};
 use crate::domain::fields::{Fault, Fields, FromFields, object_schema};
@@ -100,33 +101,38 @@ impl FromFields for ImportQuery {
 
 const SKIP: &str = "skip";
 
-/// How often an import asks whether one of the same user at another instance is done, and how long.
-const PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
-
 /// `POST /api/contacts/import`
 pub fn import(
     call: &Call<'_>,
     caller: &Caller,
-    (Query(query), Upload(Import { mut drafts, mut report })): (Query<ImportQuery>, Upload),
+    (Query(query), Upload(Import { mut drafts, mut report }), RepeatKey(key)): (Query<ImportQuery>, Upload, RepeatKey),
 ) -> Result<Answer<200, Report>, Error> {
     let (good, skips) = (drafts.len(), query.duplicates == SKIP);
     if skips && good > 0 {
         call.store.drop_known(caller.user, &mut drafts)?;
     }
+    let mut answer = |drafts: &[Draft]| {
+        report.created = drafts.len();
+        report.duplicates = good - drafts.len();
+        Answer::json(&report)
+    };
+    if let Some(key) = key.filter(|_| !query.dry_run) {
+        return once(call, caller.user, drafts.len(), &key, |has_room| {
+            let kept = |drafts: &[Draft]| answer(drafts).kept();
+            call.store.insert_contacts_once((caller.user, &key, has_room), &mut drafts, skips, kept)
+        });
+    }
     if !query.dry_run && !drafts.is_empty() {
         let _leave = leave_for(call, caller, drafts.len())?;
         let began = Instant::now();
-        while call.store.insert_contacts(caller.user, &mut drafts, skips)?.is_none() {
-            if began.elapsed() > LONGEST_WAIT {
-                return Err(Error::TooManyRequests("imports at once", 60));
+        while !call.store.insert_contacts(caller.user, &mut drafts, skips)? {
+            if began.elapsed() > WAIT_FOR_IMPORT {
+                return Err(IMPORTS_AT_ONCE);
             }
             thread::sleep(PAUSE);
         }
     }
-    report.created = drafts.len();
-    report.duplicates = good - drafts.len();
-    Ok(Answer::json(&report))
+    Ok(answer(&drafts))
 }
 
 // ----------------------------------------------------------------------------------------------------------------- export

@@ -2,7 +2,7 @@
 
 use super::guard::{account_deleted, confirm_password};
 use crate::api::context::Context;
-use crate::api::endpoint::{Answer, Batch, Call, Caller, NoContent, Payload};
+use crate::api::endpoint::{Answer, Batch, Call, Caller, LoggedIn, NoContent, Payload};
 use crate::api::problem::{BLANK, Error};
 use crate::domain::fields::{Fault, Patch};
 use crate::domain::user::{ChangeAccount, ChangePassword, DeleteAccount, User};
@@ -36,8 +36,17 @@ impl Batch for Me {
     }
 }
 
-fn user(call: &Call<'_>, caller: &Caller) -> Result<User, Error> {
-    call.store.user(caller.user).map_err(account_deleted)
+/// The caller's account.
+pub(super) fn user(call: &Call<'_>, id: i64) -> Result<User, Error> {
+    call.store.user(id).map_err(account_deleted)
+}
+
+/// The error for a change that holds for the password that was checked, where it found none such.
+pub(super) fn password_changed(error: store::Error) -> Error {
+    match error {
+        store::Error::NotFound => PASSWORD_CHANGED,
+        error => error.into(),
+    }
 }
 
 /// `PATCH /api/users/me`
@@ -46,21 +55,18 @@ fn user(call: &Call<'_>, caller: &Caller) -> Result<User, Error> {
 /// none: a client may send back what it got.
 pub fn change(
     call: &Call<'_>,
-    caller: &Caller,
+    caller: &LoggedIn,
     Payload(patch): Payload<Patch<ChangeAccount>>,
 ) -> Result<Answer<200, User>, Error> {
     let ChangeAccount { username, email, password } = &patch.values;
     let username = patch.sets("username").then_some(username.as_str());
-    let now = user(call, caller)?;
+    let now = user(call, caller.user)?;
     if !patch.sets("email") || *email == now.email {
         return Ok(Answer::json(&call.store.update_user(now.id, username, None).map_err(account_deleted)?));
     }
     let needed = || Error::Invalid(vec![Fault::new("current_password", "is required for a new e-mail address")]);
     let hash = confirm_password(call, &now, password.as_ref().ok_or_else(needed)?)?;
-    let changed = call.store.update_user(now.id, username, Some((email, &hash))).map_err(|error| match error {
-        store::Error::NotFound => PASSWORD_CHANGED,
-        error => error.into(),
-    })?;
+    let changed = call.store.update_user(now.id, username, Some((email, &hash))).map_err(password_changed)?;
     call.audit("email-changed", Some(now.id));
     Ok(Answer::json(&changed))
 }
@@ -68,10 +74,10 @@ pub fn change(
 /// `PUT /api/users/me/password`
 pub fn change_password(
     call: &Call<'_>,
-    caller: &Caller,
+    caller: &LoggedIn,
     Payload(change): Payload<ChangePassword>,
 ) -> Result<NoContent, Error> {
-    let old = confirm_password(call, &user(call, caller)?, &change.current)?;
+    let old = confirm_password(call, &user(call, caller.user)?, &change.current)?;
     let new = password::hash(change.new.reveal());
     let ended = call.store.change_password(caller.user, &new, Some(&old), Sessions::Others(caller.session))?;
     call.revocations.add(ended.ok_or(PASSWORD_CHANGED)?);
@@ -80,8 +86,8 @@ pub fn change_password(
 }
 
 /// `DELETE /api/users/me`
-pub fn delete(call: &Call<'_>, caller: &Caller, Payload(body): Payload<DeleteAccount>) -> Result<NoContent, Error> {
-    confirm_password(call, &user(call, caller)?, &body.password)?;
+pub fn delete(call: &Call<'_>, caller: &LoggedIn, Payload(body): Payload<DeleteAccount>) -> Result<NoContent, Error> {
+    confirm_password(call, &user(call, caller.user)?, &body.password)?;
     let ended = call.store.delete_user(caller.user).map_err(account_deleted)?;
     call.revocations.add(ended);
     call.audit("account-deleted", Some(caller.user));

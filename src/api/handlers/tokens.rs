@@ -1,0 +1,69 @@
+//! API tokens, which open the address book to scripts.
+
+use serde_json::{Value, json};
+
+use super::Id;
+use super::guard::confirm_password;
+use super::users::{password_changed, user};
+use crate::api::endpoint::{Answer, Call, LoggedIn, NoContent, Path, Payload};
+use crate::api::problem::Error;
+use crate::domain::shape::{Shape, member, object};
+use crate::domain::user::{ApiToken, TokenDraft};
+use crate::security::{api_token, secret};
+
+/// An API token that was just made.
+#[derive(serde::Serialize)]
+pub struct NewApiToken {
+    #[serde(flatten)]
+    about: ApiToken,
+    token: String,
+}
+
+impl Shape for NewApiToken {
+    const NAME: &'static str = "NewApiToken";
+    fn schema() -> Value {
+        let Value::Object(members) = ApiToken::schema()["properties"].take() else {
+            panic!("an object has properties");
+        };
+        let example = json!([{ "examples": ["contactd_4815162342108_5f0c…"] }]);
+        let token =
+            member::<String>("token", "The token itself: `Authorization: Bearer …`. It is shown only here.", example);
+        object(members.into_iter().chain([token]))
+    }
+}
+
+/// A user has as many as there may be.
+pub const TOO_MANY_TOKENS: Error = Error::Conflict(
+    "urn:contactd:too-many-tokens",
+    "You have 20 API tokens, and cannot have more: end one that you no longer need.",
+);
+/// Also where the token is another user's, or has ended.
+pub const NO_SUCH_TOKEN: Error = Error::NotFound("There is no such API token.");
+
+/// `POST /api/auth/tokens`
+pub fn make(
+    call: &Call<'_>,
+    caller: &LoggedIn,
+    Payload(draft): Payload<TokenDraft>,
+) -> Result<Answer<201, NewApiToken>, Error> {
+    let hash = confirm_password(call, &user(call, caller.user)?, &draft.password)?;
+    let token = api_token::new(caller.user).map_err(|e| Error::Internal(format!("no random bytes: {e}")))?;
+    let made = call.store.make_token((caller.user, &hash), &draft, &secret::digest(&token));
+    let about = made.map_err(password_changed)?.ok_or(TOO_MANY_TOKENS)?;
+    call.audit("api-token-made", Some(caller.user));
+    Ok(Answer::json(&NewApiToken { about, token }))
+}
+
+/// `GET /api/auth/tokens`
+pub fn list(call: &Call<'_>, caller: &LoggedIn, (): ()) -> Result<Answer<200, [ApiToken]>, Error> {
+    Ok(Answer::array(call.store.tokens(caller.user)?.into_iter()))
+}
+
+/// `DELETE /api/auth/tokens/{id}`
+pub fn end(call: &Call<'_>, caller: &LoggedIn, Path(Id(id)): Path<Id>) -> Result<NoContent, Error> {
+    if !call.store.end_token(caller.user, id)? {
+        return Err(NO_SUCH_TOKEN);
+    }
+    call.audit("api-token-ended", Some(caller.user));
+    Ok(NoContent)
+}
