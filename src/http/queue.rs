@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::budget::{Holder, Network};
 use super::fair_queue::{FairQueue, Kind, Taken};
@@ -25,10 +25,13 @@ struct Waiting {
     turns: FairQueue<Arc<Request>>,
     /// The last one that was taken was an instant one.
     was_instant: bool,
-    /// Workers in `pop`'s wait, those woken but not yet running included: as many of the waiting requests are theirs
-    /// already. Nobody is woken when nobody sleeps, for a notification is a system call.
+    /// Workers that look for a request: each takes one before it sleeps, so nobody is woken for that.
+    looking: usize,
+    /// Workers in `pop`'s wait.
     asleep: usize,
-    /// The same in `pop_some`'s wait.
+    /// Those of them who were woken and do not run yet.
+    woken: usize,
+    /// Workers in `pop_some`'s wait.
     picky: usize,
     /// The poller naps until a worker is about to sleep.
     naps: bool,
@@ -51,9 +54,17 @@ impl Waiting {
         self.instant.len() + self.turns.ready()
     }
 
-    /// A worker waits for whatever comes next.
+    /// A worker is there for whatever comes next.
     fn is_awaited(&self) -> bool {
-        self.asleep > self.ready()
+        self.looking + self.asleep > self.ready()
+    }
+
+    /// Whether somebody must be woken for what is ready, beside those who are about to take it. A notification is a system
+    /// call, and a worker more is a switch of threads more.
+    fn wakes(&mut self) -> bool {
+        let wakes = self.asleep > self.woken && self.ready() > self.looking + self.woken;
+        self.woken += usize::from(wakes);
+        wakes
     }
 
     fn pop(&mut self, take: &Take<'_>) -> Option<Taken<Arc<Request>>> {
@@ -85,7 +96,9 @@ impl Queue {
             instant: VecDeque::new(),
             turns: FairQueue::new(batches),
             was_instant: false,
+            looking: 0,
             asleep: 0,
+            woken: 0,
             picky: 0,
             naps: false,
             closed: false,
@@ -107,14 +120,12 @@ impl Queue {
         if waiting.closed {
             return Some(request);
         }
-        let ready = waiting.ready();
         if is_instant {
             waiting.instant.push_back(request);
         } else {
             waiting.turns.push(holder, kind, request);
         }
-        let is_one_more = waiting.ready() > ready;
-        let (wake, wake_picky) = (is_one_more && waiting.asleep > ready, waiting.picky > 0);
+        let (wake, wake_picky) = (waiting.wakes(), waiting.picky > 0);
         // Woken outside the lock, or the worker would run straight into it.
         drop(waiting);
         if wake {
@@ -125,23 +136,38 @@ impl Queue {
         None
     }
 
-    /// The next request; waits for one. `None` once the queue is closed, for every worker.
-    pub(super) fn pop(&self) -> Option<Taken<Arc<Request>>> {
+    /// The next request, for which a worker looks by itself before it sleeps: `look` says whether it has found any. `None` once
+    /// the queue is closed, for every worker.
+    pub(super) fn pop(&self, look: impl Fn() -> bool) -> Option<Taken<Arc<Request>>> {
         let mut waiting = self.waiting.lock();
+        waiting.looking += 1;
         loop {
             if let Some(taken) = waiting.pop(&Take::All) {
+                waiting.looking -= 1;
+                // What others relied on this one for, beside what it takes.
+                let wake = waiting.wakes();
+                drop(waiting);
+                if wake {
+                    self.wake.notify_one();
+                }
                 return Some(taken);
             }
             if waiting.closed {
                 return None;
             }
+            if MutexGuard::unlocked(&mut waiting, &look) || waiting.ready() > 0 {
+                continue;
+            }
             if waiting.naps {
                 waiting.naps = false;
                 self.nap_over.notify_one();
             }
+            waiting.looking -= 1;
             waiting.asleep += 1;
             self.wake.wait(&mut waiting);
             waiting.asleep -= 1;
+            waiting.woken = waiting.woken.saturating_sub(1);
+            waiting.looking += 1;
         }
     }
 
@@ -153,11 +179,6 @@ impl Queue {
     /// A batch of this kind is done. Whoever says so takes what is next, so nobody is woken for it.
     pub(super) fn done(&self, kind: Kind) {
         self.waiting.lock().turns.done(kind);
-    }
-
-    /// The next request, if there is one.
-    pub(super) fn try_pop(&self) -> Option<Taken<Arc<Request>>> {
-        self.waiting.lock().pop(&Take::All)
     }
 
     /// The next request that such a worker takes; waits so long for one.
@@ -182,7 +203,7 @@ impl Queue {
     pub(super) fn take_older(&self, than: Instant) -> Vec<Arc<Request>> {
         let mut waiting = self.waiting.lock();
         let old = waiting.turns.take(|request| request.arrived() < than);
-        if waiting.ready() > 0 {
+        if waiting.wakes() {
             self.wake.notify_one();
         }
         old

@@ -81,16 +81,9 @@ impl Stop {
 }
 
 impl Shared {
-    /// The next request for a worker, which looks for one by itself before it sleeps. `None` once the queue is closed.
+    /// The next request for a worker. `None` once the queue is closed.
     pub(super) fn next_request(&self) -> Option<Taken<Arc<Request>>> {
-        loop {
-            if let Some(taken) = self.queue.try_pop() {
-                return Some(taken);
-            }
-            if self.read_arrived(WORKERS_REPORTS) == 0 {
-                return self.queue.pop();
-            }
-        }
+        self.queue.pop(|| self.read_arrived(WORKERS_REPORTS) > 0)
     }
 
     /// Reads what has arrived, of so many connections at most; how many there were. Anybody may do that at any time: the
