@@ -2,12 +2,13 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
+use serde_json::{Value as Json, json};
 use unicode_normalization::UnicodeNormalization;
 
-use super::fields::{Fields, FromFields, Given, Patch, Rule};
+use super::fields::{Fields, FromFields, Given, Patch, Rule, properties};
 use super::fold::{self, Part};
 use super::rules::{Date, Email, Text};
-use super::shape::{Rfc3339, rfc3339};
+use super::shape::{Rfc3339, Shape, member, rfc3339, shape};
 
 /// A field of a contact. All code that deals with every field goes through [`FIELDS`].
 pub struct Field {
@@ -285,29 +286,38 @@ impl Serialize for Contact<'_> {
     }
 }
 
-/// A contact in the list of upcoming birthdays.
-#[derive(Debug, Clone, Copy, serde::Serialize)]
-pub struct Upcoming<'a> {
-    /// The contact itself.
-    #[serde(flatten)]
-    pub contact: Contact<'a>,
-    /// The day it is celebrated next, `today` included.
-    pub next_birthday: NaiveDate,
-    /// Days from `today` to it.
-    pub days_until: i64,
-    /// The age reached on it, in years.
-    pub turns: i32,
+impl Shape for Contact<'_> {
+    const NAME: &'static str = "Contact";
+    fn members() -> Vec<(String, Json)> {
+        let mut members = vec![member::<i64>("id", "Unique over all users.", json!([{ "examples": [1] }]))];
+        members.extend(properties(&Fields::describing().describe::<Draft>()));
+        members.push(member::<DateTime<Utc>>("created_at", "When it was created.", json!([])));
+        members.push(member::<DateTime<Utc>>("updated_at", "When it was last changed.", json!([])));
+        members
+    }
 }
 
-/// A contact in the trash.
-#[derive(Debug, Clone, Copy, serde::Serialize)]
-pub struct Trashed<'a> {
-    /// The contact itself.
-    #[serde(flatten)]
-    pub contact: Contact<'a>,
-    /// When it was deleted.
-    #[serde(serialize_with = "rfc3339")]
-    pub deleted_at: DateTime<Utc>,
+shape! {
+    /// A contact in the list of upcoming birthdays.
+    #[derive(Debug, Clone, Copy)]
+    pub struct Upcoming<'a> as "UpcomingBirthday" with contact: Contact<'a> {
+        /// The day it is celebrated next, today included.
+        pub next_birthday: NaiveDate = { "examples": ["2026-05-17"] },
+        /// Days from today to it.
+        pub days_until: u64 = { "examples": [3] },
+        /// The age in years reached on it.
+        pub turns: i32 = { "examples": [36] },
+    }
+}
+
+shape! {
+    /// A contact in the trash.
+    #[derive(Debug, Clone, Copy)]
+    pub struct Trashed<'a> as "TrashedContact" with contact: Contact<'a> {
+        /// When it was deleted.
+        #[serde(serialize_with = "rfc3339")]
+        pub deleted_at: DateTime<Utc>,
+    }
 }
 
 #[cfg(test)]

@@ -280,6 +280,12 @@ impl<'a> Fields<'a> {
 
 /// The JSON Schema of an object with these fields.
 pub fn object_schema(described: &[Described]) -> Value {
+    let required: Vec<_> = described.iter().filter(|f| f.required).map(|f| f.name).collect();
+    json!({ "type": "object", "properties": properties(described), "required": required })
+}
+
+/// The JSON Schema of each of these fields, as a member of an object.
+pub fn properties(described: &[Described]) -> Map<String, Value> {
     let mut properties = Map::new();
     for field in described {
         let mut schema = field.schema.clone();
@@ -293,6 +299,5 @@ pub fn object_schema(described: &[Described]) -> Value {
         }
         properties.insert(field.name.to_owned(), schema);
     }
-    let required: Vec<_> = described.iter().filter(|f| f.required).map(|f| f.name).collect();
-    json!({ "type": "object", "properties": properties, "required": required })
+    properties
 }

@@ -2,8 +2,7 @@
 
 use std::sync::LazyLock;
 
-use chrono::{DateTime, NaiveDate, Utc};
-use serde_json::{Value, json};
+use chrono::NaiveDate;
 
 use super::Id;
 use super::repeats::once;
@@ -12,46 +11,12 @@ use crate::api::endpoint::{Answer, Batch, Call, Caller, NoContent, Path, Payload
 use crate::api::problem::Error;
 use crate::domain::birthday;
 use crate::domain::contact::{Contact, Draft, Upcoming};
-use crate::domain::fields::{Fields, Patch, object_schema};
+use crate::domain::fields::{Fields, Patch};
 use crate::domain::page::{Cursor, List, UpcomingQuery};
 use crate::domain::repeat::Key;
-use crate::domain::shape::{Shape, member, object};
 use crate::http::{parse_pairs, percent_encode};
 use crate::store;
 use crate::store::contacts::{ChangeError, ContactRow};
-
-/// The members of a contact: those that a client writes, and those that the server adds.
-pub(super) fn members() -> impl Iterator<Item = (String, Value)> {
-    let Value::Object(written) = object_schema(&Fields::describing().describe::<Draft>())["properties"].take() else {
-        panic!("an object has properties");
-    };
-    let id = member::<i64>("id", "Unique over all users.", json!([{ "examples": [1] }]));
-    let created_at = member::<DateTime<Utc>>("created_at", "When it was created.", Value::Null);
-    let updated_at = member::<DateTime<Utc>>("updated_at", "When it was last changed.", Value::Null);
-    std::iter::once(id).chain(written).chain([created_at, updated_at])
-}
-
-impl Shape for Contact<'_> {
-    const NAME: &'static str = "Contact";
-    fn schema() -> Value {
-        object(members())
-    }
-}
-
-impl Shape for Upcoming<'_> {
-    const NAME: &'static str = "UpcomingBirthday";
-    fn schema() -> Value {
-        object(members().chain([
-            member::<NaiveDate>(
-                "next_birthday",
-                "The day it is celebrated next, today included.",
-                json!([{ "examples": ["2026-05-17"] }]),
-            ),
-            member::<usize>("days_until", "Days from today to it.", json!([{ "examples": [3] }])),
-            member::<i32>("turns", "The age in years reached on it.", json!([{ "examples": [36] }])),
-        ]))
-    }
-}
 
 // ------------------------------------------------------------------------------------------------ ETags and preconditions
 
@@ -258,7 +223,7 @@ fn celebrated(row: &ContactRow, today: NaiveDate) -> Upcoming<'_> {
     Upcoming {
         contact,
         next_birthday: birthday::next(born, today),
-        days_until: birthday::days_until(born, today),
+        days_until: birthday::days_until(born, today).unsigned_abs(),
         turns: birthday::turns(born, today),
     }
 }

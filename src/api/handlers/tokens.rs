@@ -1,34 +1,19 @@
 //! API tokens, which open the address book to scripts.
 
-use serde_json::{Value, json};
-
 use super::Id;
 use super::guard::confirm_password;
 use super::users::{password_changed, user};
 use crate::api::endpoint::{Answer, Call, LoggedIn, NoContent, Path, Payload};
 use crate::api::problem::Error;
-use crate::domain::shape::{Shape, member, object};
+use crate::domain::shape::shape;
 use crate::domain::user::{ApiToken, TokenDraft};
 use crate::security::{api_token, secret};
 
-/// An API token that was just made.
-#[derive(serde::Serialize)]
-pub struct NewApiToken {
-    #[serde(flatten)]
-    about: ApiToken,
-    token: String,
-}
-
-impl Shape for NewApiToken {
-    const NAME: &'static str = "NewApiToken";
-    fn schema() -> Value {
-        let Value::Object(members) = ApiToken::schema()["properties"].take() else {
-            panic!("an object has properties");
-        };
-        let example = json!([{ "examples": ["contactd_4815162342108_5f0c…"] }]);
-        let token =
-            member::<String>("token", "The token itself: `Authorization: Bearer …`. It is shown only here.", example);
-        object(members.into_iter().chain([token]))
+shape! {
+    /// An API token that was just made.
+    pub struct NewApiToken as "NewApiToken" with about: ApiToken {
+        /// The token itself: `Authorization: Bearer …`. It is shown only here.
+        pub token: String = { "examples": ["contactd_4815162342108_5f0c…"] },
     }
 }
 

@@ -1,9 +1,8 @@
 //! The trash, where deleted contacts stay for 30 days.
 
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
 
-use super::contacts::{answer, members};
+use super::contacts::answer;
 use super::{Id, leave_for};
 use crate::api::endpoint::{Answer, Call, Caller, LoggedIn, NoContent, Path, Query};
 use crate::api::problem::Error;
@@ -11,15 +10,8 @@ use crate::domain::contact::{Contact, Trashed};
 use crate::domain::fields::{Fields, FromFields};
 use crate::domain::page::Page;
 use crate::domain::rules::{Doc, Instant, OneOf};
-use crate::domain::shape::{Shape, member, object, shape};
+use crate::domain::shape::shape;
 use crate::store;
-
-impl Shape for Trashed<'_> {
-    const NAME: &'static str = "TrashedContact";
-    fn schema() -> Value {
-        object(members().chain([member::<DateTime<Utc>>("deleted_at", "When it was deleted.", json!([]))]))
-    }
-}
 
 shape! {
     /// What came of restoring several.
