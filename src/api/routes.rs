@@ -8,6 +8,8 @@ use crate::api::endpoint::Lane::{File, Hash, Instant, Write};
 use crate::api::endpoint::{Route, guarded, personal, public, together};
 use crate::api::handlers::{auth, calendar, contacts, service, tokens, transfer, trash, users};
 use crate::api::problem::Error;
+use crate::domain::contact::Draft;
+use crate::domain::fields;
 use crate::http::Method::{Delete, Get, Patch, Post, Put};
 
 /// The most bytes of a body about an account: a token or a password, and a few short texts.
@@ -57,8 +59,8 @@ fn address_book() -> Vec<Route> {
         personal(Delete, "/api/contacts/calendar", calendar::close, tag, "close_calendar", "Remove the secret address of your birthday calendar"),
         public(Get, "/api/calendar/{secret}.ics", calendar::feed, tag, "get_calendar", "Get a birthday calendar, for calendar programs").sends(&["Content-Disposition", "ETag"]).fails_with([calendar::NO_SUCH_CALENDAR]),
         together::<contacts::One>(Get, "/api/contacts/{id}", tag, "get_contact", "Get a contact").sends(&["ETag"]).fails_with([contacts::NO_SUCH_CONTACT]),
-        guarded(Put, "/api/contacts/{id}", contacts::replace, tag, "replace_contact", "Replace a contact").sends(&["ETag"]).fails_with([contacts::NO_SUCH_CONTACT]),
-        guarded(Patch, "/api/contacts/{id}", contacts::patch, tag, "update_contact", "Change some fields of a contact").sends(&["ETag"]).fails_with([contacts::NO_SUCH_CONTACT]),
+        guarded(Put, "/api/contacts/{id}", contacts::change::<Draft>, tag, "replace_contact", "Replace a contact").sends(&["ETag"]).fails_with([contacts::NO_SUCH_CONTACT]),
+        guarded(Patch, "/api/contacts/{id}", contacts::change::<fields::Patch<Draft>>, tag, "update_contact", "Change some fields of a contact").sends(&["ETag"]).fails_with([contacts::NO_SUCH_CONTACT]),
         guarded(Delete, "/api/contacts/{id}", contacts::delete, tag, "delete_contact", "Move a contact to the trash").fails_with([contacts::NO_SUCH_CONTACT]),
         guarded(Get, "/api/contacts/trash", trash::list, tag, "list_trash", "List the trash"),
         guarded(Post, "/api/contacts/trash/restore", trash::restore_after, tag, "restore_contacts", "Restore what was deleted after an instant").on(File).patient().fails_with([Error::ADDRESS_BOOK_FULL]),

@@ -12,7 +12,6 @@ use crate::domain::shape::shape;
 use crate::formats::ics;
 use crate::http::Response;
 use crate::security::secret;
-use crate::store;
 
 shape! {
     /// Where a calendar is.
@@ -82,10 +81,7 @@ pub fn feed(call: &Call<'_>, (Path(Secret(secret)), conditions): (Path<Secret>, 
     // An address of an older release names no user.
     let named = secret.split_once('-').and_then(|(user, _)| user.parse().ok());
     let owner = call.store.calendar_owner(named, &secret::digest(&secret));
-    let (user, name) = owner.map_err(|error| match error {
-        store::Error::NotFound => NO_SUCH_CALENDAR,
-        error => error.into(),
-    })?;
+    let (user, name) = owner.map_err(NO_SUCH_CALENDAR.if_missing())?;
     let shown = format!("{} {} {name}", ics::REVISION, call.store.calendar_digest(user)?);
     let etag = format!("W/\"{}\"", hex::encode(&secret::digest(&shown)[..16]));
     let response = if conditions.allow(&etag)? {

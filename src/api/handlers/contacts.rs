@@ -11,7 +11,7 @@ use crate::api::endpoint::{Answer, Batch, Call, Caller, NoContent, Path, Payload
 use crate::api::problem::Error;
 use crate::domain::birthday;
 use crate::domain::contact::{Contact, Draft, Upcoming};
-use crate::domain::fields::{Fields, Patch};
+use crate::domain::fields::{Fields, FromFields, Patch};
 use crate::domain::page::{Cursor, List, UpcomingQuery};
 use crate::domain::repeat::Key;
 use crate::http::{parse_pairs, percent_encode};
@@ -31,7 +31,7 @@ fn meant_for(call: &Call<'_>, caller: &Caller, id: i64, conditions: &Preconditio
         let is_any = conditions.r#match.is_empty() || conditions.r#match == ["*"];
         return Ok((!is_any).then(|| conditions.r#match.iter().filter_map(|tag| version(tag)).collect()));
     }
-    let row = call.store.contact(caller.user, id).map_err(no_such_contact)?;
+    let row = call.store.contact(caller.user, id).map_err(NO_SUCH_CONTACT.if_missing())?;
     match conditions.allow(&etag(&row.contact()))? {
         true => Ok(Some(vec![row.contact().version])),
         false => Err(Error::PreconditionFailed),
@@ -49,20 +49,13 @@ impl From<ChangeError> for Error {
     fn from(error: ChangeError) -> Error {
         match error {
             ChangeError::OtherVersion => Error::PreconditionFailed,
-            ChangeError::Store(error) => no_such_contact(error),
+            ChangeError::Store(error) => NO_SUCH_CONTACT.if_missing()(error),
         }
     }
 }
 
 /// Also where the contact is another user's.
 pub const NO_SUCH_CONTACT: Error = Error::NotFound("There is no such contact.");
-
-fn no_such_contact(error: store::Error) -> Error {
-    match error {
-        store::Error::NotFound => NO_SUCH_CONTACT,
-        error => error.into(),
-    }
-}
 
 pub(super) fn answer<const STATUS: u16>(row: &ContactRow) -> Answer<STATUS, Contact<'static>> {
     let contact = row.contact();
@@ -122,30 +115,20 @@ impl Batch for One {
         cx.store.contacts_by_id(asked)
     }
     fn reply(conditions: Preconditions, row: Self::Got) -> Result<Self::Reply, Error> {
-        let row = row.map_err(no_such_contact)?;
+        let row = row.map_err(NO_SUCH_CONTACT.if_missing())?;
         let answer = answer(&row);
         Ok(if conditions.allow(&etag(&row.contact()))? { answer } else { answer.without_body(304) })
     }
 }
 
-/// `PUT /api/contacts/{id}`
-pub fn replace(
+/// `PUT /api/contacts/{id}` with a `Draft`, which changes every field, and `PATCH` with a `Patch` of one.
+pub fn change<C: FromFields + Into<Patch<Draft>>>(
     call: &Call<'_>,
     caller: &Caller,
-    (Path(Id(id)), Payload(draft), conditions): (Path<Id>, Payload<Draft>, Preconditions),
+    (Path(Id(id)), Payload(change), conditions): (Path<Id>, Payload<C>, Preconditions),
 ) -> Result<Answer<200, Contact<'static>>, Error> {
     let versions = meant_for(call, caller, id, &conditions)?;
-    Ok(answer(&call.store.update_contact(caller.user, id, &draft.into(), versions.as_deref())?))
-}
-
-/// `PATCH /api/contacts/{id}`
-pub fn patch(
-    call: &Call<'_>,
-    caller: &Caller,
-    (Path(Id(id)), Payload(patch), conditions): (Path<Id>, Payload<Patch<Draft>>, Preconditions),
-) -> Result<Answer<200, Contact<'static>>, Error> {
-    let versions = meant_for(call, caller, id, &conditions)?;
-    Ok(answer(&call.store.update_contact(caller.user, id, &patch, versions.as_deref())?))
+    Ok(answer(&call.store.update_contact(caller.user, id, &change.into(), versions.as_deref())?))
 }
 
 /// `DELETE /api/contacts/{id}`

@@ -2,7 +2,7 @@
 
 use super::Id;
 use super::guard::confirm_password;
-use super::users::{password_changed, user};
+use super::users::{PASSWORD_CHANGED, user};
 use crate::api::endpoint::{Answer, Call, LoggedIn, NoContent, Path, Payload};
 use crate::api::problem::Error;
 use crate::domain::shape::shape;
@@ -34,7 +34,7 @@ pub fn make(
     let hash = confirm_password(call, &user(call, caller.user)?, &draft.password)?;
     let token = api_token::new(caller.user).map_err(|e| Error::Internal(format!("no random bytes: {e}")))?;
     let made = call.store.make_token((caller.user, &hash), &draft, &secret::digest(&token));
-    let about = made.map_err(password_changed)?.ok_or(TOO_MANY_TOKENS)?;
+    let about = made.map_err(PASSWORD_CHANGED.if_missing())?.ok_or(TOO_MANY_TOKENS)?;
     call.audit("api-token-made", Some(caller.user));
     Ok(Answer::json(&NewApiToken { about, token }))
 }

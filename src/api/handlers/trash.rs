@@ -11,7 +11,6 @@ use crate::domain::fields::{Fields, FromFields};
 use crate::domain::page::Page;
 use crate::domain::rules::{Doc, Instant, OneOf};
 use crate::domain::shape::shape;
-use crate::store;
 
 shape! {
     /// What came of restoring several.
@@ -63,10 +62,8 @@ pub fn restore(
     Path(Id(id)): Path<Id>,
 ) -> Result<Answer<200, Contact<'static>>, Error> {
     let _leave = leave_for(call, caller, 1)?;
-    match call.store.restore_contact(&call.quota, caller.user, id) {
-        Err(store::Error::NotFound) => Err(NOT_IN_TRASH),
-        row => Ok(answer(&row?)),
-    }
+    let restored = call.store.restore_contact(&call.quota, caller.user, id);
+    Ok(answer(&restored.map_err(NOT_IN_TRASH.if_missing())?))
 }
 
 /// `POST /api/contacts/trash/restore`
