@@ -65,9 +65,7 @@ impl Acceptor {
                     self.admit(stream.into(), peer);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    return;
-                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) => {
                     // Twenty times a second is too often to say the same.
                     if self.failures.is_multiple_of(200) {

@@ -4,6 +4,7 @@
 use tiny_http::{HTTPVersion, Header, Method};
 
 use super::limits::Limits;
+use super::url::encode_but;
 
 /// A request that gets no further, and what the client is told.
 #[derive(Debug, PartialEq)]
@@ -72,9 +73,7 @@ impl Scanner {
                 b'\n' => return Err(refusal(400, "A line of the request ends in LF without CR.")),
                 _ if after_cr => return Err(refusal(400, "The request has a CR without LF.")),
                 b'\r' | b'\t' | b' '..=b'~' | 0x80.. => {}
-                _ => {
-                    return Err(refusal(400, "The request has a control character in its head."));
-                }
+                _ => return Err(refusal(400, "The request has a control character in its head.")),
             }
             self.at += 1;
         }
@@ -191,16 +190,7 @@ fn parse_target<'a>(target: &'a [u8], method: &Method) -> Result<Target<'a>, Ref
     }
     let mut text = String::with_capacity(lead.len() + path.len());
     text.push_str(lead);
-    for &byte in path {
-        if byte.is_ascii() {
-            text.push(char::from(byte));
-        } else {
-            const HEX: &[u8; 16] = b"0123456789ABCDEF";
-            text.push('%');
-            text.push(char::from(HEX[usize::from(byte >> 4)]));
-            text.push(char::from(HEX[usize::from(byte & 15)]));
-        }
-    }
+    encode_but(u8::is_ascii, path, &mut text);
     Ok((text, host))
 }
 
