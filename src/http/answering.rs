@@ -243,7 +243,7 @@ fn deliver(responder: Responder, bytes: Vec<u8>, permit: Option<Permit>, close: 
 /// The whole answer is with the kernel: on to the next request, or with `close` to the connection's end.
 fn finish(responder: Responder, close: bool) {
     let turn = responder.turn;
-    let mut inbound = turn.inbound();
+    let mut inbound = turn.inbound.lock();
     if close {
         let _ = turn.stream.shutdown(Shutdown::Write);
         inbound.input.clear();

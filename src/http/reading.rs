@@ -110,7 +110,7 @@ impl Shared {
 impl Connection {
     /// Reads the next request if all of it is there, with one system call at most.
     fn read_now(&self) -> ReadOutcome {
-        let mut inbound = self.inbound();
+        let mut inbound = self.inbound.lock();
         if let Some(left) = &mut inbound.lingering {
             return self.discard(left);
         }
@@ -163,7 +163,7 @@ impl Connection {
 
     /// Waits for the rest of a request.
     fn read_waiting(&self) -> ReadOutcome {
-        let mut inbound = self.inbound();
+        let mut inbound = self.inbound.lock();
         let input = &mut inbound.input;
         self.awaits_head.store(true, SeqCst);
         let head = self.paced(true, None, || self.read_head(input));
@@ -248,8 +248,8 @@ impl Turn {
     /// Passes the turn on; gives it back when there is something to read.
     fn pass_on(self, outcome: ReadOutcome) -> Option<Turn> {
         match outcome {
-            ReadOutcome::Nothing if self.shared.is_draining() && self.inbound().lingering.is_none() => {
-                let is_new = self.inbound().since.elapsed() < ABOUT_TO_SEND;
+            ReadOutcome::Nothing if self.shared.is_draining() && self.inbound.lock().lingering.is_none() => {
+                let is_new = self.inbound.lock().since.elapsed() < ABOUT_TO_SEND;
                 if is_new { self.release() } else { None }
             }
             ReadOutcome::Nothing => self.rest(),
