@@ -1,7 +1,6 @@
 //! A response, from the handler to the socket.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::io::Read;
 
 use tiny_http::StatusCode;
@@ -33,19 +32,7 @@ impl Body {
     }
 }
 
-impl fmt::Debug for Body {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Body::Empty => f.write_str("Empty"),
-            Body::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
-            Body::Static(bytes) => write!(f, "Static({})", bytes.len()),
-            Body::Stream(_) => f.write_str("Stream"),
-        }
-    }
-}
-
 /// A response.
-#[derive(Debug)]
 pub struct Response {
     /// The status code.
     pub status: StatusCode,
