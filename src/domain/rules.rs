@@ -3,7 +3,6 @@
 //! Text is trimmed and kept in NFC, and lengths count its characters (Unicode scalar values) after that. Control characters
 //! are refused rather than dropped: NUL cannot be stored in Postgres at all, and U+001F separates the fields of the search key.
 
-use std::borrow::Borrow;
 use std::ops::RangeInclusive;
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
@@ -57,7 +56,7 @@ fn plain(text: &str, lines: bool) -> Result<String, String> {
 }
 
 /// The text of a value that has to be text.
-pub fn string(given: Given<'_>) -> Result<&str, String> {
+fn string(given: Given<'_>) -> Result<&str, String> {
     given.text().ok_or_else(|| "must be a string".to_owned())
 }
 
@@ -330,23 +329,23 @@ impl Rule for Flag {
 }
 
 /// One of a few words, each standing for a value.
-pub struct OneOf<T: 'static> {
+pub struct OneOf<T: 'static, W: 'static = &'static str> {
     /// Word and value.
-    pub choices: &'static [(&'static str, T)],
+    pub choices: &'static [(W, T)],
 }
 
-impl<T> OneOf<T> {
+impl<T, W: AsRef<str>> OneOf<T, W> {
     fn words(&self) -> Vec<&'static str> {
-        self.choices.iter().map(|(word, _)| *word).collect()
+        self.choices.iter().map(|(word, _)| word.as_ref()).collect()
     }
 }
 
-impl<T: Copy> Rule for OneOf<T> {
+impl<T: Copy, W: AsRef<str>> Rule for OneOf<T, W> {
     type Out = T;
 
     fn read(&self, given: Given<'_>) -> Result<Option<T>, String> {
         let text = string(given)?;
-        let choice = self.choices.iter().find(|(word, _)| *word == text);
+        let choice = self.choices.iter().find(|(word, _)| word.as_ref() == text);
         match choice {
             None if !text.is_empty() => Err(one_of(&self.words())),
             choice => Ok(choice.map(|(_, value)| *value)),
@@ -359,9 +358,9 @@ impl<T: Copy> Rule for OneOf<T> {
 }
 
 /// Says that a text must be one of these words.
-pub fn one_of<S: Borrow<str>>(words: &[S]) -> String {
+pub fn one_of(words: &[&str]) -> String {
     match words {
-        [word] => format!("must be {}", word.borrow()),
+        [word] => format!("must be {word}"),
         words => format!("must be one of {}", words.join(", ")),
     }
 }
