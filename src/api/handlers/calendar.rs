@@ -85,7 +85,9 @@ pub fn feed(call: &Call<'_>, (Path(Secret(secret)), conditions): (Path<Secret>, 
     let shown = format!("{} {} {name}", ics::REVISION, call.store.calendar_digest(user)?);
     let etag = format!("W/\"{}\"", hex::encode(&secret::digest(&shown)[..16]));
     let response = if conditions.allow(&etag)? {
-        let file = export::body(&call.store, user, Document::Birthdays(name))?;
+        let mut file = Vec::new();
+        ics::begin(&name, &mut file);
+        let file = export::body(&call.store, user, Document::Birthdays, file)?;
         let response = Response::with_body(200, "text/calendar; charset=utf-8", file);
         // Not the last part of the address, which is the secret.
         response.header("Content-Disposition", "inline; filename=\"birthdays.ics\"")
