@@ -191,16 +191,14 @@ impl FromFields for Draft {
     const NAME: &'static str = "ContactInput";
     const PATCH_NAME: &'static str = "ContactPatch";
 
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Draft> {
+    fn from_fields(fields: &mut Fields<'_>) -> Draft {
         fn ask<R: Rule<Out: Default> + ?Sized>(fields: &mut Fields<'_>, field: &Field, rule: &R) -> Option<R::Out> {
-            if field.is_required { fields.required(field.name, rule) } else { fields.optional(field.name, rule) }
+            if field.is_required { Some(fields.required(field.name, rule)) } else { fields.optional(field.name, rule) }
         }
-        let values = FIELDS.each_ref().map(|field| match field.kind {
+        Values(FIELDS.each_ref().map(|field| match field.kind {
             Kind::Text(rule) => ask(fields, field, rule).map(Value::Text),
             Kind::Birthday => ask(fields, field, &Date::birthday(fields.today)).map(Value::Date),
-        });
-        let is_whole = FIELDS.iter().zip(&values).all(|(field, value)| value.is_some() || !field.is_required);
-        is_whole.then_some(Values(values))
+        }))
     }
 }
 

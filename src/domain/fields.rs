@@ -103,8 +103,8 @@ pub trait FromFields: Sized {
     const NAME: &'static str = "";
     /// The same for a [`Patch`] of it.
     const PATCH_NAME: &'static str = "";
-    /// Asks for each of its fields; `None` after a fault. It asks for all of them even after a fault, so that all faults are told.
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self>;
+    /// Asks for each of its fields. What it makes of them is dropped where a fault was noted.
+    fn from_fields(fields: &mut Fields<'_>) -> Self;
 }
 
 /// An RFC 7396 merge patch: a `T`, and the list of the fields that were given.
@@ -127,10 +127,9 @@ impl<T: FromFields> FromFields for Patch<T> {
     const MEDIA_TYPES: &'static [&'static str] = &[MERGE_PATCH, JSON];
     const NAME: &'static str = T::PATCH_NAME;
 
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Patch<T>> {
+    fn from_fields(fields: &mut Fields<'_>) -> Patch<T> {
         fields.is_patch = true;
-        let values = T::from_fields(fields)?;
-        Some(Patch { values, given: std::mem::take(&mut fields.given) })
+        Patch { values: T::from_fields(fields), given: std::mem::take(&mut fields.given) }
     }
 }
 
@@ -177,10 +176,8 @@ impl<'a> Fields<'a> {
 
     /// Reads a `T`, or returns everything that is wrong with it.
     pub fn read<T: FromFields>(mut self) -> Result<T, Vec<Fault>> {
-        match T::from_fields(&mut self) {
-            Some(value) if self.faults.is_empty() => Ok(value),
-            _ => Err(self.faults),
-        }
+        let value = T::from_fields(&mut self);
+        if self.faults.is_empty() { Ok(value) } else { Err(self.faults) }
     }
 
     /// A reader of nothing, which records what is asked for.
@@ -194,18 +191,16 @@ impl<'a> Fields<'a> {
         self.described
     }
 
-    /// A value that must be given. In a patch it may be absent, which gives its type's default, but it cannot be cleared.
-    /// `None` exactly when a fault was noted.
-    pub fn required<R: Rule<Out: Default> + ?Sized>(&mut self, name: &'static str, rule: &R) -> Option<R::Out> {
-        let wrong = match self.find(name, rule, !self.is_patch, false) {
-            Field::Value(value) => return Some(value),
-            Field::Faulty => return None,
-            Field::Absent if self.is_patch => return Some(R::Out::default()),
-            Field::Empty if self.is_patch => "is required and cannot be cleared",
-            Field::Absent | Field::Empty => "is required",
-        };
-        self.fault(name, wrong);
-        None
+    /// A value that must be given. In a patch it may be absent, but it cannot be cleared. Its type's default where there is none.
+    pub fn required<R: Rule<Out: Default> + ?Sized>(&mut self, name: &'static str, rule: &R) -> R::Out {
+        match self.find(name, rule, !self.is_patch, false) {
+            Field::Value(value) => return value,
+            Field::Faulty => {}
+            Field::Absent if self.is_patch => {}
+            Field::Empty if self.is_patch => self.fault(name, "is required and cannot be cleared"),
+            Field::Absent | Field::Empty => self.fault(name, "is required"),
+        }
+        R::Out::default()
     }
 
     /// A value that may be absent, `null` or empty. `None` also after a fault.

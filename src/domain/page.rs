@@ -127,7 +127,7 @@ impl Filter {
 }
 
 impl FromFields for List {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<List> {
+    fn from_fields(fields: &mut Fields<'_>) -> List {
         let filters = FIELDS.each_ref().map(|field| {
             let part = field.part?;
             let rule = if matches!(part, Part::Digits(_)) { &PART_OF_PHONE } else { &PART };
@@ -136,7 +136,7 @@ impl FromFields for List {
         let q = fields.optional("q", &Q);
         let sort = Doc(OneOf { choices: &SORTS }, "The order, by default by id; prefix with - to reverse it.");
         let sort = fields.optional("sort", &sort).unwrap_or(Sort::BY_ID);
-        let Page { skip, limit } = Page::from_fields(fields)?;
+        let Page { skip, limit } = Page::from_fields(fields);
         let cursor = fields.optional("cursor", &CURSOR);
         let count = fields.or_default("count", &COUNT, false);
 
@@ -145,10 +145,10 @@ impl FromFields for List {
             Some(cursor) => Ok(cursor),
             None => Err("must be a cursor from a Link header of a list in the same order"),
         });
-        let cursor = cursor.transpose().map_err(|detail| fields.fault("cursor", detail)).ok()?;
+        let cursor = cursor.transpose().map_err(|detail| fields.fault("cursor", detail)).unwrap_or_default();
         let filters = filters.iter().flatten().map(|(part, filter)| (*part, filter.as_deref()));
         let filter = Filter { fields: fold::needles(filters), words: q.and_then(|q| fold::words(&q)) };
-        Some(List { filter, sort, skip, limit, cursor, count })
+        List { filter, sort, skip, limit, cursor, count }
     }
 }
 
@@ -166,12 +166,12 @@ pub struct UpcomingQuery {
 }
 
 impl FromFields for UpcomingQuery {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<UpcomingQuery> {
+    fn from_fields(fields: &mut Fields<'_>) -> UpcomingQuery {
         let days = fields.or_default("days", &DAYS, 7);
-        let Page { skip, limit } = Page::from_fields(fields)?;
+        let Page { skip, limit } = Page::from_fields(fields);
         let today = Doc(Date::today(), "Your date; by default the server's.");
         let today = fields.optional("today", &today);
-        Some(UpcomingQuery { days: u16::try_from(days).ok()?, skip, limit, today })
+        UpcomingQuery { days: days as u16, skip, limit, today }
     }
 }
 
@@ -185,7 +185,7 @@ pub struct Page {
 }
 
 impl FromFields for Page {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Page> {
-        Some(Page { skip: fields.or_default("skip", &SKIP, 0), limit: fields.or_default("limit", &LIMIT, 100) })
+    fn from_fields(fields: &mut Fields<'_>) -> Page {
+        Page { skip: fields.or_default("skip", &SKIP, 0), limit: fields.or_default("limit", &LIMIT, 100) }
     }
 }

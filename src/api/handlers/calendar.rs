@@ -46,9 +46,9 @@ pub fn close(call: &Call<'_>, caller: &LoggedIn, (): ()) -> Result<NoContent, Er
 pub struct Secret(String);
 
 impl FromFields for Secret {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Secret> {
+    fn from_fields(fields: &mut Fields<'_>) -> Secret {
         let secret = Doc(Verbatim { max: 1024 }, "The secret in the address of the calendar.");
-        fields.required("secret", &secret).map(Secret)
+        Secret(fields.required("secret", &secret))
     }
 }
 

@@ -88,14 +88,14 @@ pub struct ImportQuery {
 }
 
 impl FromFields for ImportQuery {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<ImportQuery> {
+    fn from_fields(fields: &mut Fields<'_>) -> ImportQuery {
         const DRY_RUN: Doc<Flag> = Doc(Flag, "Whether to only report what would be imported.");
         let duplicates = OneOf { choices: &[(SKIP, SKIP), ("add", "add")] };
         let about = "What becomes of an entry that is the same as a contact that is there, or as an earlier entry.";
-        Some(ImportQuery {
+        ImportQuery {
             dry_run: fields.or_default("dry_run", &DRY_RUN, false),
             duplicates: fields.or_default("duplicates", &Doc(duplicates, about), SKIP),
-        })
+        }
     }
 }
 
@@ -144,12 +144,12 @@ pub struct ExportQuery {
 }
 
 impl FromFields for ExportQuery {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<ExportQuery> {
+    fn from_fields(fields: &mut Fields<'_>) -> ExportQuery {
         const BOM: Doc<Flag> =
             Doc(Flag, "Whether a CSV file begins with a byte order mark, without which Excel garbles it.");
         let choices = &[("vcf", Format::Vcard), ("vcf3", Format::Vcard3), ("csv", Format::Csv), ("json", Format::Json)];
         let format = Doc(OneOf { choices }, "The file's format; by default the one that Accept prefers, or JSON.");
-        Some(ExportQuery { format: fields.optional("format", &format), bom: fields.or_default("bom", &BOM, false) })
+        ExportQuery { format: fields.optional("format", &format), bom: fields.or_default("bom", &BOM, false) }
     }
 }
 

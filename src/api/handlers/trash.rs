@@ -26,9 +26,9 @@ pub struct RestoreQuery {
 }
 
 impl FromFields for RestoreQuery {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<RestoreQuery> {
+    fn from_fields(fields: &mut Fields<'_>) -> RestoreQuery {
         let rule = Doc(Instant, "What was deleted after this instant is restored.");
-        fields.required("deleted_after", &rule).map(|deleted_after| RestoreQuery { deleted_after })
+        RestoreQuery { deleted_after: fields.required("deleted_after", &rule) }
     }
 }
 
@@ -36,9 +36,10 @@ impl FromFields for RestoreQuery {
 pub struct All;
 
 impl FromFields for All {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<All> {
+    fn from_fields(fields: &mut Fields<'_>) -> All {
         let rule = Doc(OneOf { choices: &[("true", ())] }, "That all of it is meant.");
-        fields.required("all", &rule).map(|()| All)
+        fields.required("all", &rule);
+        All
     }
 }
 
