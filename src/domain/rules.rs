@@ -198,25 +198,20 @@ pub struct Date {
     pub example: Option<&'static str>,
 }
 
-const fn ymd(year: i32, month: u32, day: u32) -> NaiveDate {
-    match NaiveDate::from_ymd_opt(year, month, day) {
-        Some(date) => date,
-        None => panic!("no such date"),
-    }
-}
+/// The first date that is accepted.
+const FIRST: NaiveDate = NaiveDate::from_ymd_opt(1900, 1, 1).expect("a date");
+/// The last one that a client may call today.
+const LAST: NaiveDate = NaiveDate::from_ymd_opt(9998, 12, 31).expect("a date");
 
 impl Date {
     /// A birthday: from 1900 to the server's tomorrow, since the client may be a day ahead of the server.
     pub fn birthday(today: NaiveDate) -> Date {
-        Date {
-            range: ymd(1900, 1, 1)..=today.checked_add_days(Days::new(1)).unwrap_or(today),
-            example: Some("1990-05-17"),
-        }
+        Date { range: FIRST..=today.checked_add_days(Days::new(1)).unwrap_or(today), example: Some("1990-05-17") }
     }
 
     /// A client's own "today".
     pub fn today() -> Date {
-        Date { range: ymd(1900, 1, 1)..=ymd(9998, 12, 31), example: None }
+        Date { range: FIRST..=LAST, example: None }
     }
 }
 

@@ -42,10 +42,8 @@ impl Input for Upload {
             let (name, value) = param.split_once('=')?;
             name.trim().eq_ignore_ascii_case("charset").then_some(value)
         });
-        let charset = match charset.map(|name| formats::named(name).ok_or(name)).transpose() {
-            Ok(charset) => charset,
-            Err(name) => return Err(Error::UnknownCharset(name.to_owned())),
-        };
+        let known = |name: &str| formats::named(name).ok_or_else(|| Error::UnknownCharset(name.to_owned()));
+        let charset = charset.map(known).transpose()?;
         match formats::read(format, charset, call.request.body(), call.now().date_naive()) {
             Ok(import) => Ok(Upload(import)),
             Err(Unreadable::Malformed(detail)) => Err(Error::BadRequest(detail)),
