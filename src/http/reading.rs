@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
+use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 use tiny_http::{HTTPVersion, Method};
 
@@ -121,7 +122,7 @@ impl Connection {
                 Ok((0, _)) => return ReadOutcome::Left,
                 Ok((_, true)) => self.note_news(),
                 Ok(_) => {}
-                Err(error) if is_nothing(&error) => return ReadOutcome::Nothing,
+                Err(Errno::AGAIN | Errno::INTR) => return ReadOutcome::Nothing,
                 Err(_) => return ReadOutcome::Left,
             }
         }
@@ -154,7 +155,7 @@ impl Connection {
             match recv(&self.stream, &mut scratch, RecvFlags::DONTWAIT) {
                 Ok((0, _)) => return ReadOutcome::Left,
                 Ok((count, _)) if count < *left => *left -= count,
-                Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => return ReadOutcome::Nothing,
+                Err(Errno::AGAIN | Errno::INTR) => return ReadOutcome::Nothing,
                 _ => return ReadOutcome::Left,
             }
         }
@@ -226,10 +227,6 @@ impl Connection {
             let _ = self.stream.shutdown(Shutdown::Read);
         }
     }
-}
-
-fn is_nothing(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
 impl Turn {
