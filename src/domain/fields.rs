@@ -96,7 +96,7 @@ pub const MERGE_PATCH: &str = "application/merge-patch+json";
 pub const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Something that is read field by field.
-pub trait FromFields: Sized {
+pub trait FromFields: Sized + 'static {
     /// The media types of the bodies that it can be read from.
     const MEDIA_TYPES: &'static [&'static str] = &[JSON];
     /// What the OpenAPI document calls such a body. One without a name does not compile.

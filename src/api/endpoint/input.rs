@@ -10,7 +10,7 @@ use crate::http::{self, Request};
 use crate::security::secret;
 
 /// What a handler takes, read from a [`Call`].
-pub trait Input: Sized {
+pub trait Input: Sized + 'static {
     /// Reads it, or returns everything that is wrong with it.
     fn read(call: &Call<'_>) -> Result<Self, Error>;
     /// Adds itself to the operation.

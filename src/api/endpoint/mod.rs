@@ -143,46 +143,25 @@ impl Route {
     }
 }
 
-/// A text that is written in the table.
-type Str = &'static str;
+/// What the table says of a row besides what runs: its method, path and tag, its name in generated clients, and its summary.
+pub type About = (Method, &'static str, &'static str, &'static str, &'static str);
 
 /// A row for a handler that needs no token.
-pub fn public<I: Input + 'static, O: Reply + 'static>(
-    method: Method,
-    path: Str,
-    handler: fn(&Call<'_>, I) -> Result<O, Error>,
-    tag: Str,
-    id: Str,
-    summary: Str,
-) -> Route {
+pub fn public<I: Input, O: Reply>(about: About, handler: fn(&Call<'_>, I) -> Result<O, Error>) -> Route {
     let handle = move |call: &Call<'_>, ()| handler(call, I::read(call)?).map(Reply::into_response);
-    row::<I, O>(method, path, Handler::Public(each(handle)), tag, id, summary)
+    row::<I, O>(about, Handler::Public(each(handle)))
 }
 
 /// A row for a handler that runs only for who is [`LoggedIn`].
-pub fn personal<I: Input + 'static, O: Reply + 'static>(
-    method: Method,
-    path: Str,
-    handler: fn(&Call<'_>, &LoggedIn, I) -> Result<O, Error>,
-    tag: Str,
-    id: Str,
-    summary: Str,
-) -> Route {
+pub fn personal<I: Input, O: Reply>(about: About, handler: fn(&Call<'_>, &LoggedIn, I) -> Result<O, Error>) -> Route {
     let handle = move |call: &Call<'_>, caller| handler(call, &caller, I::read(call)?).map(Reply::into_response);
-    row::<I, O>(method, path, Handler::Personal(each(handle)), tag, id, summary)
+    row::<I, O>(about, Handler::Personal(each(handle)))
 }
 
 /// A row for a handler that runs only for a [`Caller`].
-pub fn guarded<I: Input + 'static, O: Reply + 'static>(
-    method: Method,
-    path: Str,
-    handler: fn(&Call<'_>, &Caller, I) -> Result<O, Error>,
-    tag: Str,
-    id: Str,
-    summary: Str,
-) -> Route {
+pub fn guarded<I: Input, O: Reply>(about: About, handler: fn(&Call<'_>, &Caller, I) -> Result<O, Error>) -> Route {
     let handle = move |call: &Call<'_>, caller| handler(call, &caller, I::read(call)?).map(Reply::into_response);
-    row::<I, O>(method, path, Handler::Guarded(each(handle)), tag, id, summary)
+    row::<I, O>(about, Handler::Guarded(each(handle)))
 }
 
 fn each<C: 'static>(handle: impl Fn(&Call<'_>, C) -> Result<Response, Error> + Send + Sync + 'static) -> Run<C> {
@@ -191,7 +170,7 @@ fn each<C: 'static>(handle: impl Fn(&Call<'_>, C) -> Result<Response, Error> + S
     })
 }
 
-fn row<I: Input, O: Reply>(method: Method, path: Str, handler: Handler, tag: Str, id: Str, summary: Str) -> Route {
+fn row<I: Input, O: Reply>((method, path, tag, id, summary): About, handler: Handler) -> Route {
     Route {
         lane: if method == Method::Get { Lane::Read } else { Lane::Write },
         method,
