@@ -87,39 +87,33 @@ pub const BODY_LIMIT: usize = 1 << 20;
 
 impl Route {
     /// Runs on this lane, not on that of its method.
-    pub fn on(mut self, lane: Lane) -> Route {
-        self.lane = lane;
-        self
+    pub fn on(self, lane: Lane) -> Route {
+        Route { lane, ..self }
     }
 
     /// May take long.
-    pub fn patient(mut self) -> Route {
-        self.is_patient = true;
-        self
+    pub fn patient(self) -> Route {
+        Route { is_patient: true, ..self }
     }
 
     /// Takes bodies of at most so many bytes.
-    pub fn body_limit(mut self, bytes: usize) -> Route {
-        self.body_limit = bytes;
-        self
+    pub fn body_limit(self, bytes: usize) -> Route {
+        Route { body_limit: bytes, ..self }
     }
 
     /// May answer with these errors, which the documentation then shows in place of the usual ones of their statuses.
-    pub fn fails_with<const N: usize>(mut self, errors: [Error; N]) -> Route {
-        self.errors.extend(errors);
-        self
+    pub fn fails_with<const N: usize>(self, errors: [Error; N]) -> Route {
+        Route { errors: errors.into(), ..self }
     }
 
     /// Its answers have these headers, always or sometimes.
-    pub fn sends(mut self, headers: &'static [&'static str]) -> Route {
-        self.sends = headers;
-        self
+    pub fn sends(self, headers: &'static [&'static str]) -> Route {
+        Route { sends: headers, ..self }
     }
 
     /// Stays out of the OpenAPI document.
-    pub fn unlisted(mut self) -> Route {
-        self.is_listed = false;
-        self
+    pub fn unlisted(self) -> Route {
+        Route { is_listed: false, ..self }
     }
 
     /// What goes in and comes out, for OpenAPI, where a new password has at least so many characters.
