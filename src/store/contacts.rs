@@ -18,7 +18,7 @@ use super::{Connection, Error, Store, queries};
 use crate::domain::birthday::Window;
 use crate::domain::contact::{Contact, Draft, FIELDS, Value, Values, searchable};
 use crate::domain::fields::Patch;
-use crate::domain::fold::{self, Needles};
+use crate::domain::fold;
 use crate::domain::page::{Filter, List};
 use crate::domain::repeat::{Kept, Key};
 
@@ -92,9 +92,15 @@ fn params<'a>(first: &[Param<'a>], draft: &'a Draft) -> Vec<Param<'a>> {
 }
 
 /// What to look for of the first two words of a search, as parameters of their own: Postgres takes twice the time where it has
-/// to look each up in an array for each contact.
-fn first_words(words: &Needles) -> [Option<&str>; 6] {
-    std::array::from_fn(|at| words.as_ref()?.get(at)?.as_deref())
+/// to look each up in an array for each contact. Without words, what a field must hold stands for one: the whole key is searched
+/// for it first, and only what has it is split into its parts. Not for a phone number with a tail, which will do as well.
+fn first_words(Filter { fields, words }: &Filter) -> [Option<&str>; 6] {
+    let mut first = std::array::from_fn(|at| words.as_ref()?.get(at)?.as_deref());
+    if words.is_none() {
+        let of_fields = fields.iter().flat_map(|fields| fields.chunks(2)).filter(|pair| pair[1].is_none());
+        first[0] = of_fields.filter_map(|pair| pair[0].as_deref()).max_by_key(|needle| needle.len());
+    }
+    first
 }
 
 /// Contacts as arrays: their search keys, and the values of each field.
@@ -217,8 +223,8 @@ impl Store {
 
     /// A page of contacts, with one more than its limit if there is a next page.
     pub fn contacts(&self, user: i64, list: &List) -> Result<Vec<ContactRow>, Error> {
-        let List { filter: Filter { fields, words }, sort, skip, limit, cursor, .. } = list;
-        let [w1, d1, t1, w2, d2, t2] = first_words(words);
+        let List { filter: filter @ Filter { fields, words }, sort, skip, limit, cursor, .. } = list;
+        let [w1, d1, t1, w2, d2, t2] = first_words(filter);
         let after = cursor.as_ref().map(|cursor| cursor.id);
         let after_key = cursor.as_ref().map(|cursor| cursor.key.as_str());
         let limit = limit + 1;
@@ -249,9 +255,8 @@ impl Store {
 
     /// How many contacts match.
     pub fn count_contacts(&self, user: i64, filter: &Filter) -> Result<i64, Error> {
-        let Filter { fields, words } = filter;
-        let [w1, d1, t1, w2, d2, t2] = first_words(words);
-        let params: [Param<'_>; 9] = [&user, fields, &w1, &d1, &t1, &w2, &d2, &t2, words];
+        let [w1, d1, t1, w2, d2, t2] = first_words(filter);
+        let params: [Param<'_>; 9] = [&user, &filter.fields, &w1, &d1, &t1, &w2, &d2, &t2, &filter.words];
         Ok(self.read(|conn| conn.query_one(&queries::CONTACT_COUNT, &params))?.get(0))
     }
 
