@@ -10,6 +10,8 @@ use chrono::NaiveDate;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::rules::PasswordRule;
+
 /// What is wrong with one field. The text completes a sentence that begins with the field's name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {
@@ -138,10 +140,8 @@ pub struct Fields<'a> {
     source: Source<'a>,
     /// The server's date in UTC, for rules that depend on it.
     pub today: NaiveDate,
-    /// The fewest characters of a new password.
-    pub password_min: usize,
-    /// Passwords that are refused, from [`PasswordRule::refusals`](super::rules::PasswordRule::refusals).
-    pub refused_passwords: &'a [String],
+    /// What a new password must be, by the settings.
+    pub new_password: PasswordRule<'a>,
     /// Whether it reads a [`FORM`], which may name its fields otherwise than JSON does.
     pub is_form: bool,
     /// Whether it reads a [`Patch`]: no field must be given, and one that a whole `T` must have cannot be cleared.
@@ -159,13 +159,12 @@ enum Field<T> {
 }
 
 impl<'a> Fields<'a> {
-    /// A reader over `source`. For a new password, set `password_min` and `refused_passwords`.
+    /// A reader over `source`. For a new password, set its rule.
     pub fn new(source: Source<'a>, today: NaiveDate) -> Fields<'a> {
         Fields {
             source,
             today,
-            password_min: 0,
-            refused_passwords: &[],
+            new_password: PasswordRule::GIVEN,
             is_form: false,
             is_patch: false,
             given: Vec::new(),

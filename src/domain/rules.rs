@@ -9,7 +9,7 @@ use chrono::{DateTime, Days, NaiveDate, Utc};
 use serde_json::{Value, json};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
-use super::fields::{Fields, Given, Rule};
+use super::fields::{Given, Rule};
 use super::fold::is_invisible;
 use super::user::Password;
 
@@ -132,6 +132,7 @@ fn is_address(text: &str) -> bool {
 }
 
 /// A password: any Unicode, neither trimmed nor cut, counted in characters.
+#[derive(Clone, Copy)]
 pub struct PasswordRule<'a> {
     /// The fewest characters; 0 where a password is only compared.
     pub min: usize,
@@ -139,14 +140,9 @@ pub struct PasswordRule<'a> {
     pub refused: &'a [String],
 }
 
-impl<'a> PasswordRule<'a> {
+impl PasswordRule<'_> {
     /// A password that is only compared with the one in force.
     pub const GIVEN: PasswordRule<'static> = PasswordRule { min: 0, refused: &[] };
-
-    /// A new password, by the settings.
-    pub fn new_password(fields: &Fields<'a>) -> PasswordRule<'a> {
-        PasswordRule { min: fields.password_min, refused: fields.refused_passwords }
-    }
 
     /// The most characters a password may have.
     pub const MAX: usize = 128;

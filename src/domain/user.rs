@@ -109,7 +109,7 @@ impl FromFields for Signup {
     const NAME: &'static str = "Signup";
 
     fn from_fields(fields: &mut Fields<'_>) -> Signup {
-        let new_password = PasswordRule::new_password(fields);
+        let new_password = fields.new_password;
         Signup {
             username: fields.required("username", &USERNAME),
             email: fields.required("email", &Email).to_lowercase(),
@@ -182,7 +182,7 @@ impl FromFields for ChangePassword {
     const NAME: &'static str = "PasswordChange";
 
     fn from_fields(fields: &mut Fields<'_>) -> ChangePassword {
-        let new_password = PasswordRule::new_password(fields);
+        let new_password = fields.new_password;
         let current = fields.required("current_password", &PasswordRule::GIVEN);
         ChangePassword { current, new: fields.required("new_password", &new_password) }
     }

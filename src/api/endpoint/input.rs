@@ -6,6 +6,7 @@ use super::{Call, Operation};
 use crate::api::problem::Error;
 use crate::domain::fields::{FORM, Fault, Fields, FromFields, Source, no_json, object_schema};
 use crate::domain::repeat::Key;
+use crate::domain::rules::PasswordRule;
 use crate::http::{self, Request};
 use crate::security::secret;
 
@@ -62,8 +63,7 @@ fn both<A, B>(a: Result<A, Error>, b: impl FnOnce() -> Result<B, Error>) -> Resu
 
 fn read<T: FromFields>(call: &Call<'_>, source: Source<'_>, is_form: bool) -> Result<T, Error> {
     let mut fields = Fields::new(source, call.now().date_naive());
-    fields.password_min = call.password_min;
-    fields.refused_passwords = &call.refused_passwords;
+    fields.new_password = PasswordRule { min: call.password_min, refused: &call.refused_passwords };
     fields.is_form = is_form;
     fields.read().map_err(Error::Invalid)
 }
@@ -120,7 +120,7 @@ impl<T: FromFields> Input for Payload<T> {
         const { assert!(!T::NAME.is_empty(), "the type of a body needs a NAME") };
         for media_type in T::MEDIA_TYPES {
             let mut fields = Fields::describing();
-            fields.password_min = operation.password_min;
+            fields.new_password.min = operation.password_min;
             fields.is_form = *media_type == FORM;
             let name = T::NAME.to_owned() + if fields.is_form { "Form" } else { "" };
             let reference = operation.add_schema(name, object_schema(&fields.describe::<T>()));
