@@ -117,7 +117,8 @@ impl App {
     /// Which others the request can be answered together with: those of the same row, where it says so. One with an API token or
     /// a key is answered by itself: others need not wait while the database is asked what became of these.
     pub fn together(&self, request: &Request, lane: Lane) -> Kind {
-        let route = self.find(request).route.ok().filter(|route| route.batch && route.lane == lane)?;
+        let route = self.find(request).route.ok().filter(|route| route.lane == lane)?;
+        route.goes_along.filter(|goes_along| goes_along(request.query()))?;
         let is_plain = !route.is_guarded() || middleware::identity(&self.context, request).is_some();
         let has_key = || lane == Lane::Write && request.header("Idempotency-Key").is_some();
         (is_plain && !has_key()).then(|| self.router.number(route))

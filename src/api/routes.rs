@@ -48,9 +48,9 @@ fn accounts() -> Vec<Route> {
 fn address_book() -> Vec<Route> {
     let tag = "contacts";
     vec![
-        guarded(Get, "/api/contacts", contacts::list, tag, "list_contacts", "List your contacts: search, sort, page").sends(&["Link", "X-Total-Count"]),
+        together::<contacts::All>(Get, "/api/contacts", tag, "list_contacts", "List your contacts: search, sort, page").sends(&["Link", "X-Total-Count"]),
         together::<contacts::Create>(Post, "/api/contacts", tag, "create_contact", "Add a contact").sends(&["Location", "ETag", "Idempotency-Replayed"]).fails_with([Error::InProgress, Error::ADDRESS_BOOK_FULL]),
-        guarded(Get, "/api/contacts/upcoming_birthdays", contacts::upcoming, tag, "list_upcoming_birthdays", "List the contacts whose birthday is next"),
+        together::<contacts::Birthdays>(Get, "/api/contacts/upcoming_birthdays", tag, "list_upcoming_birthdays", "List the contacts whose birthday is next"),
         guarded(Get, "/api/contacts/export", transfer::export, tag, "export_contacts", "Export all your contacts as a file").on(File).patient().sends(&["Content-Disposition"]),
         guarded(Post, "/api/contacts/import", transfer::import, tag, "import_contacts", "Import the contacts of a file").on(File).patient().body_limit(16 << 20).sends(&["Idempotency-Replayed"]).fails_with([Error::InProgress, Error::ADDRESS_BOOK_FULL]),
         personal(Post, "/api/contacts/calendar", calendar::open, tag, "open_calendar", "Create a new secret address for your birthday calendar"),

@@ -61,8 +61,8 @@ pub struct Route {
     pub lane: Lane,
     /// Whether it may take longer than other requests: a file, or an account with all that is in it.
     pub is_patient: bool,
-    /// Whether calls that wait are answered together.
-    pub batch: bool,
+    /// Which calls that wait are answered together, by their query, if any are.
+    pub goes_along: Option<fn(&str) -> bool>,
     /// The most bytes its body may have.
     pub body_limit: usize,
     /// The OpenAPI tag that it is listed under.
@@ -197,7 +197,7 @@ fn row<I: Input, O: Reply>(method: Method, path: Str, handler: Handler, tag: Str
         method,
         path,
         is_patient: false,
-        batch: false,
+        goes_along: None,
         body_limit: BODY_LIMIT,
         tag,
         id,

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use super::Id;
 use super::repeats::once;
 use crate::api::context::Context;
-use crate::api::endpoint::{Answer, Batch, Call, Caller, NoContent, Path, Payload, Preconditions, Query, RepeatKey};
+use crate::api::endpoint::{
+    Answer, Batch, Call, Caller, NoContent, Path, Payload, Preconditions, Query, RepeatKey, is_short,
+};
 use crate::api::problem::Error;
 use crate::domain::birthday;
 use crate::domain::contact::{Contact, Draft, Upcoming};
@@ -18,7 +20,7 @@ use crate::domain::repeat::Key;
 use crate::domain::shape::{Shape, member, object};
 use crate::http::{parse_pairs, percent_encode};
 use crate::store;
-use crate::store::contacts::{ChangeError, ContactRow};
+use crate::store::contacts::{Celebrations, ChangeError, ContactRow, Listed};
 
 /// The members of a contact: those that a client writes, and those that the server adds.
 pub(super) fn members() -> impl Iterator<Item = (String, Value)> {
@@ -117,8 +119,12 @@ impl Batch for Create {
     type Got = Result<Self::Reply, Error>;
     type Reply = Answer<201, Contact<'static>>;
 
-    fn ask(caller: &Caller, (Payload(draft), RepeatKey(key)): Self::Input) -> (Self::Asked, ()) {
-        ((caller.user, draft, key), ())
+    fn ask(
+        _: &Call<'_>,
+        caller: &Caller,
+        (Payload(draft), RepeatKey(key)): Self::Input,
+    ) -> Result<(Self::Asked, ()), Error> {
+        Ok(((caller.user, draft, key), ()))
     }
     fn run(cx: &Context, asked: &[Self::Asked]) -> Vec<Option<Self::Got>> {
         // One with a key comes alone.
@@ -130,7 +136,7 @@ impl Batch for Create {
         let reply = |row: Result<Option<_>, _>| Ok(created(&row?.ok_or(Error::ADDRESS_BOOK_FULL)?));
         cx.store.create_contacts(&cx.quota, asked).into_iter().map(|row| row.map(reply)).collect()
     }
-    fn reply((): (), answer: Self::Got) -> Result<Self::Reply, Error> {
+    fn reply(_: &Call<'_>, (): (), answer: Self::Got) -> Result<Self::Reply, Error> {
         answer
     }
 }
@@ -150,13 +156,17 @@ impl Batch for One {
     type Got = Result<ContactRow, store::Error>;
     type Reply = Answer<200, Contact<'static>>;
 
-    fn ask(caller: &Caller, (Path(Id(id)), conditions): Self::Input) -> ((i64, i64), Preconditions) {
-        ((caller.user, id), conditions)
+    fn ask(
+        _: &Call<'_>,
+        caller: &Caller,
+        (Path(Id(id)), conditions): Self::Input,
+    ) -> Result<((i64, i64), Preconditions), Error> {
+        Ok(((caller.user, id), conditions))
     }
     fn run(cx: &Context, asked: &[(i64, i64)]) -> Vec<Option<Self::Got>> {
         cx.store.contacts_by_id(asked)
     }
-    fn reply(conditions: Preconditions, row: Self::Got) -> Result<Self::Reply, Error> {
+    fn reply(_: &Call<'_>, conditions: Preconditions, row: Self::Got) -> Result<Self::Reply, Error> {
         let row = row.map_err(no_such_contact)?;
         let answer = answer(&row);
         Ok(if conditions.allow(&etag(&row.contact()))? { answer } else { answer.without_body(304) })
@@ -195,26 +205,36 @@ pub fn delete(
 }
 
 /// `GET /api/contacts`
-pub fn list(
-    call: &Call<'_>,
-    caller: &Caller,
-    Query(list): Query<List>,
-) -> Result<Answer<200, [Contact<'static>]>, Error> {
-    let rows = call.store.contacts(caller.user, &list)?;
-    // The store returns one contact more than the page has, if there is one: so the page has a next one.
-    let page = &rows[..rows.len().min(usize::try_from(list.limit).unwrap_or(usize::MAX))];
-    let mut answer = Answer::array(page.iter().map(ContactRow::contact));
-    if page.len() < rows.len()
-        && let Some(last) = page.last()
-    {
-        let cursor = Cursor { sort: list.sort, key: last.sort_key().to_owned(), id: last.contact().id };
-        answer = answer.header("Link", next_link(call.request.query(), &cursor));
+pub struct All;
+
+impl Batch for All {
+    type Who = Caller;
+    type Input = Query<List>;
+    type Asked = (i64, List);
+    type Kept = ();
+    type Got = Result<Listed, store::Error>;
+    type Reply = Answer<200, [Contact<'static>]>;
+
+    fn goes_along(query: &str) -> bool {
+        is_short(query, &[])
     }
-    if list.count {
-        let count = call.store.count_contacts(caller.user, &list.filter)?;
-        answer = answer.header("X-Total-Count", count.to_string());
+    fn ask(_: &Call<'_>, caller: &Caller, Query(list): Query<List>) -> Result<((i64, List), ()), Error> {
+        Ok(((caller.user, list), ()))
     }
-    Ok(answer)
+    fn run(cx: &Context, asked: &[(i64, List)]) -> Vec<Option<Self::Got>> {
+        cx.store.contacts(asked)
+    }
+    fn reply(call: &Call<'_>, (): (), listed: Self::Got) -> Result<Self::Reply, Error> {
+        let Listed { page, next, count } = listed?;
+        let mut answer = Answer::array(page.iter().map(ContactRow::contact));
+        if let Some(cursor) = next {
+            answer = answer.header("Link", next_link(call.request.query(), &cursor));
+        }
+        if let Some(count) = count {
+            answer = answer.header("X-Total-Count", count.to_string());
+        }
+        Ok(answer)
+    }
 }
 
 /// The parameters that a link to the next page repeats: all that a list reads, except where it begins.
@@ -238,17 +258,30 @@ fn next_link(query: &str, cursor: &Cursor) -> String {
 }
 
 /// `GET /api/contacts/upcoming_birthdays`
-pub fn upcoming(
-    call: &Call<'_>,
-    caller: &Caller,
-    Query(query): Query<UpcomingQuery>,
-) -> Result<Answer<200, [Upcoming<'static>]>, Error> {
-    let today = match query.today {
-        Some(today) => today,
-        None => call.today.get(&call.store)?,
-    };
-    let rows = call.store.upcoming(caller.user, birthday::windows(today, query.days), query.limit, query.skip)?;
-    Ok(Answer::array(rows.iter().map(|row| celebrated(row, today))))
+pub struct Birthdays;
+
+impl Batch for Birthdays {
+    type Who = Caller;
+    type Input = Query<UpcomingQuery>;
+    type Asked = Celebrations;
+    type Kept = NaiveDate;
+    type Got = Result<Vec<ContactRow>, store::Error>;
+    type Reply = Answer<200, [Upcoming<'static>]>;
+
+    fn goes_along(query: &str) -> bool {
+        is_short(query, &["days", "today"])
+    }
+    fn ask(call: &Call<'_>, caller: &Caller, Query(query): Self::Input) -> Result<(Celebrations, NaiveDate), Error> {
+        let today = query.today.map_or_else(|| call.today.get(&call.store), Ok)?;
+        let UpcomingQuery { days, limit, skip, .. } = query;
+        Ok((Celebrations { user: caller.user, windows: birthday::windows(today, days), limit, skip }, today))
+    }
+    fn run(cx: &Context, asked: &[Celebrations]) -> Vec<Option<Self::Got>> {
+        cx.store.upcoming(asked)
+    }
+    fn reply(_: &Call<'_>, today: NaiveDate, rows: Self::Got) -> Result<Self::Reply, Error> {
+        Ok(Answer::array(rows?.iter().map(|row| celebrated(row, today))))
+    }
 }
 
 fn celebrated(row: &ContactRow, today: NaiveDate) -> Upcoming<'_> {

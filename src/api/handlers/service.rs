@@ -71,13 +71,13 @@ impl Batch for Health {
     type Got = Result<(), store::Error>;
     type Reply = Answer<200, Message>;
 
-    fn ask((): &(), (): ()) -> ((), ()) {
-        ((), ())
+    fn ask(_: &Call<'_>, (): &(), (): ()) -> Result<((), ()), Error> {
+        Ok(((), ()))
     }
     fn run(cx: &Context, asked: &[()]) -> Vec<Option<Self::Got>> {
         cx.store.ping_for(asked)
     }
-    fn reply((): (), ping: Self::Got) -> Result<Self::Reply, Error> {
+    fn reply(_: &Call<'_>, (): (), ping: Self::Got) -> Result<Self::Reply, Error> {
         ping?;
         Ok(Answer::json(&Message { message: "The address book is up, and so is its database." }))
     }

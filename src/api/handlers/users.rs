@@ -25,13 +25,13 @@ impl Batch for Me {
     type Got = Result<User, store::Error>;
     type Reply = Answer<200, User>;
 
-    fn ask(caller: &Caller, (): ()) -> (i64, ()) {
-        (caller.user, ())
+    fn ask(_: &Call<'_>, caller: &Caller, (): ()) -> Result<(i64, ()), Error> {
+        Ok((caller.user, ()))
     }
     fn run(cx: &Context, asked: &[i64]) -> Vec<Option<Self::Got>> {
         cx.store.users(asked)
     }
-    fn reply((): (), user: Self::Got) -> Result<Self::Reply, Error> {
+    fn reply(_: &Call<'_>, (): (), user: Self::Got) -> Result<Self::Reply, Error> {
         Ok(Answer::json(&user.map_err(account_deleted)?))
     }
 }
