@@ -74,7 +74,8 @@ image: ## build the image localhost/contactd, with podman, buildah or docker
 	"$$engine" build $$format --build-arg CONTACTD_COMMIT='$(commit)' --tag localhost/contactd --file docs/deploy/Containerfile .
 
 deploy: rust ## follow "On a server" of README on a machine made for it, with systemd, sudo, nginx and Postgres
-	@tests/support/need.sh unshare=util-linux ip=iproute2 nginx=nginx-light openssl=openssl curl=curl sudo=sudo strace=strace pg_ctlcluster=postgresql
+	@tests/support/need.sh unshare=util-linux ip=iproute2 nginx=nginx-light openssl=openssl curl=curl sudo=sudo pg_ctlcluster=postgresql /lib/systemd/systemd=systemd
+	@ls /usr/lib*/libnss_systemd.so.2 /usr/lib/*/libnss_systemd.so.2 2>/dev/null | grep -q . || tests/support/need.sh libnss-systemd=libnss-systemd
 	cargo build --release --bin contactd
 	@tests/deploy/machine.sh "$(program)"
 

@@ -14,7 +14,7 @@ manager=''
 end() {
     # With it the machine's first process ends, and with that all of them.
     [ -z "$maker" ] || kill -KILL "$maker" 2>/dev/null || true
-    wait 2>/dev/null || true
+    while kill -0 "${maker:-none}" 2>/dev/null; do sleep 0.1; done
     umount -l "$folder/layer" 2>/dev/null || true
     rm -rf "$folder"
 }
@@ -68,6 +68,7 @@ cp "$program" "$folder/given/contactd/target/release/contactd"
 
 unshare --mount --pid --net --uts --ipc --cgroup --fork --kill-child sh -c "$boot" boot "$folder" "$folder/given" &
 maker=$!
+disown "$maker"   # or bash would tell how it ends
 for ((i = 0; i < 200; i++)); do
     manager=$(pgrep -P "$maker" -f '^/lib/systemd/systemd --system' || true)
     [ -z "$manager" ] || break

@@ -9,7 +9,8 @@ die() {
     journalctl --no-pager -n 40 >&2 || true
     exit 1
 }
-readonly name=contacts.example.com
+# As a reader, who has a name of their own.
+readonly name=book.example.org
 
 # ---- The machine, as its owner has it ----------------------------------------------------
 
@@ -40,7 +41,7 @@ block() {
 [ -n "$(block 4)" ] && [ -z "$(block 5)" ] || die 'the section has other blocks of lines than this script knows'
 follow() { # N
     say "block $1"
-    block "$1" | sed '/^make build$/d' >"/home/newcomer/lines"
+    block "$1" | sed "/^make build\$/d; s/^name=contacts.example.com/name=$name/" >/home/newcomer/lines
     sudo -u newcomer bash -euxo pipefail -c 'cd ~/empty/contactd && . ~/lines' || die "README's lines"
 }
 user() { sudo -u newcomer bash -c 'cd ~/empty && eval "$1"' user "$1"; }
@@ -50,7 +51,7 @@ status() { curl -s -o /dev/null --max-time 20 -w '%{http_code}' "$@"; }
 
 follow 1
 say "$(systemctl show -p ActiveState,SubState,StatusText,NRestarts,User contactd.service | tr '\n' ' ')"
-user 'curl -fsS https://contacts.example.com/readyz' | grep -q ready || die 'it is not ready'
+user "curl -fsS https://$name/readyz" | grep -q ready || die 'it is not ready'
 login='{"username": "A", "email": "a@example.com", "password": "correct horse"}'
 api "https://$name/api/auth/signup" -d "$login" | grep -q '"email":"a@example.com"' || die 'no sign-up'
 old=$(api "https://$name/api/auth/login" -d "$login" | token)
@@ -105,12 +106,15 @@ api "https://$name/api/contacts" -H "Authorization: Bearer $new" | grep -q Ivan 
 sudo -u postgres psql -XAtd replaced -c 'select first_name from contacts' | grep -q Later || die 'what was replaced is gone'
 
 say 'requests during an upgrade'
+: >/root/asked
 for _ in 1 2 3 4; do
     while [ ! -e /root/enough ]; do
-        status "https://$name/api/users/me" -H "Authorization: Bearer $new" -w '%{http_code}\n' >>/root/asked || true
+        echo "$(status "https://$name/api/users/me" -H "Authorization: Bearer $new")" >>/root/asked
     done &
 done
-sed -i 's/^SIGNUP=open/SIGNUP=closed/' /etc/contactd/settings
+mkdir -p /usr/local/share/contactd
+echo 'correct horse' >/usr/local/share/contactd/passwords
+sed -i 's/^SIGNUP=open/SIGNUP=closed/; s/^#REFUSED/REFUSED/' /etc/contactd/settings
 for moment in before after; do
     so_far=$(wc -l </root/asked)
     while [ "$(wc -l </root/asked)" -lt $((so_far + 40)) ]; do sleep 0.1; done
@@ -120,7 +124,8 @@ touch /root/enough
 wait
 say "answers: $(sort /root/asked | uniq -c | tr '\n' ' ')"
 ! grep -qv '^200$' /root/asked || die 'requests failed'
-[ "$(status "https://$name/api/auth/signup" -H 'Content-Type: application/json' -d "$login")" = 403 ] || die 'the settings were replaced'
+[ "$(status "https://$name/api/auth/signup" -H 'Content-Type: application/json' \
+    -d '{"username": "C", "email": "c@example.com", "password": "a fine one"}')" = 403 ] || die 'the settings were replaced'
 
 say 'a wrong setting'
 echo 'WORKERS=none' >>/etc/contactd/settings
