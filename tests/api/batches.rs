@@ -41,19 +41,10 @@ impl Place {
         thread::scope(|scope| {
             let asked: Vec<_> = requests.into_iter().map(|request| scope.spawn(|| request.send())).collect();
             let answered = || asked.iter().filter(|asked| asked.is_finished()).count();
-            eventually("the server has taken all requests", || self.taken() + answered() >= asked.len());
+            eventually("the server has taken all requests", || self.server.taken() + answered() >= asked.len());
             lock.rollback().expect("it is let go");
             asked.into_iter().map(|asked| asked.join().expect("an answer")).collect()
         })
-    }
-
-    /// Connections to the server that stand and of whose requests nothing is left to read.
-    fn taken(&self) -> usize {
-        let port = format!(":{:04X}", self.server.address.port());
-        let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux tells");
-        let lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-        // local address, remote address, state (01 is established), bytes to send and to read
-        lines.filter(|line| line[1].ends_with(&port) && line[3] == "01" && line[4].ends_with(":00000000")).count()
     }
 
     /// How many rows were made by a statement that made others, too: they have the time of its transaction in common.
@@ -235,7 +226,7 @@ fn a_user_who_is_being_deleted_holds_up_nobody_else_in_the_batch() {
             let send = send.clone();
             scope.spawn(move || send.send((n, request.send().status)));
         }
-        eventually("the server has taken all requests", || place.taken() >= count);
+        eventually("the server has taken all requests", || place.server.taken() >= count);
         lock.rollback().expect("it is let go");
         let began = Instant::now();
         for _ in 0..MANY {

@@ -4,10 +4,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{Call, Caller, Finish, Handler, Input, Reply, Route, Run, Str, row};
+use super::{About, Call, Caller, Finish, Handler, Input, Reply, Route, Run, row};
 use crate::api::context::Context;
 use crate::api::problem::Error;
-use crate::http::Method;
 
 /// Such a handler, in three steps: the first and the last are taken for each call by itself, so that what is wrong with one
 /// concerns no other.
@@ -65,7 +64,7 @@ impl Who for Caller {
 }
 
 /// A row for a handler that takes several calls at once.
-pub fn together<B: Batch>(method: Method, path: Str, tag: Str, id: Str, summary: Str) -> Route {
+pub fn together<B: Batch>(about: About) -> Route {
     let run: Run<B::Who> = Box::new(move |calls, admit, finish| {
         let (mut asked, mut kept) = (Vec::with_capacity(calls.len()), Vec::with_capacity(calls.len()));
         for call in calls {
@@ -83,10 +82,7 @@ pub fn together<B: Batch>(method: Method, path: Str, tag: Str, id: Str, summary:
             left_out.map(|call| settle::<B>(std::slice::from_ref(asked), vec![call], finish));
         }
     });
-    Route {
-        goes_along: Some(B::goes_along),
-        ..row::<B::Input, B::Reply>(method, path, B::Who::handler(run), tag, id, summary)
-    }
+    Route { goes_along: Some(B::goes_along), ..row::<B::Input, B::Reply>(about, B::Who::handler(run)) }
 }
 
 /// A call, and what it keeps until the answer.

@@ -2,8 +2,7 @@
 
 use std::sync::LazyLock;
 
-use chrono::{DateTime, NaiveDate, Utc};
-use serde_json::{Value, json};
+use chrono::NaiveDate;
 
 use super::Id;
 use super::repeats::once;
@@ -14,46 +13,12 @@ use crate::api::endpoint::{
 use crate::api::problem::Error;
 use crate::domain::birthday;
 use crate::domain::contact::{Contact, Draft, Upcoming};
-use crate::domain::fields::{Fields, Patch, object_schema};
+use crate::domain::fields::{Fields, FromFields, Patch};
 use crate::domain::page::{Cursor, List, UpcomingQuery};
 use crate::domain::repeat::Key;
-use crate::domain::shape::{Shape, member, object};
 use crate::http::{parse_pairs, percent_encode};
 use crate::store;
 use crate::store::contacts::{Celebrations, ChangeError, ContactRow, Listed};
-
-/// The members of a contact: those that a client writes, and those that the server adds.
-pub(super) fn members() -> impl Iterator<Item = (String, Value)> {
-    let Value::Object(written) = object_schema(&Fields::describing().describe::<Draft>())["properties"].take() else {
-        panic!("an object has properties");
-    };
-    let id = member::<i64>("id", "Unique over all users.", json!([{ "examples": [1] }]));
-    let created_at = member::<DateTime<Utc>>("created_at", "When it was created.", Value::Null);
-    let updated_at = member::<DateTime<Utc>>("updated_at", "When it was last changed.", Value::Null);
-    std::iter::once(id).chain(written).chain([created_at, updated_at])
-}
-
-impl Shape for Contact<'_> {
-    const NAME: &'static str = "Contact";
-    fn schema() -> Value {
-        object(members())
-    }
-}
-
-impl Shape for Upcoming<'_> {
-    const NAME: &'static str = "UpcomingBirthday";
-    fn schema() -> Value {
-        object(members().chain([
-            member::<NaiveDate>(
-                "next_birthday",
-                "The day it is celebrated next, today included.",
-                json!([{ "examples": ["2026-05-17"] }]),
-            ),
-            member::<usize>("days_until", "Days from today to it.", json!([{ "examples": [3] }])),
-            member::<i32>("turns", "The age in years reached on it.", json!([{ "examples": [36] }])),
-        ]))
-    }
-}
 
 // ------------------------------------------------------------------------------------------------ ETags and preconditions
 
@@ -68,7 +33,7 @@ fn meant_for(call: &Call<'_>, caller: &Caller, id: i64, conditions: &Preconditio
         let is_any = conditions.r#match.is_empty() || conditions.r#match == ["*"];
         return Ok((!is_any).then(|| conditions.r#match.iter().filter_map(|tag| version(tag)).collect()));
     }
-    let row = call.store.contact(caller.user, id).map_err(no_such_contact)?;
+    let row = call.store.contact(caller.user, id).map_err(NO_SUCH_CONTACT.if_missing())?;
     match conditions.allow(&etag(&row.contact()))? {
         true => Ok(Some(vec![row.contact().version])),
         false => Err(Error::PreconditionFailed),
@@ -86,20 +51,13 @@ impl From<ChangeError> for Error {
     fn from(error: ChangeError) -> Error {
         match error {
             ChangeError::OtherVersion => Error::PreconditionFailed,
-            ChangeError::Store(error) => no_such_contact(error),
+            ChangeError::Store(error) => NO_SUCH_CONTACT.if_missing()(error),
         }
     }
 }
 
 /// Also where the contact is another user's.
 pub const NO_SUCH_CONTACT: Error = Error::NotFound("There is no such contact.");
-
-fn no_such_contact(error: store::Error) -> Error {
-    match error {
-        store::Error::NotFound => NO_SUCH_CONTACT,
-        error => error.into(),
-    }
-}
 
 pub(super) fn answer<const STATUS: u16>(row: &ContactRow) -> Answer<STATUS, Contact<'static>> {
     let contact = row.contact();
@@ -167,30 +125,20 @@ impl Batch for One {
         cx.store.contacts_by_id(asked)
     }
     fn reply(_: &Call<'_>, conditions: Preconditions, row: Self::Got) -> Result<Self::Reply, Error> {
-        let row = row.map_err(no_such_contact)?;
+        let row = row.map_err(NO_SUCH_CONTACT.if_missing())?;
         let answer = answer(&row);
         Ok(if conditions.allow(&etag(&row.contact()))? { answer } else { answer.without_body(304) })
     }
 }
 
-/// `PUT /api/contacts/{id}`
-pub fn replace(
+/// `PUT /api/contacts/{id}` with a `Draft`, which changes every field, and `PATCH` with a `Patch` of one.
+pub fn change<C: FromFields + Into<Patch<Draft>>>(
     call: &Call<'_>,
     caller: &Caller,
-    (Path(Id(id)), Payload(draft), conditions): (Path<Id>, Payload<Draft>, Preconditions),
+    (Path(Id(id)), Payload(change), conditions): (Path<Id>, Payload<C>, Preconditions),
 ) -> Result<Answer<200, Contact<'static>>, Error> {
     let versions = meant_for(call, caller, id, &conditions)?;
-    Ok(answer(&call.store.update_contact(caller.user, id, &draft.into(), versions.as_deref())?))
-}
-
-/// `PATCH /api/contacts/{id}`
-pub fn patch(
-    call: &Call<'_>,
-    caller: &Caller,
-    (Path(Id(id)), Payload(patch), conditions): (Path<Id>, Payload<Patch<Draft>>, Preconditions),
-) -> Result<Answer<200, Contact<'static>>, Error> {
-    let versions = meant_for(call, caller, id, &conditions)?;
-    Ok(answer(&call.store.update_contact(caller.user, id, &patch, versions.as_deref())?))
+    Ok(answer(&call.store.update_contact(caller.user, id, &change.into(), versions.as_deref())?))
 }
 
 /// `DELETE /api/contacts/{id}`
@@ -291,7 +239,7 @@ fn celebrated(row: &ContactRow, today: NaiveDate) -> Upcoming<'_> {
     Upcoming {
         contact,
         next_birthday: birthday::next(born, today),
-        days_until: birthday::days_until(born, today),
+        days_until: birthday::days_until(born, today).unsigned_abs(),
         turns: birthday::turns(born, today),
     }
 }

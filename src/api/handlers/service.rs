@@ -106,8 +106,8 @@ pub fn openapi(call: &Call<'_>, (): ()) -> Result<Response, Error> {
 pub struct FileName(String);
 
 impl FromFields for FileName {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<FileName> {
-        fields.required("file", &Verbatim { max: 100 }).map(FileName)
+    fn from_fields(fields: &mut Fields<'_>) -> FileName {
+        FileName(fields.required("file", &Verbatim { max: 100 }))
     }
 }
 
