@@ -210,8 +210,8 @@ fn promised(query: &Query) -> Vec<String> {
 /// Housekeeping asks whose search keys are old, and which trash. The index of the first holds no others.
 const ACROSS_USERS: [&str; 2] = ["keys/next_user.sql", "trash/purge.sql"];
 
-/// Housekeeping, once a minute and without anybody waiting: it reads what it cleans.
-const SCANS: [&str; 3] = ["sessions/end_all.sql", "sessions/purge.sql", "attempts/purge.sql"];
+/// The operator's end of all sessions, and housekeeping of a table that holds a quarter of an hour: they read what they clean.
+const SCANS: [&str; 2] = ["sessions/end_all.sql", "attempts/purge.sql"];
 
 #[test]
 fn every_statement_goes_by_the_index_that_it_names() {

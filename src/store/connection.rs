@@ -23,6 +23,10 @@ pub const CONNECTION_SETTINGS: &str = "set statement_timeout = '2s'; set lock_ti
     set default_transaction_isolation = 'read committed'; set standard_conforming_strings = on; set client_min_messages = 'warning'; \
     set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set jit = off";
 
+/// In a transaction it holds a pooler's connection to the database. Should the pooler have no other, the server ends this one, and whoever
+/// waits for it goes on.
+pub(super) const HOLD: &str = "set local idle_in_transaction_session_timeout = '1s'";
+
 /// A connection that has carried an answer of more bytes than this is not used again. The postgres crate reads into one buffer
 /// for as long as a connection lives, and the buffer never shrinks: a list of 10 MB left 16 MiB in each of the pool's
 /// connections. Few answers are so large, and they cost far more than a new connection.
