@@ -157,7 +157,7 @@ impl Store {
                 conn.without_time_limit()?;
                 let row = conn.query_one(&queries::USER_DELETE, &[&id])?;
                 let sessions: Vec<i64> = row.get(0);
-                conn.execute(&queries::SESSION_REVOKE, &[&sessions])?;
+                sessions::revoke(conn, &sessions)?;
                 Ok((sessions, row.get(1)))
             })
         })?;

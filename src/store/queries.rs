@@ -83,6 +83,7 @@ queries! {
     TOKEN_FIND = "tokens/find.sql",
     TOKEN_USE = "tokens/use.sql",
     TOKEN_DELETE = "tokens/delete.sql",
+    TOKEN_END_ALL = "tokens/end_all.sql",
     TOKEN_PURGE = "tokens/purge.sql",
     ATTEMPT_RESERVE = "attempts/reserve.sql",
     ATTEMPT_FAIL = "attempts/fail.sql",

@@ -13,7 +13,7 @@ use contactd::store::queries::{self, Query};
 use postgres::{Client, SimpleQueryMessage};
 use serde_json::Value;
 
-use support::server::{Setup, database};
+use support::server::{Server, Setup, database};
 
 /// By their ids less one.
 const SIZES: [i64; 3] = [300, 10_000, 100_000];
@@ -44,9 +44,9 @@ static KINDS: [Kind; 11] = [
     kind("a page", "?limit=100", &queries::CONTACT_PAGE, "{user}, {id}, 101", [9, 8]),
     kind(
         "search that finds",
-        "?q=anna",
+        "?q=an",
         &queries::CONTACT_SEARCH,
-        "{user}, null, 101, 0, null, 'anna', null, null, null, null, null, null",
+        "{user}, null, 101, 0, null, 'an', null, null, null, null, null, null",
         [528, 524],
     ),
     kind(
@@ -86,8 +86,8 @@ static KINDS: [Kind; 11] = [
         "{user}, null, 101, 0, {words}, 'updated_at', null",
         [5_816, 4_726],
     ),
-    kind("calendar's digest", "", &queries::CALENDAR_DIGEST, "{user}", [5_311, 4_221]),
-    kind("calendar's page", "", &queries::CALENDAR_PAGE, "{user}, {id}, 500", [5_311, 4_221]),
+    kind("calendar, asked again", "/calendar?again", &queries::CALENDAR_DIGEST, "{user}", [5_311, 4_221]),
+    kind("whole calendar", "/calendar", &queries::CALENDAR_PAGE, "{user}, {id}, 500", [5_311, 4_221]),
 ];
 
 #[test]
@@ -123,13 +123,26 @@ fn ten_million_contacts() {
 
     admin.batch_execute(CONNECTION_SETTINGS).expect("the program's settings");
     admin.batch_execute("set statement_timeout = 0").expect("but the time");
+    println!("as they grew:");
+    measure(&mut admin, &server);
+    // As README advises once a year: between everybody's inserts the pages of an index are two thirds full.
+    admin.batch_execute("reindex index contacts_pkey").expect("a new index");
+    let row = admin.query_one(size, &[]).expect("its size");
+    println!("after a reindex, {} + {} bytes each:", row.get::<_, i64>(1) / count, row.get::<_, i64>(2) / count);
+    let faults = measure(&mut admin, &server);
+    assert!(contacts < 1_000_000 || faults.is_empty(), "{faults:#?}");
+}
+
+/// A row for each kind of request; what is too much.
+fn measure(admin: &mut Client, server: &Server) -> Vec<String> {
     println!("| request | {} |", SIZES.map(|size| format!("{size}: touched, new, ms")).join(" | "));
     let mut faults = Vec::new();
+    let users = [1, 2, 3].map(|user: i64| (user, server.client().login(&format!("user{user}@example.com"), "123456")));
     for kind in &KINDS {
         let mut cells = Vec::new();
-        for (size, user) in SIZES.iter().zip(1_i64..) {
-            let (touched, read) = pages(&mut admin, kind, user);
-            let time = time(&server.client().login(&format!("user{user}@example.com"), "123456"), kind);
+        for (size, (user, client)) in SIZES.iter().zip(&users) {
+            let (touched, read) = pages(admin, kind, *user);
+            let time = time(client, kind);
             cells.push(format!("{touched}, {read}, {:.1}", time.as_secs_f64() * 1e3));
             let too_much = match size {
                 300 => read > 40,
@@ -142,7 +155,7 @@ fn ten_million_contacts() {
         }
         println!("| {} | {} |", kind.name, cells.join(" | "));
     }
-    assert!(contacts < 1_000_000 || faults.is_empty(), "{faults:#?}");
+    faults
 }
 
 /// How many pages a statement touches, each time that it does, and how many of them have to be read while all of the user's are out
@@ -173,20 +186,25 @@ fn pages(admin: &mut Client, kind: &Kind, user: i64) -> (i64, i64) {
 
 /// The median of some requests, once all is in memory.
 fn time(user: &support::client::Client, kind: &Kind) -> Duration {
-    let mut calendar = None;
-    if kind.path.is_empty() {
+    let (mut target, mut etag) = (format!("/api/contacts{}", kind.path), None);
+    if kind.path.starts_with("/calendar") {
         let opened = user.post("/api/contacts/calendar", &serde_json::json!({})).send().json();
         let url = opened["url"].as_str().expect("an address");
-        calendar = Some(url[url.find("/api/").expect("a path")..].to_owned());
+        target = url[url.find("/api/").expect("a path")..].to_owned();
+        // A program that has subscribed sends it; only the digest is read.
+        let answer = user.get(&target).send().expect(200);
+        etag = answer.header("ETag").filter(|_| kind.path.ends_with("?again")).map(str::to_owned);
     }
-    let target = calendar.unwrap_or_else(|| format!("/api/contacts{}", kind.path));
-    let mut times: Vec<_> = (0..7)
-        .map(|_| {
-            let sent = Instant::now();
-            user.get(&target).send().expect(200);
-            sent.elapsed()
-        })
-        .collect();
+    let ask = || {
+        let sent = Instant::now();
+        let request = user.get(&target);
+        match &etag {
+            Some(etag) => request.header("If-None-Match", etag).send().expect(304),
+            None => request.send().expect(200),
+        };
+        sent.elapsed()
+    };
+    let mut times: Vec<_> = (0..7).map(|_| ask()).collect();
     times.sort_unstable();
     times[times.len() / 2]
 }
