@@ -62,7 +62,7 @@ check: rust ## what must pass before a change lands: format, clippy, documentati
 	@$(cluster) throwaway -- cargo test --test readers
 	tests/clients/setup.sh
 	cargo test --test clients redocly
-	@$(MAKE) --no-print-directory hung ARGS='frozen log tls'
+	@$(MAKE) --no-print-directory hung
 	@tests/support/need.sh chromium=chromium chromedriver=chromium-driver
 	@$(cluster) throwaway -- cargo test --test browser
 	@tests/support/need.sh nginx=nginx-light curl=curl openssl=openssl
@@ -74,6 +74,7 @@ check-all: rust ## what CI runs after that: others' linters, tester and client g
 	@$(cluster) throwaway -- cargo test --test clients
 	@$(MAKE) --no-print-directory restarts
 	@$(MAKE) --no-print-directory poolers
+	@$(MAKE) --no-print-directory shares
 	FILES=$${FILES:-10000} cargo test --test files
 
 budget: rust ## counts and sizes against their limits: round trips, system calls, instructions, memory

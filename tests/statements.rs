@@ -479,6 +479,9 @@ fn hot_statements_read_no_more_than_they_need(client: &mut Client) {
         birthdays,
         &["(user_id = $1)", "(birthday_md >= ", "(birthday_md <= "],
     );
+    let of_several = ["(user_id = asked.user_id)", "(birthday_md >= ", "(birthday_md <= "];
+    check(&queries::CONTACTS_UPCOMING, "Index Scan", birthdays, &of_several);
+    check(&queries::CONTACTS_PAGES, "Index Scan", key, &["(user_id = asked.user_id)"]);
     check(&queries::CALENDAR_DIGEST, "Index Only Scan", birthdays, &["user_id"]);
     for query in [&queries::CONTACT_PAGE_BY_TEXT, &queries::CONTACT_PAGE_BY_TEXT_DESC] {
         check(query, "Index Only Scan", key, &["user_id"]);

@@ -347,6 +347,32 @@ fn secrets_rotate_without_logging_anyone_out() {
     assert!(same.verify_access(&new, now()).is_ok());
 }
 
+#[test]
+fn a_token_that_was_verified_before_is_judged_as_anew() {
+    let keys = keys();
+    let token = keys.issue_access(7, 9, now());
+    for _ in 0..2 {
+        assert_eq!(keys.verify_access(&token, now()), Ok(Access { user: 7, session: 9 }));
+        assert_eq!(keys.verify_access(&token, later(905)), Err(TokenError::Expired));
+        assert_eq!(keys.verify_access(&token, later(-6)), Err(TokenError::NotYet));
+        assert_eq!(keys.verify_refresh(&token, now()), Err(TokenError::Kind));
+        assert_eq!(keys.verify_access(&token[..token.len() - 1], now()).ok(), None);
+    }
+    // More than are remembered, each its own.
+    let tokens: Vec<_> = (1..2_500).map(|user| keys.issue_access(user, user + 1, now())).collect();
+    for _ in 0..2 {
+        for (user, token) in (1..).zip(&tokens) {
+            assert_eq!(keys.verify_access(token, now()), Ok(Access { user, session: user + 1 }));
+        }
+    }
+    // Another secret makes all of them void, and the old one valid again.
+    keys.replace(&[long(OLDER)]);
+    assert_eq!(keys.verify_access(&token, now()), Err(TokenError::UnknownKey));
+    assert_eq!(keys.verify_access(&tokens[2_400], now()), Err(TokenError::UnknownKey));
+    keys.replace(&[long(OLDER), long(SECRET)]);
+    assert!(keys.verify_access(&token, now()).is_ok());
+}
+
 /// The program says so, and ends: see `tests/api/tokens.rs`.
 #[test]
 fn there_are_no_keys_of_a_short_secret() {

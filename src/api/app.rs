@@ -8,14 +8,14 @@ use std::sync::atomic::AtomicBool;
 use chrono::Utc;
 
 use crate::api::context::Context;
-use crate::api::endpoint::{BODY_LIMIT, Call, Finish, Handler, Lane, Params, Route, Scope};
+use crate::api::endpoint::{BODY_LIMIT, Call, Finish, Handler, Lane, Route, Scope};
 use crate::api::metrics::Metrics;
 use crate::api::problem::{self, Error};
 use crate::api::router::{Lookup, Miss, Router};
 use crate::api::{access, middleware, openapi, routes};
 use crate::config::Config;
 use crate::domain::rules;
-use crate::http::{self, Holder, Kind, Network, Request, Response};
+use crate::http::{self, Holder, Kind, Network, Pair, Request, Response};
 use crate::security::api_token::Known;
 use crate::security::rate::Rates;
 use crate::security::throttle::Line;
@@ -117,7 +117,8 @@ impl App {
     /// Which others the request can be answered together with: those of the same row, where it says so. One with an API token or
     /// a key is answered by itself: others need not wait while the database is asked what became of these.
     pub fn together(&self, request: &Request, lane: Lane) -> Kind {
-        let route = self.find(request).route.ok().filter(|route| route.batch && route.lane == lane)?;
+        let route = self.find(request).route.ok().filter(|route| route.lane == lane)?;
+        route.goes_along.filter(|goes_along| goes_along(request.query()))?;
         let is_plain = !route.is_guarded() || middleware::identity(&self.context, request).is_some();
         let has_key = || lane == Lane::Write && request.header("Idempotency-Key").is_some();
         (is_plain && !has_key()).then(|| self.router.number(route))
@@ -129,7 +130,7 @@ impl App {
         middleware::finish(&call, error.into_response(&call.id))
     }
 
-    fn call<'a>(&'a self, request: &'a Request, route: Option<&'a Route>, params: Params<'a>) -> Call<'a> {
+    fn call<'a>(&'a self, request: &'a Request, route: Option<&'a Route>, params: Vec<Pair<'a>>) -> Call<'a> {
         Call { context: &self.context, request, route, params, id: middleware::request_id(request) }
     }
 }
@@ -151,14 +152,10 @@ fn admit<C>(call: &Call<'_>, route: &Route, who: impl Fn(&Call<'_>) -> Result<C,
         return Err(Error::PayloadTooLarge(route.body_limit));
     }
     let who = who(call)?;
-    is_plain(call).map(|()| who)
-}
-
-/// A body that is compressed, or encoded in another way, is not read as if it were not.
-fn is_plain(call: &Call<'_>) -> Result<(), Error> {
+    // A body that is compressed, or encoded in another way, is not read as if it were not.
     let is_other = |coding: &str| !coding.eq_ignore_ascii_case("identity");
     let is_coded = !call.request.body().is_empty() && call.request.list("Content-Encoding").any(is_other);
-    if is_coded { Err(Error::UnsupportedCoding) } else { Ok(()) }
+    if is_coded { Err(Error::UnsupportedCoding) } else { Ok(who) }
 }
 
 impl http::Program for App {

@@ -117,6 +117,14 @@ impl Error {
     /// 429: too many wrong passwords; of which user, and for how long, only the request tells.
     pub const TOO_MANY_ATTEMPTS: Error = Error::TooManyRequests("attempts", 900);
 
+    /// The error of the store; this one instead where it found nothing.
+    pub fn if_missing(self) -> impl FnOnce(store::Error) -> Error {
+        |error| match error {
+            store::Error::NotFound => self,
+            error => error.into(),
+        }
+    }
+
     /// The answer. A cause that clients must not see goes to the log, under the same request id.
     pub fn into_response(self, request_id: &str) -> Response {
         let plain = |status, detail: &str| document(status, detail, request_id, []);

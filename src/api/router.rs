@@ -1,13 +1,15 @@
 //! Finds the route of a method and a path, on matchit: the raw path is matched, then each parameter decoded.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
-use crate::api::endpoint::{Lane, Params, Route};
-use crate::http::{Method, percent_decode};
+use crate::api::endpoint::{Lane, Route};
+use crate::http::{Method, Pair, percent_decode};
 
-/// The routes of one path, by method.
+/// The routes of one path.
 struct Methods {
-    routes: Vec<(Method, usize)>,
+    /// Their places in the table.
+    routes: Vec<usize>,
     allow: String,
 }
 
@@ -22,7 +24,7 @@ pub struct Lookup<'a> {
     /// The route.
     pub route: Result<&'a Route, Miss<'a>>,
     /// The parameters of the path, decoded.
-    pub params: Params<'a>,
+    pub params: Vec<Pair<'a>>,
 }
 
 impl Lookup<'_> {
@@ -62,22 +64,19 @@ impl Router {
     /// # Panics
     /// If two rows collide. The table is part of the program, so this is a fault of the program.
     pub fn new(routes: Vec<Route>) -> Router {
-        let mut order: Vec<(&'static str, Vec<(Method, usize)>)> = Vec::new();
+        let mut by_path = BTreeMap::<_, Vec<usize>>::new();
         for (index, route) in routes.iter().enumerate() {
-            match order.iter_mut().find(|(path, _)| *path == route.path) {
-                Some((_, methods)) => methods.push((route.method.clone(), index)),
-                None => order.push((route.path, vec![(route.method.clone(), index)])),
-            }
+            by_path.entry(route.path).or_default().push(index);
         }
         let mut paths = matchit::Router::new();
-        for (path, methods) in order {
-            let mut names: Vec<_> = methods.iter().map(|(method, _)| method.as_str()).collect();
-            if methods.iter().any(|(_, index)| has_head(&routes[*index])) {
+        for (path, indices) in by_path {
+            let mut names: Vec<_> = indices.iter().map(|index| routes[*index].method.as_str()).collect();
+            if indices.iter().any(|index| has_head(&routes[*index])) {
                 names.push("HEAD");
             }
             names.push("OPTIONS");
             let allow = names.join(", ");
-            paths.insert(path, Methods { routes: methods, allow }).expect("routes do not collide");
+            paths.insert(path, Methods { routes: indices, allow }).expect("routes do not collide");
         }
         Router { routes, paths }
     }
@@ -101,13 +100,13 @@ impl Router {
         };
         let Methods { routes, allow } = found.value;
         let is_wanted = |route: &Route| route.method == *method || *method == Method::Head && has_head(route);
-        let route = match routes.iter().find(|(_, index)| is_wanted(&self.routes[*index])) {
-            Some((_, index)) => Ok(&self.routes[*index]),
+        let route = match routes.iter().map(|index| &self.routes[*index]).find(|route| is_wanted(route)) {
+            Some(route) => Ok(route),
             None if *method == Method::Options => Err(Miss::Options(allow)),
             None => Err(Miss::Method(allow)),
         };
         // A value that cannot be decoded is passed on as it came. No id and no name looks like it.
         let decoded = |value| percent_decode(value, false).unwrap_or(Cow::Borrowed(value));
-        Lookup { route, params: found.params.iter().map(|(name, value)| (name, decoded(value))).collect() }
+        Lookup { route, params: found.params.iter().map(|(name, value)| (name.into(), decoded(value))).collect() }
     }
 }

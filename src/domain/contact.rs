@@ -2,12 +2,13 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
+use serde_json::{Value as Json, json};
 use unicode_normalization::UnicodeNormalization;
 
-use super::fields::{Fields, FromFields, Given, Patch, Rule};
+use super::fields::{Fields, FromFields, Given, Patch, Rule, properties};
 use super::fold::{self, Part};
 use super::rules::{Date, Email, Text};
-use super::shape::{Rfc3339, rfc3339};
+use super::shape::{Rfc3339, Shape, member, rfc3339, shape};
 
 /// A field of a contact. All code that deals with every field goes through [`FIELDS`].
 pub struct Field {
@@ -137,35 +138,17 @@ pub static FIELDS: [Field; 6] = [
 ];
 
 /// A field that some code needs by name, as its place in the table.
-pub const FIRST_NAME: usize = place("first_name");
+pub const FIRST_NAME: usize = 0;
 /// See [`FIRST_NAME`].
-pub const LAST_NAME: usize = place("last_name");
+pub const LAST_NAME: usize = 1;
 /// See [`FIRST_NAME`].
-pub const EMAIL: usize = place("email");
+pub const EMAIL: usize = 2;
 /// See [`FIRST_NAME`].
-pub const PHONE_NUMBER: usize = place("phone_number");
+pub const PHONE_NUMBER: usize = 3;
 /// See [`FIRST_NAME`].
-pub const BIRTHDAY: usize = place("birthday");
+pub const BIRTHDAY: usize = 4;
 /// See [`FIRST_NAME`].
-pub const ADDITIONAL_INFO: usize = place("additional_info");
-
-/// A name that is not in the table does not compile: the search for it leaves the table.
-const fn place(name: &str) -> usize {
-    let mut at = 0;
-    while !is_same(FIELDS[at].name.as_bytes(), name.as_bytes()) {
-        at += 1;
-    }
-    at
-}
-
-/// `==` is not const yet.
-const fn is_same(a: &[u8], b: &[u8]) -> bool {
-    match (a, b) {
-        ([], []) => true,
-        ([a, a_rest @ ..], [b, b_rest @ ..]) => *a == *b && is_same(a_rest, b_rest),
-        _ => false,
-    }
-}
+pub const ADDITIONAL_INFO: usize = 5;
 
 // The parts of the search key, each with its mark, and with a separator behind each but the last, fit into an index entry. They are four, the last of
 // them digits: the statements look for each by its number, and for a phone number in the fourth.
@@ -208,16 +191,14 @@ impl FromFields for Draft {
     const NAME: &'static str = "ContactInput";
     const PATCH_NAME: &'static str = "ContactPatch";
 
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Draft> {
+    fn from_fields(fields: &mut Fields<'_>) -> Draft {
         fn ask<R: Rule<Out: Default> + ?Sized>(fields: &mut Fields<'_>, field: &Field, rule: &R) -> Option<R::Out> {
-            if field.is_required { fields.required(field.name, rule) } else { fields.optional(field.name, rule) }
+            if field.is_required { Some(fields.required(field.name, rule)) } else { fields.optional(field.name, rule) }
         }
-        let values = FIELDS.each_ref().map(|field| match field.kind {
+        Values(FIELDS.each_ref().map(|field| match field.kind {
             Kind::Text(rule) => ask(fields, field, rule).map(Value::Text),
             Kind::Birthday => ask(fields, field, &Date::birthday(fields.today)).map(Value::Date),
-        });
-        let is_whole = FIELDS.iter().zip(&values).all(|(field, value)| value.is_some() || !field.is_required);
-        is_whole.then_some(Values(values))
+        }))
     }
 }
 
@@ -285,34 +266,58 @@ impl Serialize for Contact<'_> {
     }
 }
 
-/// A contact in the list of upcoming birthdays.
-#[derive(Debug, Clone, Copy, serde::Serialize)]
-pub struct Upcoming<'a> {
-    /// The contact itself.
-    #[serde(flatten)]
-    pub contact: Contact<'a>,
-    /// The day it is celebrated next, `today` included.
-    pub next_birthday: NaiveDate,
-    /// Days from `today` to it.
-    pub days_until: i64,
-    /// The age reached on it, in years.
-    pub turns: i32,
+impl Shape for Contact<'_> {
+    const NAME: &'static str = "Contact";
+    fn members() -> Vec<(String, Json)> {
+        let mut members = vec![member::<i64>("id", "Unique over all users.", json!([{ "examples": [1] }]))];
+        members.extend(properties(&Fields::describing().describe::<Draft>()));
+        members.push(member::<DateTime<Utc>>("created_at", "When it was created.", json!([])));
+        members.push(member::<DateTime<Utc>>("updated_at", "When it was last changed.", json!([])));
+        members
+    }
 }
 
-/// A contact in the trash.
-#[derive(Debug, Clone, Copy, serde::Serialize)]
-pub struct Trashed<'a> {
-    /// The contact itself.
-    #[serde(flatten)]
-    pub contact: Contact<'a>,
-    /// When it was deleted.
-    #[serde(serialize_with = "rfc3339")]
-    pub deleted_at: DateTime<Utc>,
+shape! {
+    /// A contact in the list of upcoming birthdays.
+    #[derive(Debug, Clone, Copy)]
+    pub struct Upcoming<'a> as "UpcomingBirthday" with contact: Contact<'a> {
+        /// The day it is celebrated next, today included.
+        pub next_birthday: NaiveDate = { "examples": ["2026-05-17"] },
+        /// Days from today to it.
+        pub days_until: u64 = { "examples": [3] },
+        /// The age in years reached on it.
+        pub turns: i32 = { "examples": [36] },
+    }
+}
+
+shape! {
+    /// A contact in the trash.
+    #[derive(Debug, Clone, Copy)]
+    pub struct Trashed<'a> as "TrashedContact" with contact: Contact<'a> {
+        /// When it was deleted.
+        #[serde(serialize_with = "rfc3339")]
+        pub deleted_at: DateTime<Utc>,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_places_of_fields_are_those_in_the_table() {
+        let places = [
+            (FIRST_NAME, "first_name"),
+            (LAST_NAME, "last_name"),
+            (EMAIL, "email"),
+            (PHONE_NUMBER, "phone_number"),
+            (BIRTHDAY, "birthday"),
+            (ADDITIONAL_INFO, "additional_info"),
+        ];
+        for (place, name) in places {
+            assert_eq!(FIELDS[place].name, name);
+        }
+    }
 
     #[test]
     fn the_longest_contacts_fit_into_an_index_entry() {

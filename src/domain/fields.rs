@@ -10,6 +10,8 @@ use chrono::NaiveDate;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::rules::PasswordRule;
+
 /// What is wrong with one field. The text completes a sentence that begins with the field's name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {
@@ -96,15 +98,15 @@ pub const MERGE_PATCH: &str = "application/merge-patch+json";
 pub const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Something that is read field by field.
-pub trait FromFields: Sized {
+pub trait FromFields: Sized + 'static {
     /// The media types of the bodies that it can be read from.
     const MEDIA_TYPES: &'static [&'static str] = &[JSON];
     /// What the OpenAPI document calls such a body. One without a name does not compile.
     const NAME: &'static str = "";
     /// The same for a [`Patch`] of it.
     const PATCH_NAME: &'static str = "";
-    /// Asks for each of its fields; `None` after a fault. It asks for all of them even after a fault, so that all faults are told.
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self>;
+    /// Asks for each of its fields. What it makes of them is dropped where a fault was noted.
+    fn from_fields(fields: &mut Fields<'_>) -> Self;
 }
 
 /// An RFC 7396 merge patch: a `T`, and the list of the fields that were given.
@@ -127,10 +129,9 @@ impl<T: FromFields> FromFields for Patch<T> {
     const MEDIA_TYPES: &'static [&'static str] = &[MERGE_PATCH, JSON];
     const NAME: &'static str = T::PATCH_NAME;
 
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Patch<T>> {
+    fn from_fields(fields: &mut Fields<'_>) -> Patch<T> {
         fields.is_patch = true;
-        let values = T::from_fields(fields)?;
-        Some(Patch { values, given: std::mem::take(&mut fields.given) })
+        Patch { values: T::from_fields(fields), given: std::mem::take(&mut fields.given) }
     }
 }
 
@@ -139,10 +140,8 @@ pub struct Fields<'a> {
     source: Source<'a>,
     /// The server's date in UTC, for rules that depend on it.
     pub today: NaiveDate,
-    /// The fewest characters of a new password.
-    pub password_min: usize,
-    /// Passwords that are refused, from [`PasswordRule::refusals`](super::rules::PasswordRule::refusals).
-    pub refused_passwords: &'a [String],
+    /// What a new password must be, by the settings.
+    pub new_password: PasswordRule<'a>,
     /// Whether it reads a [`FORM`], which may name its fields otherwise than JSON does.
     pub is_form: bool,
     /// Whether it reads a [`Patch`]: no field must be given, and one that a whole `T` must have cannot be cleared.
@@ -160,13 +159,12 @@ enum Field<T> {
 }
 
 impl<'a> Fields<'a> {
-    /// A reader over `source`. For a new password, set `password_min` and `refused_passwords`.
+    /// A reader over `source`. For a new password, set its rule.
     pub fn new(source: Source<'a>, today: NaiveDate) -> Fields<'a> {
         Fields {
             source,
             today,
-            password_min: 0,
-            refused_passwords: &[],
+            new_password: PasswordRule::GIVEN,
             is_form: false,
             is_patch: false,
             given: Vec::new(),
@@ -177,10 +175,8 @@ impl<'a> Fields<'a> {
 
     /// Reads a `T`, or returns everything that is wrong with it.
     pub fn read<T: FromFields>(mut self) -> Result<T, Vec<Fault>> {
-        match T::from_fields(&mut self) {
-            Some(value) if self.faults.is_empty() => Ok(value),
-            _ => Err(self.faults),
-        }
+        let value = T::from_fields(&mut self);
+        if self.faults.is_empty() { Ok(value) } else { Err(self.faults) }
     }
 
     /// A reader of nothing, which records what is asked for.
@@ -194,18 +190,16 @@ impl<'a> Fields<'a> {
         self.described
     }
 
-    /// A value that must be given. In a patch it may be absent, which gives its type's default, but it cannot be cleared.
-    /// `None` exactly when a fault was noted.
-    pub fn required<R: Rule<Out: Default> + ?Sized>(&mut self, name: &'static str, rule: &R) -> Option<R::Out> {
-        let wrong = match self.find(name, rule, !self.is_patch, false) {
-            Field::Value(value) => return Some(value),
-            Field::Faulty => return None,
-            Field::Absent if self.is_patch => return Some(R::Out::default()),
-            Field::Empty if self.is_patch => "is required and cannot be cleared",
-            Field::Absent | Field::Empty => "is required",
-        };
-        self.fault(name, wrong);
-        None
+    /// A value that must be given. In a patch it may be absent, but it cannot be cleared. Its type's default where there is none.
+    pub fn required<R: Rule<Out: Default> + ?Sized>(&mut self, name: &'static str, rule: &R) -> R::Out {
+        match self.find(name, rule, !self.is_patch, false) {
+            Field::Value(value) => return value,
+            Field::Faulty => {}
+            Field::Absent if self.is_patch => {}
+            Field::Empty if self.is_patch => self.fault(name, "is required and cannot be cleared"),
+            Field::Absent | Field::Empty => self.fault(name, "is required"),
+        }
+        R::Out::default()
     }
 
     /// A value that may be absent, `null` or empty. `None` also after a fault.
@@ -280,6 +274,12 @@ impl<'a> Fields<'a> {
 
 /// The JSON Schema of an object with these fields.
 pub fn object_schema(described: &[Described]) -> Value {
+    let required: Vec<_> = described.iter().filter(|f| f.required).map(|f| f.name).collect();
+    json!({ "type": "object", "properties": properties(described), "required": required })
+}
+
+/// The JSON Schema of each of these fields, as a member of an object.
+pub fn properties(described: &[Described]) -> Map<String, Value> {
     let mut properties = Map::new();
     for field in described {
         let mut schema = field.schema.clone();
@@ -293,6 +293,5 @@ pub fn object_schema(described: &[Described]) -> Value {
         }
         properties.insert(field.name.to_owned(), schema);
     }
-    let required: Vec<_> = described.iter().filter(|f| f.required).map(|f| f.name).collect();
-    json!({ "type": "object", "properties": properties, "required": required })
+    properties
 }

@@ -1,22 +1,25 @@
 //! The part of a list that is asked for: filters, order, and where to begin, by number (`skip`) or by cursor.
 
+use std::sync::LazyLock;
+
 use chrono::NaiveDate;
-use serde_json::{Value, json};
 
 use super::birthday::WINDOW_MAX_DAYS;
 use super::contact::FIELDS;
-use super::fields::{Fields, FromFields, Given, Rule};
+use super::fields::{Fields, FromFields};
 use super::fold::{self, Needles, Part};
 use super::hex;
-use super::rules::{Date, Doc, Flag, Integer, Verbatim, one_of, string};
+use super::rules::{Date, Doc, Flag, Integer, OneOf, Verbatim};
 
-/// What a list can be ordered by, as named in the API and in `sql/queries/contacts/page_by_time.sql`: among others each field
-/// that is text of the search key, or a date. Text sorts folded, by the database's collation `name_order`; an absent value
-/// comes before any other.
-fn sort_keys() -> impl Iterator<Item = &'static str> {
+/// The orders that a list can have, by their words. The keys are named in the API as in
+/// `sql/queries/contacts/page_by_time.sql`: among others each field that is text of the search key, or a date. Text sorts folded,
+/// by the database's collation `name_order`; an absent value comes before any other.
+static SORTS: LazyLock<Vec<(String, Sort)>> = LazyLock::new(|| {
     let fields = FIELDS.iter().filter(|field| matches!(field.part, Some(Part::Text(_))) || field.is_date());
-    ["id"].into_iter().chain(fields.map(|field| field.name)).chain(["created_at", "updated_at"])
-}
+    let keys = ["id"].into_iter().chain(fields.map(|field| field.name)).chain(["created_at", "updated_at"]);
+    let sorts = keys.flat_map(|key| [false, true].map(|descending| Sort { key, descending }));
+    sorts.map(|sort| (sort.word(), sort)).collect()
+});
 
 /// An order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,34 +38,10 @@ impl Sort {
         self.key == "id"
     }
 
-    fn parse(text: &str) -> Option<Sort> {
-        let name = text.strip_prefix('-').unwrap_or(text);
-        let key = sort_keys().find(|key| *key == name)?;
-        Some(Sort { key, descending: name != text })
-    }
-}
-
-/// The rule of a [`Sort`]: a key, or a key behind a minus.
-struct SortRule;
-
-impl SortRule {
-    fn words() -> Vec<String> {
-        sort_keys().flat_map(|key| [key.to_owned(), format!("-{key}")]).collect()
-    }
-}
-
-impl Rule for SortRule {
-    type Out = Sort;
-
-    fn read(&self, given: Given<'_>) -> Result<Option<Sort>, String> {
-        match string(given)? {
-            "" => Ok(None),
-            text => Sort::parse(text).map(Some).ok_or_else(|| one_of(&Self::words())),
-        }
-    }
-
-    fn schema(&self) -> Value {
-        json!({ "type": "string", "enum": Self::words() })
+    /// A key, or a key behind a minus.
+    fn word(self) -> String {
+        let sign = if self.descending { "-" } else { "" };
+        format!("{sign}{}", self.key)
     }
 }
 
@@ -80,7 +59,6 @@ const COUNT: Doc<Flag> = Doc(Flag, "Whether to tell in X-Total-Count how many co
 const CURSOR: Doc<Verbatim> =
     Doc(Verbatim { max: 8192 }, "Where the page begins, from the Link header of the previous page; instead of skip.");
 
-const SORT: Doc<SortRule> = Doc(SortRule, "The order, by default by id; prefix with - to reverse it.");
 // More contacts than any user has. Without a bound, the sum with the limit might not fit into a bigint.
 const SKIP: Doc<Integer> = Doc(Integer { range: 0..=1_000_000_000 }, "How many to skip.");
 const LIMIT: Doc<Integer> = Doc(Integer { range: 1..=1000 }, "How many at most.");
@@ -103,8 +81,7 @@ impl Cursor {
     /// nothing that its reader has not just read, so it needs no signature: a forged one can only begin the user's own list
     /// elsewhere.
     pub fn encode(&self) -> String {
-        let sign = if self.sort.descending { "-" } else { "" };
-        hex::encode(format!("{sign}{}\n{}\n{}", self.sort.key, self.id, self.key).as_bytes())
+        hex::encode(format!("{}\n{}\n{}", self.sort.word(), self.id, self.key).as_bytes())
     }
 
     /// The cursor, if the text is one and belongs to this order.
@@ -112,7 +89,7 @@ impl Cursor {
         let plain = String::from_utf8(hex::decode(text)?).ok()?;
         let mut parts = plain.splitn(3, '\n');
         let (word, id, key) = (parts.next()?, parts.next()?.parse().ok()?, parts.next()?);
-        (Sort::parse(word) == Some(sort) && !key.contains('\0')).then(|| Cursor { sort, key: key.to_owned(), id })
+        (word == sort.word() && !key.contains('\0')).then(|| Cursor { sort, key: key.to_owned(), id })
     }
 }
 
@@ -150,15 +127,16 @@ impl Filter {
 }
 
 impl FromFields for List {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<List> {
+    fn from_fields(fields: &mut Fields<'_>) -> List {
         let filters = FIELDS.each_ref().map(|field| {
             let part = field.part?;
             let rule = if matches!(part, Part::Digits(_)) { &PART_OF_PHONE } else { &PART };
             Some((part, fields.optional(field.name, rule)))
         });
         let q = fields.optional("q", &Q);
-        let sort = fields.optional("sort", &SORT).unwrap_or(Sort::BY_ID);
-        let (skip, limit) = skip_and_limit(fields);
+        let sort = Doc(OneOf { choices: &SORTS }, "The order, by default by id; prefix with - to reverse it.");
+        let sort = fields.optional("sort", &sort).unwrap_or(Sort::BY_ID);
+        let Page { skip, limit } = Page::from_fields(fields);
         let cursor = fields.optional("cursor", &CURSOR);
         let count = fields.or_default("count", &COUNT, false);
 
@@ -167,10 +145,10 @@ impl FromFields for List {
             Some(cursor) => Ok(cursor),
             None => Err("must be a cursor from a Link header of a list in the same order"),
         });
-        let cursor = cursor.transpose().map_err(|detail| fields.fault("cursor", detail)).ok()?;
+        let cursor = cursor.transpose().map_err(|detail| fields.fault("cursor", detail)).unwrap_or_default();
         let filters = filters.iter().flatten().map(|(part, filter)| (*part, filter.as_deref()));
         let filter = Filter { fields: fold::needles(filters), words: q.and_then(|q| fold::words(&q)) };
-        Some(List { filter, sort, skip, limit, cursor, count })
+        List { filter, sort, skip, limit, cursor, count }
     }
 }
 
@@ -188,12 +166,12 @@ pub struct UpcomingQuery {
 }
 
 impl FromFields for UpcomingQuery {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<UpcomingQuery> {
+    fn from_fields(fields: &mut Fields<'_>) -> UpcomingQuery {
         let days = fields.or_default("days", &DAYS, 7);
-        let (skip, limit) = skip_and_limit(fields);
+        let Page { skip, limit } = Page::from_fields(fields);
         let today = Doc(Date::today(), "Your date; by default the server's.");
         let today = fields.optional("today", &today);
-        Some(UpcomingQuery { days: u16::try_from(days).ok()?, skip, limit, today })
+        UpcomingQuery { days: days as u16, skip, limit, today }
     }
 }
 
@@ -207,12 +185,7 @@ pub struct Page {
 }
 
 impl FromFields for Page {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Page> {
-        let (skip, limit) = skip_and_limit(fields);
-        Some(Page { skip, limit })
+    fn from_fields(fields: &mut Fields<'_>) -> Page {
+        Page { skip: fields.or_default("skip", &SKIP, 0), limit: fields.or_default("limit", &LIMIT, 100) }
     }
-}
-
-fn skip_and_limit(fields: &mut Fields<'_>) -> (i64, i64) {
-    (fields.or_default("skip", &SKIP, 0), fields.or_default("limit", &LIMIT, 100))
 }

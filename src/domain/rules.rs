@@ -3,14 +3,13 @@
 //! Text is trimmed and kept in NFC, and lengths count its characters (Unicode scalar values) after that. Control characters
 //! are refused rather than dropped: NUL cannot be stored in Postgres at all, and U+001F separates the fields of the search key.
 
-use std::borrow::Borrow;
 use std::ops::RangeInclusive;
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use serde_json::{Value, json};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
-use super::fields::{Fields, Given, Rule};
+use super::fields::{Given, Rule};
 use super::fold::is_invisible;
 use super::user::Password;
 
@@ -57,7 +56,7 @@ fn plain(text: &str, lines: bool) -> Result<String, String> {
 }
 
 /// The text of a value that has to be text.
-pub fn string(given: Given<'_>) -> Result<&str, String> {
+fn string(given: Given<'_>) -> Result<&str, String> {
     given.text().ok_or_else(|| "must be a string".to_owned())
 }
 
@@ -133,6 +132,7 @@ fn is_address(text: &str) -> bool {
 }
 
 /// A password: any Unicode, neither trimmed nor cut, counted in characters.
+#[derive(Clone, Copy)]
 pub struct PasswordRule<'a> {
     /// The fewest characters; 0 where a password is only compared.
     pub min: usize,
@@ -140,14 +140,9 @@ pub struct PasswordRule<'a> {
     pub refused: &'a [String],
 }
 
-impl<'a> PasswordRule<'a> {
+impl PasswordRule<'_> {
     /// A password that is only compared with the one in force.
     pub const GIVEN: PasswordRule<'static> = PasswordRule { min: 0, refused: &[] };
-
-    /// A new password, by the settings.
-    pub fn new_password(fields: &Fields<'a>) -> PasswordRule<'a> {
-        PasswordRule { min: fields.password_min, refused: fields.refused_passwords }
-    }
 
     /// The most characters a password may have.
     pub const MAX: usize = 128;
@@ -199,25 +194,20 @@ pub struct Date {
     pub example: Option<&'static str>,
 }
 
-const fn ymd(year: i32, month: u32, day: u32) -> NaiveDate {
-    match NaiveDate::from_ymd_opt(year, month, day) {
-        Some(date) => date,
-        None => panic!("no such date"),
-    }
-}
+/// The first date that is accepted.
+const FIRST: NaiveDate = NaiveDate::from_ymd_opt(1900, 1, 1).expect("a date");
+/// The last one that a client may call today.
+const LAST: NaiveDate = NaiveDate::from_ymd_opt(9998, 12, 31).expect("a date");
 
 impl Date {
     /// A birthday: from 1900 to the server's tomorrow, since the client may be a day ahead of the server.
     pub fn birthday(today: NaiveDate) -> Date {
-        Date {
-            range: ymd(1900, 1, 1)..=today.checked_add_days(Days::new(1)).unwrap_or(today),
-            example: Some("1990-05-17"),
-        }
+        Date { range: FIRST..=today.checked_add_days(Days::new(1)).unwrap_or(today), example: Some("1990-05-17") }
     }
 
     /// A client's own "today".
     pub fn today() -> Date {
-        Date { range: ymd(1900, 1, 1)..=ymd(9998, 12, 31), example: None }
+        Date { range: FIRST..=LAST, example: None }
     }
 }
 
@@ -330,23 +320,23 @@ impl Rule for Flag {
 }
 
 /// One of a few words, each standing for a value.
-pub struct OneOf<T: 'static> {
+pub struct OneOf<T: 'static, W: 'static = &'static str> {
     /// Word and value.
-    pub choices: &'static [(&'static str, T)],
+    pub choices: &'static [(W, T)],
 }
 
-impl<T> OneOf<T> {
+impl<T, W: AsRef<str>> OneOf<T, W> {
     fn words(&self) -> Vec<&'static str> {
-        self.choices.iter().map(|(word, _)| *word).collect()
+        self.choices.iter().map(|(word, _)| word.as_ref()).collect()
     }
 }
 
-impl<T: Copy> Rule for OneOf<T> {
+impl<T: Copy, W: AsRef<str>> Rule for OneOf<T, W> {
     type Out = T;
 
     fn read(&self, given: Given<'_>) -> Result<Option<T>, String> {
         let text = string(given)?;
-        let choice = self.choices.iter().find(|(word, _)| *word == text);
+        let choice = self.choices.iter().find(|(word, _)| word.as_ref() == text);
         match choice {
             None if !text.is_empty() => Err(one_of(&self.words())),
             choice => Ok(choice.map(|(_, value)| *value)),
@@ -359,9 +349,9 @@ impl<T: Copy> Rule for OneOf<T> {
 }
 
 /// Says that a text must be one of these words.
-pub fn one_of<S: Borrow<str>>(words: &[S]) -> String {
+pub fn one_of(words: &[&str]) -> String {
     match words {
-        [word] => format!("must be {}", word.borrow()),
+        [word] => format!("must be {word}"),
         words => format!("must be one of {}", words.join(", ")),
     }
 }

@@ -11,8 +11,14 @@ use serde_json::{Map, Value, json};
 pub trait Shape {
     /// Its name under `components/schemas`.
     const NAME: &'static str;
-    /// Its JSON Schema.
-    fn schema() -> Value;
+    /// Its members, each with its JSON Schema.
+    fn members() -> Vec<(String, Value)>;
+    /// Its JSON Schema: an object that always has all of its members.
+    fn schema() -> Value {
+        let properties: Map<_, _> = Self::members().into_iter().collect();
+        let required: Vec<_> = properties.keys().cloned().collect();
+        json!({ "type": "object", "properties": properties, "required": required })
+    }
     /// The schema of an answer that consists of it.
     fn reference() -> Value {
         json!({ "$ref": format!("#/components/schemas/{}", Self::NAME) })
@@ -21,8 +27,8 @@ pub trait Shape {
 
 impl<S: Shape> Shape for [S] {
     const NAME: &'static str = S::NAME;
-    fn schema() -> Value {
-        S::schema()
+    fn members() -> Vec<(String, Value)> {
+        S::members()
     }
     fn reference() -> Value {
         json!({ "type": "array", "items": S::reference() })
@@ -36,25 +42,33 @@ pub trait Member {
 }
 
 /// Declares a struct that is sent as JSON. The doc comment of a member is its description in the OpenAPI document, too;
-/// `= { … }` adds to its schema.
+/// `= { … }` adds to its schema. `with name: Type` puts the members of another shape before its own.
 macro_rules! shape {
     (
         $(#[$about:meta])*
-        $vis:vis struct $name:ident $(<$life:lifetime>)? as $title:literal {
+        $vis:vis struct $name:ident $(<$life:lifetime>)? as $title:literal $(with $base:ident: $base_type:ty)? {
             $($(#[doc = $doc:literal])+ $(#[serde($($serde:tt)+)])? pub $member:ident: $type:ty $(= $more:tt)?,)+
         }
     ) => {
         $(#[$about])*
         #[derive(serde::Serialize)]
         $vis struct $name $(<$life>)? {
+            $(
+                /// The members that come before its own.
+                #[serde(flatten)]
+                pub $base: $base_type,
+            )?
             $($(#[doc = $doc])+ $(#[serde($($serde)+)])? pub $member: $type,)+
         }
 
         impl $(<$life>)? $crate::domain::shape::Shape for $name $(<$life>)? {
             const NAME: &'static str = $title;
-            fn schema() -> serde_json::Value {
-                use $crate::domain::shape::{member, object};
-                object([$(member::<$type>(stringify!($member), concat!($($doc),+), serde_json::json!([$($more)?]))),+])
+            fn members() -> Vec<(String, serde_json::Value)> {
+                use $crate::domain::shape::member;
+                let mut members = Vec::new();
+                $(members.extend(<$base_type>::members());)?
+                $(members.push(member::<$type>(stringify!($member), concat!($($doc),+), serde_json::json!([$($more)?])));)+
+                members
             }
         }
     };
@@ -70,13 +84,6 @@ pub fn member<M: Member>(name: &str, description: &str, more: Value) -> (String,
         schema[key] = value.clone();
     }
     (name.to_owned(), schema)
-}
-
-/// The schema of an object that always has all of these members.
-pub fn object(members: impl IntoIterator<Item = (String, Value)>) -> Value {
-    let properties: Map<_, _> = members.into_iter().collect();
-    let required: Vec<_> = properties.keys().cloned().collect();
-    json!({ "type": "object", "properties": properties, "required": required })
 }
 
 macro_rules! members {

@@ -108,12 +108,13 @@ pub struct Signup {
 impl FromFields for Signup {
     const NAME: &'static str = "Signup";
 
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Signup> {
-        let new_password = PasswordRule::new_password(fields);
-        let username = fields.required("username", &USERNAME);
-        let email = fields.required("email", &Email);
-        let password = fields.required("password", &new_password);
-        Some(Signup { username: username?, email: email?.to_lowercase(), password: password? })
+    fn from_fields(fields: &mut Fields<'_>) -> Signup {
+        let new_password = fields.new_password;
+        Signup {
+            username: fields.required("username", &USERNAME),
+            email: fields.required("email", &Email).to_lowercase(),
+            password: fields.required("password", &new_password),
+        }
     }
 }
 
@@ -134,15 +135,14 @@ impl FromFields for Login {
 
     /// The address is not checked for its shape: an address that cannot exist is an unknown user, 401. OAuth2 clients name
     /// the grant type; there is only one that has a password.
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Login> {
+    fn from_fields(fields: &mut Fields<'_>) -> Login {
         let mut name = "email";
         if fields.is_form {
             fields.optional("grant_type", &PASSWORD_GRANT);
             name = "username";
         }
-        let email = fields.required(name, &Text::line(254, "ivan@example.com"));
-        let password = fields.required("password", &PasswordRule::GIVEN);
-        Some(Login { email: email?.to_lowercase(), password: password? })
+        let email = fields.required(name, &Text::line(254, "ivan@example.com")).to_lowercase();
+        Login { email, password: fields.required("password", &PasswordRule::GIVEN) }
     }
 }
 
@@ -160,10 +160,12 @@ pub struct ChangeAccount {
 impl FromFields for ChangeAccount {
     const PATCH_NAME: &'static str = "UserPatch";
 
-    fn from_fields(fields: &mut Fields<'_>) -> Option<ChangeAccount> {
-        let (username, email) = (fields.required("username", &USERNAME), fields.required("email", &Email));
-        let password = fields.optional("current_password", &PasswordRule::GIVEN);
-        Some(ChangeAccount { username: username?, email: email?.to_lowercase(), password })
+    fn from_fields(fields: &mut Fields<'_>) -> ChangeAccount {
+        ChangeAccount {
+            username: fields.required("username", &USERNAME),
+            email: fields.required("email", &Email).to_lowercase(),
+            password: fields.optional("current_password", &PasswordRule::GIVEN),
+        }
     }
 }
 
@@ -179,11 +181,10 @@ pub struct ChangePassword {
 impl FromFields for ChangePassword {
     const NAME: &'static str = "PasswordChange";
 
-    fn from_fields(fields: &mut Fields<'_>) -> Option<ChangePassword> {
-        let new_password = PasswordRule::new_password(fields);
+    fn from_fields(fields: &mut Fields<'_>) -> ChangePassword {
+        let new_password = fields.new_password;
         let current = fields.required("current_password", &PasswordRule::GIVEN);
-        let new = fields.required("new_password", &new_password);
-        Some(ChangePassword { current: current?, new: new? })
+        ChangePassword { current, new: fields.required("new_password", &new_password) }
     }
 }
 
@@ -197,9 +198,8 @@ pub struct DeleteAccount {
 impl FromFields for DeleteAccount {
     const NAME: &'static str = "AccountDeletion";
 
-    fn from_fields(fields: &mut Fields<'_>) -> Option<DeleteAccount> {
-        let password = fields.required("password", &PasswordRule::GIVEN);
-        Some(DeleteAccount { password: password? })
+    fn from_fields(fields: &mut Fields<'_>) -> DeleteAccount {
+        DeleteAccount { password: fields.required("password", &PasswordRule::GIVEN) }
     }
 }
 
@@ -219,14 +219,16 @@ pub struct TokenDraft {
 impl FromFields for TokenDraft {
     const NAME: &'static str = "ApiTokenInput";
 
-    fn from_fields(fields: &mut Fields<'_>) -> Option<TokenDraft> {
+    fn from_fields(fields: &mut Fields<'_>) -> TokenDraft {
         const READ: &str = ApiToken::READ;
         let scope = OneOf { choices: &[(READ, READ), (ApiToken::WRITE, ApiToken::WRITE)] };
-        let name = fields.required("name", &Text::line(50, "Nightly backup"));
-        let password = fields.required("password", &PasswordRule::GIVEN);
-        let scope = fields.or_default("scope", &Doc(scope, "Whether it may only read, or write, too."), READ);
         let days = Doc(Integer { range: 1..=365 }, "The days until it ends.");
-        let days = fields.or_default("expires_in_days", &days, 90).try_into().ok()?;
-        Some(TokenDraft { name: name?, password: password?, may_write: scope != READ, days })
+        TokenDraft {
+            name: fields.required("name", &Text::line(50, "Nightly backup")),
+            password: fields.required("password", &PasswordRule::GIVEN),
+            may_write: fields.or_default("scope", &Doc(scope, "Whether it may only read, or write, too."), READ)
+                != READ,
+            days: fields.or_default("expires_in_days", &days, 90) as i32,
+        }
     }
 }

@@ -20,38 +20,27 @@ const MOST_CELLS: usize = 256;
 
 /// Appends the headings.
 pub fn begin(out: &mut Vec<u8>) {
-    row(out, |write| {
-        write("id");
-        FIELDS.iter().for_each(|field| write(field.name));
-        write("created_at");
-        write("updated_at");
-    });
+    row(["id"].into_iter().chain(FIELDS.iter().map(|field| field.name)).chain(["created_at", "updated_at"]), out);
 }
 
 /// Appends a contact.
 pub fn contact(contact: &Contact<'_>, out: &mut Vec<u8>) {
-    row(out, |write| {
-        write(&contact.id.to_string());
-        for (field, value) in contact.values.0.iter().enumerate() {
-            match value {
-                Some(Value::Text(text)) if field == PHONE_NUMBER && is_plain_number(text) => write(text),
-                Some(Value::Text(text)) => write(&defused(text)),
-                Some(Value::Date(date)) => write(&date.to_string()),
-                None => write(""),
-            }
-        }
-        write(&Rfc3339(contact.created_at).to_string());
-        write(&Rfc3339(contact.updated_at).to_string());
+    let values = contact.values.0.iter().enumerate().map(|(field, value)| match value {
+        Some(Value::Text(text)) if field == PHONE_NUMBER && is_plain_number(text) => Cow::Borrowed(*text),
+        Some(Value::Text(text)) => defused(text),
+        Some(Value::Date(date)) => Cow::Owned(date.to_string()),
+        None => Cow::Borrowed(""),
     });
+    let times = [contact.created_at, contact.updated_at].map(|at| Cow::Owned(Rfc3339(at).to_string()));
+    row([Cow::Owned(contact.id.to_string())].into_iter().chain(values).chain(times), out);
 }
 
-fn row(out: &mut Vec<u8>, cells: impl FnOnce(&mut dyn FnMut(&str))) {
-    let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).buffer_capacity(512).from_writer(&mut *out);
-    cells(&mut |cell| {
-        writer.write_field(cell).expect("text is written into memory");
-    });
+fn row(cells: impl IntoIterator<Item: AsRef<str>>, out: &mut Vec<u8>) {
+    let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).buffer_capacity(512).from_writer(out);
+    for cell in cells {
+        writer.write_field(cell.as_ref()).expect("text is written into memory");
+    }
     writer.write_record(None::<&[u8]>).expect("text is written into memory");
-    drop(writer);
 }
 
 /// Whether a spreadsheet would run a cell with this text, or would run it but for the apostrophes before it. Counting those

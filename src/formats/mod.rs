@@ -38,8 +38,6 @@ pub enum Format {
     Vcard3,
     /// Comma-separated values, headings first.
     Csv,
-    /// The same with a byte order mark, without which Excel takes UTF-8 for its country's charset.
-    CsvWithMark,
     /// An array of contacts as the API shows them.
     Json,
 }
@@ -101,7 +99,7 @@ pub fn read(format: Format, charset: Option<Charset>, file: &[u8], today: NaiveD
         // Each property may be of another charset, as long as what parts them is the same in all.
         Format::Vcard | Format::Vcard3 if charset.is_ascii_compatible() => vcard::read(file, charset, &mut entries)?,
         Format::Vcard | Format::Vcard3 => vcard::read(charset::text(charset, file)?.as_bytes(), UTF_8, &mut entries)?,
-        Format::Csv | Format::CsvWithMark => csv::read(&charset::text(charset, file)?, &mut entries)?,
+        Format::Csv => csv::read(&charset::text(charset, file)?, &mut entries)?,
         Format::Json => json::read(&charset::text(charset, file)?, &mut entries)?,
     }
     Ok(entries.import)
@@ -113,10 +111,6 @@ impl Format {
         match self {
             Format::Vcard | Format::Vcard3 => {}
             Format::Csv => csv::begin(out),
-            Format::CsvWithMark => {
-                out.extend_from_slice("\u{feff}".as_bytes());
-                csv::begin(out);
-            }
             Format::Json => json::begin(out),
         }
     }
@@ -125,7 +119,7 @@ impl Format {
     pub fn contact(self, contact: &Contact<'_>, is_first: bool, out: &mut Vec<u8>) {
         match self {
             Format::Vcard | Format::Vcard3 => vcard::contact(contact, self == Format::Vcard, out),
-            Format::Csv | Format::CsvWithMark => csv::contact(contact, out),
+            Format::Csv => csv::contact(contact, out),
             Format::Json => json::contact(contact, is_first, out),
         }
     }
@@ -227,7 +221,7 @@ mod tests {
     use crate::domain::contact::{FIELDS, Kind, Value, Values};
     use crate::domain::fields::{Fields, Given, Rule, Source};
 
-    const FORMATS: [Format; 5] = [Format::Vcard, Format::Vcard3, Format::Csv, Format::CsvWithMark, Format::Json];
+    const FORMATS: [Format; 4] = [Format::Vcard, Format::Vcard3, Format::Csv, Format::Json];
 
     fn today() -> NaiveDate {
         NaiveDate::from_ymd_opt(2026, 6, 15).expect("a date")
@@ -300,8 +294,9 @@ mod tests {
 
         #[test]
         fn an_import_of_an_export_is_the_identity(drafts in proptest::collection::vec(draft(), 1..4)) {
-            for format in FORMATS {
-                let file = written(format, &drafts);
+            // With a byte order mark, as the export of CSV may have, and without.
+            for (format, mark) in FORMATS.into_iter().flat_map(|format| [(format, ""), (format, "\u{feff}")]) {
+                let file = [mark.as_bytes(), &written(format, &drafts)].concat();
                 let import = read_all(format, &file);
                 let text = String::from_utf8_lossy(&file);
                 prop_assert!(import.report.errors.is_empty(), "{:?} {}", import.report, text);

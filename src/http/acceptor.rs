@@ -15,8 +15,6 @@ use super::shared::Shared;
 
 /// A pause after an accept error: without file descriptors left, accept fails at once and for as long.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Connections taken in a row; those that have requests come between.
-const AT_ONCE: usize = 64;
 /// Clients turned away and not gone yet.
 const TURNED_AWAY: usize = 128;
 
@@ -24,7 +22,7 @@ pub(super) struct Acceptor {
     pub(super) listener: TcpListener,
     shared: Arc<Shared>,
     /// After an error.
-    paused_until: Option<Instant>,
+    pub(super) paused_until: Option<Instant>,
     failures: u32,
 }
 
@@ -35,27 +33,13 @@ impl Acceptor {
         Ok(Acceptor { listener, shared, paused_until: None, failures: 0 })
     }
 
-    pub(super) fn paused_until(&self) -> Option<Instant> {
-        self.paused_until
-    }
-
     /// False during a pause.
     pub(super) fn is_due(&self) -> bool {
         self.paused_until.is_none_or(|until| until <= Instant::now())
     }
 
-    /// Takes some of those who wait.
-    pub(super) fn accept(&mut self) {
-        self.take_up_to(AT_ONCE);
-    }
-
-    /// Takes everybody who waits, but for somebody who connects in a loop: a drain must end.
-    pub(super) fn last_call(mut self) {
-        let most = self.shared.limits.connections;
-        self.take_up_to(most);
-    }
-
-    fn take_up_to(&mut self, most: usize) {
+    /// Takes so many of those who wait at most.
+    pub(super) fn accept(&mut self, most: usize) {
         self.paused_until = None;
         for _ in 0..most {
             match acceptfrom_with(&self.listener, SocketFlags::CLOEXEC) {
@@ -65,9 +49,7 @@ impl Acceptor {
                     self.admit(stream.into(), peer);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    return;
-                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) => {
                     // Twenty times a second is too often to say the same.
                     if self.failures.is_multiple_of(200) {

@@ -2,7 +2,7 @@
 //! rest, with deadlines, so that a client that reads slowly or not at all never holds a worker.
 
 use std::cell::Cell;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -119,26 +119,23 @@ fn stream(responder: Responder, mut response: Response, permit: Permit, close: b
         return deliver(responder, bytes, None, close);
     }
 
-    let mut piece = vec![0; PIECE];
+    let mut piece = Vec::with_capacity(PIECE);
     // The first piece before the head: a body that fails at once can still become a 500.
-    let mut count = match read_piece(&mut reader, &mut piece) {
-        Ok(count) => count,
-        Err(error) => {
-            log::error!("a streamed response failed before its first byte: {error}");
-            return refuse(responder, refusal(500, "The answer could not be completed."), None);
-        }
-    };
+    if let Err(error) = read_piece(&mut reader, &mut piece) {
+        log::error!("a streamed response failed before its first byte: {error}");
+        return refuse(responder, refusal(500, "The answer could not be completed."), None);
+    }
     write_head(&mut bytes, &response, &framing, close, responder.is_1_1);
     let connection = &responder.turn;
     let written = connection.paced(false, Some(permit), || {
         loop {
-            append_piece(&mut bytes, &piece[..count], &framing);
+            append_piece(&mut bytes, &piece, &framing);
             connection.write_all(&bytes)?;
-            if count < PIECE {
+            if piece.len() < PIECE {
                 return io::Result::Ok(());
             }
             bytes.clear();
-            count = read_piece(&mut reader, &mut piece)
+            read_piece(&mut reader, &mut piece)
                 .inspect_err(|error| log::error!("a streamed response broke off: {error}"))?;
         }
     });
@@ -148,18 +145,10 @@ fn stream(responder: Responder, mut response: Response, permit: Permit, close: b
     }
 }
 
-/// Fills `piece`, but for the end of the body.
-fn read_piece(reader: &mut impl Read, piece: &mut [u8]) -> io::Result<usize> {
-    let mut count = 0;
-    while count < piece.len() {
-        match reader.read(&mut piece[count..]) {
-            Ok(0) => break,
-            Ok(more) => count += more,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(count)
+/// Reads the next piece in place of the last; it is full, but at the end of the body.
+fn read_piece(reader: &mut impl Read, piece: &mut Vec<u8>) -> io::Result<usize> {
+    piece.clear();
+    reader.take(PIECE as u64).read_to_end(piece)
 }
 
 /// A piece that is not full is the last.
@@ -254,7 +243,7 @@ fn deliver(responder: Responder, bytes: Vec<u8>, permit: Option<Permit>, close: 
 /// The whole answer is with the kernel: on to the next request, or with `close` to the connection's end.
 fn finish(responder: Responder, close: bool) {
     let turn = responder.turn;
-    let mut inbound = turn.inbound();
+    let mut inbound = turn.inbound.lock();
     if close {
         let _ = turn.stream.shutdown(Shutdown::Write);
         inbound.input.clear();

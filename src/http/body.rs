@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::budget::{Budget, Holder, Permit};
 use super::connection::Connection;
-use super::head::{Framing, Refusal, refusal};
+use super::head::{Framing, Refusal, line_end, refusal};
 use super::input::Input;
 use super::limits::SMALL;
 use super::reading::Stop;
@@ -132,13 +132,10 @@ impl Reader<'_> {
                 Some(size) if size <= self.limit - self.body.filled => self.copy(size)?,
                 _ => return Err(TOO_LARGE.into()),
             }
-            if self.line()? != 0 {
+            if self.line()? != 0 || waste > CHUNK_WASTE {
                 return Err(MALFORMED);
             }
             self.input.consume(2);
-            if waste > CHUNK_WASTE {
-                return Err(MALFORMED);
-            }
         }
         loop {
             let line = self.line()?;
@@ -158,14 +155,8 @@ impl Reader<'_> {
         let mut looked_at = 0;
         loop {
             let data = self.input.data();
-            for at in looked_at..data.len() {
-                match data[at] {
-                    b'\n' if at > 0 && data[at - 1] == b'\r' => return Ok(at - 1),
-                    b'\n' | 0x7f => return Err(MALFORMED),
-                    _ if at > 0 && data[at - 1] == b'\r' => return Err(MALFORMED),
-                    byte if byte < b' ' && byte != b'\t' && byte != b'\r' => return Err(MALFORMED),
-                    _ => {}
-                }
+            if let Some(end) = line_end(data, looked_at).map_err(|_| MALFORMED)? {
+                return Ok(end - 1);
             }
             looked_at = data.len();
             if looked_at > CHUNK_LINE || self.input.is_full() {

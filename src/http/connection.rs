@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 use super::budget::Network;
 use super::input::Input;
@@ -37,7 +37,7 @@ pub(super) struct Connection {
     pub(super) pace: Mutex<Option<Pace>>,
     /// `TAKEN`, `NEWS` and `ENDED`.
     turn: AtomicU8,
-    inbound: Mutex<Inbound>,
+    pub(super) inbound: Mutex<Inbound>,
 }
 
 /// What only the owner of the turn touches, so the lock is always free.
@@ -79,10 +79,6 @@ impl Connection {
         Turn { connection, passed_on: false }
     }
 
-    pub(super) fn inbound(&self) -> MutexGuard<'_, Inbound> {
-        self.inbound.lock()
-    }
-
     /// From now on what arrives is news. To be called before reading.
     pub(super) fn clear_news(&self) {
         self.turn.fetch_and(!NEWS, SeqCst);
@@ -100,7 +96,7 @@ impl Connection {
 
     /// Whether it has rested for too long. Gives back memory that holds nothing.
     pub(super) fn is_overdue(&self, now: Instant) -> bool {
-        let mut inbound = self.inbound();
+        let mut inbound = self.inbound.lock();
         inbound.input.shrink();
         now >= inbound.since + inbound.lingering.map_or(self.shared.limits.idle_timeout, |_| LINGER)
     }
@@ -155,7 +151,7 @@ impl Turn {
             return Some(self);
         }
         self.passed_on = true;
-        if self.connection.shared.has_polling_ended() {
+        if self.connection.shared.polling_ended.load(SeqCst) {
             // There is no poll any more.
             drop(Turn::take(&self.connection));
         }
@@ -164,7 +160,7 @@ impl Turn {
 
     /// Gives the turn back until the idle timeout.
     pub(super) fn rest(self) -> Option<Turn> {
-        let mut inbound = self.inbound();
+        let mut inbound = self.inbound.lock();
         if inbound.lingering.is_none() {
             inbound.since = Instant::now();
         }

@@ -4,6 +4,7 @@
 use tiny_http::{HTTPVersion, Header, Method};
 
 use super::limits::Limits;
+use super::url::encode_but;
 
 /// A request that gets no further, and what the client is told.
 #[derive(Debug, PartialEq)]
@@ -55,35 +56,39 @@ impl Scanner {
     /// `data` is everything since the head's first byte. `Some(length)` once the head is whole, its empty
     /// line included.
     pub(super) fn scan(&mut self, data: &[u8], limits: &Limits) -> Result<Option<usize>, Refusal> {
-        while let Some(&byte) = data.get(self.at) {
-            let after_cr = self.at > 0 && data[self.at - 1] == b'\r';
-            match byte {
-                b'\n' if after_cr => {
-                    let is_empty = self.line_start + 1 == self.at;
-                    if is_empty && self.line_start > 0 {
-                        return Ok(Some(self.at + 1));
-                    }
-                    self.line_start = self.at + 1;
-                    self.lines += usize::from(!is_empty);
-                    if self.lines > limits.headers + 1 {
-                        return Err(refusal(431, "The request has too many headers."));
-                    }
-                }
-                b'\n' => return Err(refusal(400, "A line of the request ends in LF without CR.")),
-                _ if after_cr => return Err(refusal(400, "The request has a CR without LF.")),
-                b'\r' | b'\t' | b' '..=b'~' | 0x80.. => {}
-                _ => {
-                    return Err(refusal(400, "The request has a control character in its head."));
-                }
+        while let Some(end) = line_end(data, self.at)? {
+            let is_empty = self.line_start + 1 == end;
+            if is_empty && self.line_start > 0 {
+                return Ok(Some(end + 1));
             }
-            self.at += 1;
+            (self.at, self.line_start) = (end + 1, end + 1);
+            self.lines += usize::from(!is_empty);
+            if self.lines > limits.headers + 1 {
+                return Err(refusal(431, "The request has too many headers."));
+            }
         }
+        self.at = data.len();
         if self.lines > 0 && !self.request_line_is_good {
             parse_request_line(Lines::of(data).next().unwrap_or_default())?;
             self.request_line_is_good = true;
         }
         Ok(None)
     }
+}
+
+/// The place of the first LF in data that is good so far, of which what stands before `at` was looked at already.
+pub(super) fn line_end(data: &[u8], at: usize) -> Result<Option<usize>, Refusal> {
+    for at in at..data.len() {
+        let after_cr = at > 0 && data[at - 1] == b'\r';
+        match data[at] {
+            b'\n' if after_cr => return Ok(Some(at)),
+            b'\n' => return Err(refusal(400, "A line of the request ends in LF without CR.")),
+            _ if after_cr => return Err(refusal(400, "The request has a CR without LF.")),
+            b'\r' | b'\t' | b' '..=b'~' | 0x80.. => {}
+            _ => return Err(refusal(400, "The request has a control character in its head.")),
+        }
+    }
+    Ok(None)
 }
 
 /// Parses a whole head, as delimited by [`Scanner`], which has checked line ends and control characters.
@@ -191,16 +196,7 @@ fn parse_target<'a>(target: &'a [u8], method: &Method) -> Result<Target<'a>, Ref
     }
     let mut text = String::with_capacity(lead.len() + path.len());
     text.push_str(lead);
-    for &byte in path {
-        if byte.is_ascii() {
-            text.push(char::from(byte));
-        } else {
-            const HEX: &[u8; 16] = b"0123456789ABCDEF";
-            text.push('%');
-            text.push(char::from(HEX[usize::from(byte >> 4)]));
-            text.push(char::from(HEX[usize::from(byte & 15)]));
-        }
-    }
+    encode_but(u8::is_ascii, path, &mut text);
     Ok((text, host))
 }
 

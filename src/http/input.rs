@@ -59,9 +59,9 @@ impl Input {
     }
 
     /// Appends what is there to `data()`, which must not be full, in one system call that does not wait; the count, and
-    /// whether there may be more. 0 means that the client has ended its side, ErrorKind::WouldBlock that nothing is
+    /// whether there may be more. 0 means that the client has ended its side, AGAIN that nothing is
     /// there.
-    pub(super) fn fill_now(&mut self, stream: &TcpStream) -> io::Result<(usize, bool)> {
+    pub(super) fn fill_now(&mut self, stream: &TcpStream) -> rustix::io::Result<(usize, bool)> {
         let room = self.room();
         let size = room.len();
         let (_, count) = recv(stream, room, RecvFlags::DONTWAIT)?;

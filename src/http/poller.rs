@@ -5,6 +5,7 @@ use std::io;
 use std::net::{Shutdown, TcpListener};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,8 @@ use super::shared::Shared;
 
 /// How many connections are looked at before anything else.
 const REPORTS: usize = 256;
+/// Connections taken in a row; those that have requests come between.
+const ACCEPTS: usize = 64;
 /// How long what arrives may lie while all workers are busy. Woken for each request instead, this thread would take
 /// the place of a worker each time; and a worker that runs out of work looks for it by itself.
 const NAP: Duration = Duration::from_millis(1);
@@ -67,8 +70,8 @@ impl PollLoop {
             self.wait(timeout);
             let found = self.shared.read_arrived(REPORTS);
             self.sweep();
-            if let Some(deadline) = self.shared.drain_deadline()
-                && self.wind_up(deadline)
+            if let Some(deadline) = self.shared.drain.get()
+                && self.wind_up(*deadline)
             {
                 return;
             }
@@ -82,7 +85,7 @@ impl PollLoop {
             return Some(DRAIN_PAUSE);
         }
         let sweep_due = (self.shared.connections.count() != (0, 0)).then_some(self.sweep_due);
-        let accept_due = self.acceptor.as_ref().and_then(Acceptor::paused_until);
+        let accept_due = self.acceptor.as_ref().and_then(|acceptor| acceptor.paused_until);
         let due = sweep_due.into_iter().chain(accept_due).min()?;
         Some(due.saturating_duration_since(Instant::now()))
     }
@@ -107,7 +110,7 @@ impl PollLoop {
         if awaited.get(2).is_some_and(|fd| !fd.revents().is_empty())
             && let Some(acceptor) = &mut self.acceptor
         {
-            acceptor.accept();
+            acceptor.accept(ACCEPTS);
         }
     }
 
@@ -133,15 +136,16 @@ impl PollLoop {
 
     /// Closes the connections without a request; at the deadline, all. True when it is over.
     fn wind_up(&mut self, deadline: Instant) -> bool {
-        if let Some(acceptor) = self.acceptor.take() {
-            acceptor.last_call();
+        if let Some(mut acceptor) = self.acceptor.take() {
+            // Everybody who waits, but for somebody who connects in a loop: a drain must end.
+            acceptor.accept(self.shared.limits.connections);
         }
         for connection in self.shared.connections.all() {
             connection.wind_up();
         }
         let is_over = self.shared.connections.count().0 == 0 || Instant::now() >= deadline;
         if is_over {
-            self.shared.end_polling();
+            self.shared.polling_ended.store(true, SeqCst);
             for connection in self.shared.connections.all() {
                 connection.cut();
             }

@@ -203,7 +203,8 @@ impl Queue {
     pub(super) fn take_older(&self, than: Instant) -> Vec<Arc<Request>> {
         let mut waiting = self.waiting.lock();
         let old = waiting.turns.take(|request| request.arrived() < than);
-        if waiting.wakes() {
+        if waiting.ready() > 0 && waiting.asleep > waiting.woken {
+            waiting.woken += 1;
             self.wake.notify_one();
         }
         old

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
+use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 use tiny_http::{HTTPVersion, Method};
 
@@ -110,7 +111,7 @@ impl Shared {
 impl Connection {
     /// Reads the next request if all of it is there, with one system call at most.
     fn read_now(&self) -> ReadOutcome {
-        let mut inbound = self.inbound();
+        let mut inbound = self.inbound.lock();
         if let Some(left) = &mut inbound.lingering {
             return self.discard(left);
         }
@@ -121,7 +122,7 @@ impl Connection {
                 Ok((0, _)) => return ReadOutcome::Left,
                 Ok((_, true)) => self.note_news(),
                 Ok(_) => {}
-                Err(error) if is_nothing(&error) => return ReadOutcome::Nothing,
+                Err(Errno::AGAIN | Errno::INTR) => return ReadOutcome::Nothing,
                 Err(_) => return ReadOutcome::Left,
             }
         }
@@ -154,7 +155,7 @@ impl Connection {
             match recv(&self.stream, &mut scratch, RecvFlags::DONTWAIT) {
                 Ok((0, _)) => return ReadOutcome::Left,
                 Ok((count, _)) if count < *left => *left -= count,
-                Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => return ReadOutcome::Nothing,
+                Err(Errno::AGAIN | Errno::INTR) => return ReadOutcome::Nothing,
                 _ => return ReadOutcome::Left,
             }
         }
@@ -163,7 +164,7 @@ impl Connection {
 
     /// Waits for the rest of a request.
     fn read_waiting(&self) -> ReadOutcome {
-        let mut inbound = self.inbound();
+        let mut inbound = self.inbound.lock();
         let input = &mut inbound.input;
         self.awaits_head.store(true, SeqCst);
         let head = self.paced(true, None, || self.read_head(input));
@@ -228,10 +229,6 @@ impl Connection {
     }
 }
 
-fn is_nothing(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
-}
-
 impl Turn {
     /// Reads what has arrived, as far as that needs no waiting, and passes the turn on.
     pub(super) fn read_on(self) {
@@ -248,8 +245,8 @@ impl Turn {
     /// Passes the turn on; gives it back when there is something to read.
     fn pass_on(self, outcome: ReadOutcome) -> Option<Turn> {
         match outcome {
-            ReadOutcome::Nothing if self.shared.is_draining() && self.inbound().lingering.is_none() => {
-                let is_new = self.inbound().since.elapsed() < ABOUT_TO_SEND;
+            ReadOutcome::Nothing if self.shared.is_draining() && self.inbound.lock().lingering.is_none() => {
+                let is_new = self.inbound.lock().since.elapsed() < ABOUT_TO_SEND;
                 if is_new { self.release() } else { None }
             }
             ReadOutcome::Nothing => self.rest(),

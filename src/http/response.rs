@@ -1,7 +1,6 @@
 //! A response, from the handler to the socket.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::io::Read;
 
 use tiny_http::StatusCode;
@@ -33,19 +32,7 @@ impl Body {
     }
 }
 
-impl fmt::Debug for Body {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Body::Empty => f.write_str("Empty"),
-            Body::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
-            Body::Static(bytes) => write!(f, "Static({})", bytes.len()),
-            Body::Stream(_) => f.write_str("Stream"),
-        }
-    }
-}
-
 /// A response.
-#[derive(Debug)]
 pub struct Response {
     /// The status code.
     pub status: StatusCode,
@@ -99,34 +86,11 @@ impl Response {
 }
 
 /// The reason phrase of a status (RFC 9110 §15, RFC 6585), in the status line and as the title of a problem document.
-/// tiny_http's own table has the older ones, such as "Unprocessable Entity".
 pub fn reason(status: u16) -> &'static str {
     match status {
-        200 => "OK",
-        201 => "Created",
-        204 => "No Content",
-        303 => "See Other",
-        304 => "Not Modified",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        406 => "Not Acceptable",
-        408 => "Request Timeout",
-        409 => "Conflict",
-        412 => "Precondition Failed",
+        // tiny_http has the older phrases of these two.
         413 => "Content Too Large",
-        415 => "Unsupported Media Type",
-        417 => "Expectation Failed",
         422 => "Unprocessable Content",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        500 => "Internal Server Error",
-        501 => "Not Implemented",
-        503 => "Service Unavailable",
-        505 => "HTTP Version Not Supported",
-        // A status that nothing here answers; RFC 9112 §4 lets the phrase be empty.
-        _ => "",
+        status => StatusCode(status).default_reason_phrase(),
     }
 }

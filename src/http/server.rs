@@ -74,7 +74,7 @@ impl Server {
     /// Returns true if all were done in time. Workers must go on receiving meanwhile.
     pub fn drain(&self, within: Duration) -> bool {
         let deadline = Instant::now() + within;
-        self.shared.start_draining(deadline);
+        let _ = self.shared.drain.set(deadline);
         self.poller.join();
         let left = deadline.saturating_duration_since(Instant::now());
         let in_time = self.shared.connections.wait_until_empty(left);

@@ -28,8 +28,12 @@ pub(super) struct Shared {
     pub(super) connections: Connections,
     /// The epoll that watches all connections.
     pub(super) epoll: OwnedFd,
-    drain: OnceLock<Instant>,
-    polling_ended: AtomicBool,
+    /// The deadline of the drain, once it has begun: every response says `Connection: close` from then on, and the poller ends
+    /// when all connections are gone, or at the deadline.
+    pub(super) drain: OnceLock<Instant>,
+    /// Nobody watches connections any more. SeqCst, as are the turns: of "polling has ended" and "a turn is given back to the
+    /// poll" one sees the other.
+    pub(super) polling_ended: AtomicBool,
 }
 
 /// The flags of a connection's end.
@@ -100,28 +104,8 @@ impl Shared {
         let _ = epoll::modify(&self.epoll, &connection.stream, data, WATCHED);
     }
 
-    /// From now on every response says `Connection: close`, and the poller ends when all connections are gone, or at the
-    /// deadline.
-    pub(super) fn start_draining(&self, deadline: Instant) {
-        let _ = self.drain.set(deadline);
-    }
-
     pub(super) fn is_draining(&self) -> bool {
         self.drain.get().is_some()
-    }
-
-    pub(super) fn drain_deadline(&self) -> Option<Instant> {
-        self.drain.get().copied()
-    }
-
-    /// From now on nobody watches connections.
-    pub(super) fn end_polling(&self) {
-        // SeqCst, as are the turns: of "polling has ended" and "a turn is given back to the poll" one sees the other.
-        self.polling_ended.store(true, SeqCst);
-    }
-
-    pub(super) fn has_polling_ended(&self) -> bool {
-        self.polling_ended.load(SeqCst)
     }
 }
 

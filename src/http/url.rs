@@ -1,6 +1,7 @@
 //! Percent-encoding (RFC 3986 §2.1), and the pairs of queries and forms.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 
 /// Decodes `%XX` strictly into UTF-8 (RFC 3986 §2.1); in forms `+` is a space. `None` for a broken escape or broken UTF-8.
 pub fn percent_decode(text: &str, plus_is_space: bool) -> Option<Cow<'_, str>> {
@@ -24,15 +25,20 @@ pub fn percent_decode(text: &str, plus_is_space: bool) -> Option<Cow<'_, str>> {
 
 /// Encodes all but the unreserved characters (RFC 3986 §2.3).
 pub fn percent_encode(text: &str) -> String {
-    use std::fmt::Write;
-    text.bytes().fold(String::with_capacity(text.len()), |mut encoded, b| {
-        if b.is_ascii_alphanumeric() || b"-._~".contains(&b) {
-            encoded.push(char::from(b));
+    let mut encoded = String::with_capacity(text.len());
+    encode_but(|b| b.is_ascii_alphanumeric() || b"-._~".contains(b), text.as_bytes(), &mut encoded);
+    encoded
+}
+
+/// Appends the bytes, encoded but for those that may stay, which must be ASCII.
+pub(super) fn encode_but(may_stay: impl Fn(&u8) -> bool, bytes: &[u8], out: &mut String) {
+    for byte in bytes {
+        if may_stay(byte) {
+            out.push(char::from(*byte));
         } else {
-            let _ = write!(encoded, "%{b:02X}");
+            let _ = write!(out, "%{byte:02X}");
         }
-        encoded
-    })
+    }
 }
 
 fn hex(digit: u8) -> Option<u8> {

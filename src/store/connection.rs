@@ -30,8 +30,8 @@ pub(super) const HOLD: &str = "set local idle_in_transaction_session_timeout = '
 
 /// A connection that has carried an answer of more bytes than this is not used again. The postgres crate reads into one buffer
 /// for as long as a connection lives, and the buffer never shrinks: a list of 10 MB left 16 MiB in each of the pool's
-/// connections. Few answers are so large, and they cost far more than a new connection.
-const LARGE: usize = 1 << 20;
+/// connections. Few answers are so large, and they cost far more than a new connection. Sixteen pages of a hundred contacts fit.
+const LARGE: usize = 2 << 20;
 
 /// A connection to the database.
 pub struct Connection {

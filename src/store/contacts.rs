@@ -13,13 +13,13 @@ use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
 use super::quota::Quota;
 use super::repeats::{Once, Outcome};
-use super::together::{by_place, together};
+use super::together::{all_by_place, by_place, together};
 use super::{Connection, Error, Store, queries};
 use crate::domain::birthday::Window;
 use crate::domain::contact::{Contact, Draft, FIELDS, Value, Values, searchable};
 use crate::domain::fields::Patch;
-use crate::domain::fold::{self, Needles};
-use crate::domain::page::{Filter, List};
+use crate::domain::fold;
+use crate::domain::page::{Cursor, Filter, List};
 use crate::domain::repeat::{Kept, Key};
 
 /// A contact as it came from Postgres; [`ContactRow::contact`] borrows from it.
@@ -46,12 +46,6 @@ impl ContactRow {
     /// When it was deleted, of a row of the trash.
     pub fn deleted_at(&self) -> DateTime<Utc> {
         self.0.get(FIELDS.len() + 4)
-    }
-
-    /// The sort key of a page that is ordered by one; empty where the order is by id.
-    pub fn sort_key(&self) -> &str {
-        let column = FIELDS.len() + 4;
-        if self.0.len() > column { self.0.get(column) } else { "" }
     }
 }
 
@@ -92,9 +86,15 @@ fn params<'a>(first: &[Param<'a>], draft: &'a Draft) -> Vec<Param<'a>> {
 }
 
 /// What to look for of the first two words of a search, as parameters of their own: Postgres takes twice the time where it has
-/// to look each up in an array for each contact.
-fn first_words(words: &Needles) -> [Option<&str>; 6] {
-    std::array::from_fn(|at| words.as_ref()?.get(at)?.as_deref())
+/// to look each up in an array for each contact. Without words, what a field must hold stands for one: the whole key is searched
+/// for it first, and only what has it is split into its parts. Not for a phone number with a tail, which will do as well.
+fn first_words(Filter { fields, words }: &Filter) -> [Option<&str>; 6] {
+    let mut first = std::array::from_fn(|at| words.as_ref()?.get(at)?.as_deref());
+    if words.is_none() {
+        let of_fields = fields.iter().flat_map(|fields| fields.chunks(2)).filter(|pair| pair[1].is_none());
+        first[0] = of_fields.filter_map(|pair| pair[0].as_deref()).max_by_key(|needle| needle.len());
+    }
+    first
 }
 
 /// Contacts as arrays: their search keys, and the values of each field.
@@ -110,6 +110,41 @@ impl<'a> Columns<'a> {
     pub(super) fn params<'p>(&'p self, users: Param<'p>) -> Vec<Param<'p>> {
         [users, &self.0].into_iter().chain(self.1.iter().map(|column| column as Param<'_>)).collect()
     }
+}
+
+/// A page of contacts.
+pub struct Listed {
+    /// They.
+    pub page: Vec<ContactRow>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<Cursor>,
+    /// How many match, if that was asked.
+    pub count: Option<i64>,
+}
+
+impl Listed {
+    /// Of the rows of a page, and one more if there is a next page.
+    fn new(list: &List, mut rows: Vec<Row>, count: Option<i64>) -> Listed {
+        let limit = usize::try_from(list.limit).unwrap_or(usize::MAX);
+        let has_next = rows.len() > limit;
+        rows.truncate(limit);
+        let key = |row: &Row| if list.sort.is_by_id() { String::new() } else { row.get(FIELDS.len() + 4) };
+        let cursor = |row| Cursor { sort: list.sort, key: key(row), id: row.get(0) };
+        let next = rows.last().filter(|_| has_next).map(cursor);
+        Listed { page: rows.into_iter().map(ContactRow).collect(), next, count }
+    }
+}
+
+/// Birthdays that a user asks for.
+pub struct Celebrations {
+    /// The user.
+    pub user: i64,
+    /// The days.
+    pub windows: [Window; 2],
+    /// How many at most.
+    pub limit: i64,
+    /// How many to skip.
+    pub skip: i64,
 }
 
 /// The versions of a contact that a change is meant for; `None` for any.
@@ -215,10 +250,24 @@ impl Store {
         Ok(if is_there { ChangeError::OtherVersion } else { ChangeError::Store(Error::NotFound) })
     }
 
+    /// Pages of contacts, each for its user. Several are all by id from the start.
+    pub fn contacts(&self, asked: &[(i64, List)]) -> Vec<Option<Result<Listed, Error>>> {
+        let one = |(user, list): &(i64, List)| {
+            let count = list.count.then(|| self.count_contacts(*user, &list.filter));
+            Ok(Listed::new(list, self.page(*user, list)?, count.transpose()?))
+        };
+        together(asked, one, || {
+            let (users, limits): (Vec<_>, Vec<_>) = asked.iter().map(|(user, list)| (*user, list.limit + 1)).unzip();
+            let rows = self.read(|conn| conn.query(&queries::CONTACTS_PAGES, &[&users, &limits]))?;
+            let pages = asked.iter().zip(all_by_place(rows, asked.len()));
+            Ok(pages.map(|((_, list), rows)| Some(Ok(Listed::new(list, rows, None)))).collect())
+        })
+    }
+
     /// A page of contacts, with one more than its limit if there is a next page.
-    pub fn contacts(&self, user: i64, list: &List) -> Result<Vec<ContactRow>, Error> {
-        let List { filter: Filter { fields, words }, sort, skip, limit, cursor, .. } = list;
-        let [w1, d1, t1, w2, d2, t2] = first_words(words);
+    fn page(&self, user: i64, list: &List) -> Result<Vec<Row>, Error> {
+        let List { filter: filter @ Filter { fields, words }, sort, skip, limit, cursor, .. } = list;
+        let [w1, d1, t1, w2, d2, t2] = first_words(filter);
         let after = cursor.as_ref().map(|cursor| cursor.id);
         let after_key = cursor.as_ref().map(|cursor| cursor.key.as_str());
         let limit = limit + 1;
@@ -237,8 +286,7 @@ impl Store {
             ([&queries::CONTACT_PAGE, &queries::CONTACT_PAGE_DESC], 3)
         };
         let query = if sort.descending { down } else { up };
-        let rows = self.read(|conn| conn.query(query, &params[..count]))?;
-        Ok(rows.into_iter().map(ContactRow).collect())
+        self.read(|conn| conn.query(query, &params[..count]))
     }
 
     /// The contacts after this id, in the order of their ids.
@@ -248,18 +296,36 @@ impl Store {
     }
 
     /// How many contacts match.
-    pub fn count_contacts(&self, user: i64, filter: &Filter) -> Result<i64, Error> {
-        let Filter { fields, words } = filter;
-        let [w1, d1, t1, w2, d2, t2] = first_words(words);
-        let params: [Param<'_>; 9] = [&user, fields, &w1, &d1, &t1, &w2, &d2, &t2, words];
+    pub(super) fn count_contacts(&self, user: i64, filter: &Filter) -> Result<i64, Error> {
+        let [w1, d1, t1, w2, d2, t2] = first_words(filter);
+        let params: [Param<'_>; 9] = [&user, &filter.fields, &w1, &d1, &t1, &w2, &d2, &t2, &filter.words];
         Ok(self.read(|conn| conn.query_one(&queries::CONTACT_COUNT, &params))?.get(0))
     }
 
-    /// Contacts whose birthday falls in the windows, nearest first.
-    pub fn upcoming(&self, user: i64, windows: [Window; 2], limit: i64, skip: i64) -> Result<Vec<ContactRow>, Error> {
-        let (from, to, as_one): (Vec<_>, Vec<_>, Vec<_>) = windows.into_iter().flat_map(Window::ranges).collect();
-        let params: [Param<'_>; 6] = [&user, &from, &to, &as_one, &limit, &skip];
-        let rows = self.read(|conn| conn.query(&queries::CONTACT_UPCOMING, &params))?;
-        Ok(rows.into_iter().map(ContactRow).collect())
+    /// Contacts whose birthday falls in the windows of each, nearest first. Of several, those are left out in which two days are
+    /// celebrated as one: all birthdays of these are read.
+    pub fn upcoming(&self, asked: &[Celebrations]) -> Vec<Option<Result<Vec<ContactRow>, Error>>> {
+        let one = |Celebrations { user, windows, limit, skip }: &Celebrations| {
+            let (from, to, as_one): (Vec<_>, Vec<_>, Vec<_>) = windows.iter().flat_map(|w| w.ranges()).collect();
+            let params: [Param<'_>; 6] = [user, &from, &to, &as_one, limit, skip];
+            let rows = self.read(|conn| conn.query(&queries::CONTACT_UPCOMING, &params))?;
+            Ok(rows.into_iter().map(ContactRow).collect())
+        };
+        together(asked, one, || {
+            let is_plain =
+                |asked: &Celebrations| asked.windows.iter().flat_map(|w| w.ranges()).all(|(.., as_one)| !as_one);
+            let ranges = (1..).zip(asked).filter(|(_, asked)| is_plain(asked)).flat_map(|(place, asked)| {
+                let ranges = asked.windows.iter().flat_map(|w| w.ranges());
+                ranges.map(move |(from, to, _)| (place, asked.user, from, to, asked.limit))
+            });
+            let (places, users, from, to, limits): (Vec<i64>, Vec<_>, Vec<_>, Vec<_>, Vec<_>) = ranges.collect();
+            let params: [Param<'_>; 5] = [&places, &users, &from, &to, &limits];
+            let rows = self.read(|conn| conn.query(&queries::CONTACTS_UPCOMING, &params))?;
+            let found = asked.iter().zip(all_by_place(rows, asked.len())).map(|(asked, rows)| {
+                let page = rows.into_iter().take(asked.limit as usize).map(ContactRow).collect();
+                is_plain(asked).then_some(Ok(page))
+            });
+            Ok(found.collect())
+        })
     }
 }

@@ -21,12 +21,17 @@ pub(super) fn together<Q, G>(
     })
 }
 
-/// The row of each of so many calls, if there is one. Its last column is the place of the call, from 1.
-pub(super) fn by_place(rows: Vec<Row>, calls: usize) -> Vec<Option<Row>> {
-    let mut placed: Vec<_> = std::iter::repeat_with(|| None).take(calls).collect();
+/// The rows of each of so many calls, in their order. Their last column is the place of the call, from 1.
+pub(super) fn all_by_place(rows: Vec<Row>, calls: usize) -> Vec<Vec<Row>> {
+    let mut placed = vec![Vec::new(); calls];
     for row in rows {
         let place: i64 = row.get(row.len() - 1);
-        placed[place as usize - 1] = Some(row);
+        placed[place as usize - 1].push(row);
     }
     placed
+}
+
+/// The same, where a call has one row at most.
+pub(super) fn by_place(rows: Vec<Row>, calls: usize) -> Vec<Option<Row>> {
+    all_by_place(rows, calls).into_iter().map(|mut rows| rows.pop()).collect()
 }

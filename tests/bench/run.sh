@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A small benchmark: run.sh PROGRAM, with DATABASE_URL in the environment. Starts the program on that database, fills in a user
-# with 1,000 contacts, and lets wrk ask for them over 32 keep-alive connections. Prints a Markdown table.
+# with 1,000 contacts, and lets wrk ask for them over 32 keep-alive connections. Prints a Markdown table and a chart.
 set -eu -o pipefail
 seconds=${SECONDS_EACH:-5}
 port=${PORT:-18000}
@@ -42,7 +42,13 @@ run() { # NAME PATH [SCRIPT]
         exit 1
     fi
     awk -v name="$1" '$1 == "50%" { p50 = $2 } $1 == "99%" { p99 = $2 } $1 == "Requests/sec:" { rps = $2 }
-        END { printf "| %s | %.0f | %s | %s |\n", name, rps, p50, p99 }' <<<"$out"
+        END { printf "| %s | %.0f | %s | %s |\n", name, rps, p50, p99 }' <<<"$out" | tee -a "$folder/rows"
+}
+# The rates again, as bars: the longest is forty blocks.
+chart() {
+    awk -F ' *[|] *' '{ name[NR] = $2; rate[NR] = $3; if ($3 > most) most = $3 } END { for (n = 1; n <= NR; n++) {
+        bar = ""; for (left = rate[n] * 40 / most; left >= 0.5; left--) bar = bar "█"
+        printf "%-34s %s %d/s\n", name[n], bar, rate[n] } }' "$folder/rows"
 }
 echo
 echo "wrk, one thread, 32 keep-alive connections, $seconds s each; Postgres beside it on a throwaway cluster (no fsync)."
@@ -55,4 +61,6 @@ run 'list of 100' '/api/contacts?limit=100'
 run 'search among 1,000' '/api/contacts?first_name=First99'
 run 'birthdays of ten days among 1,000' '/api/contacts/upcoming_birthdays?days=10'
 run 'create' /api/contacts "$folder/create.lua"
+echo
+chart
 printf '\nResident memory afterwards: %s KiB\n\n' "$(awk '/VmRSS/ { print $2 }' /proc/$server/status)"

@@ -10,6 +10,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod batches;
 mod cluster;
 mod cuts;
 mod dropped;

@@ -152,6 +152,15 @@ impl Server {
         self.process.id()
     }
 
+    /// Connections to it that stand and of whose requests nothing is left to read.
+    pub fn taken(&self) -> usize {
+        let port = format!(":{:04X}", self.address.port());
+        let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux tells");
+        let lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        // local address, remote address, state (01 is established), bytes to send and to read
+        lines.filter(|line| line[1].ends_with(&port) && line[3] == "01" && line[4].ends_with(":00000000")).count()
+    }
+
     /// What the program wrote to its log so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()

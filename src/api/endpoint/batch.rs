@@ -4,10 +4,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{Call, Caller, Finish, Handler, Input, Reply, Route, Run, Str, row};
+use super::{About, Call, Caller, Finish, Handler, Input, Reply, Route, Run, row};
 use crate::api::context::Context;
 use crate::api::problem::Error;
-use crate::http::Method;
 
 /// Such a handler, in three steps: the first and the last are taken for each call by itself, so that what is wrong with one
 /// concerns no other.
@@ -25,12 +24,25 @@ pub trait Batch: 'static {
     /// What goes out.
     type Reply: Reply;
 
+    /// Whether a call with this query goes along with others: one that may take long goes by itself.
+    fn goes_along(_query: &str) -> bool {
+        true
+    }
     /// What a call asks, and keeps.
-    fn ask(who: &Self::Who, input: Self::Input) -> (Self::Asked, Self::Kept);
+    fn ask(call: &Call<'_>, who: &Self::Who, input: Self::Input) -> Result<(Self::Asked, Self::Kept), Error>;
     /// What the store has for each, in their order; nothing for one that is better asked for by itself.
     fn run(context: &Context, asked: &[Self::Asked]) -> Vec<Option<Self::Got>>;
     /// The reply to a call.
-    fn reply(kept: Self::Kept, got: Self::Got) -> Result<Self::Reply, Error>;
+    fn reply(call: &Call<'_>, kept: Self::Kept, got: Self::Got) -> Result<Self::Reply, Error>;
+}
+
+/// Whether a query asks for nothing but a page of a hundred at most and these: several such pages are answered together.
+pub fn is_short(query: &str, others: &[&str]) -> bool {
+    query.split('&').filter(|pair| !pair.is_empty()).all(|pair| match pair.split_once('=') {
+        Some(("limit", limit)) => limit.parse().is_ok_and(|limit: u8| limit <= 100),
+        Some((name, _)) => others.contains(&name),
+        None => false,
+    })
 }
 
 /// Who calls a handler: anybody, or a [`Caller`].
@@ -52,11 +64,11 @@ impl Who for Caller {
 }
 
 /// A row for a handler that takes several calls at once.
-pub fn together<B: Batch>(method: Method, path: Str, tag: Str, id: Str, summary: Str) -> Route {
+pub fn together<B: Batch>(about: About) -> Route {
     let run: Run<B::Who> = Box::new(move |calls, admit, finish| {
         let (mut asked, mut kept) = (Vec::with_capacity(calls.len()), Vec::with_capacity(calls.len()));
         for call in calls {
-            match shielded(|| Ok(B::ask(&admit(call)?, B::Input::read(call)?))) {
+            match shielded(|| B::ask(call, &admit(call)?, B::Input::read(call)?)) {
                 Ok((what, keep)) => {
                     asked.push(what);
                     kept.push((call, keep));
@@ -70,7 +82,7 @@ pub fn together<B: Batch>(method: Method, path: Str, tag: Str, id: Str, summary:
             left_out.map(|call| settle::<B>(std::slice::from_ref(asked), vec![call], finish));
         }
     });
-    Route { batch: true, ..row::<B::Input, B::Reply>(method, path, B::Who::handler(run), tag, id, summary) }
+    Route { goes_along: Some(B::goes_along), ..row::<B::Input, B::Reply>(about, B::Who::handler(run)) }
 }
 
 /// A call, and what it keeps until the answer.
@@ -89,7 +101,7 @@ fn settle<'c, 'r, B: Batch>(
     debug_assert_eq!(outcomes.len(), kept.len());
     let each = kept.into_iter().zip(outcomes).map(|((call, kept), outcome)| match outcome {
         Some(got) => {
-            finish(call, shielded(|| B::reply(kept, got).map(Reply::into_response)));
+            finish(call, shielded(|| B::reply(call, kept, got).map(Reply::into_response)));
             None
         }
         None => Some((call, kept)),

@@ -7,7 +7,7 @@ use std::sync::Once;
 
 use super::Route;
 use crate::api::context::Context;
-use crate::http::{Method, Network, Request};
+use crate::http::{Method, Network, Pair, Request};
 
 /// What a token must allow to open a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,9 +40,6 @@ pub struct LoggedIn {
     pub session: i64,
 }
 
-/// Name and decoded value of each parameter of a path.
-pub type Params<'a> = Vec<(&'a str, Cow<'a, str>)>;
-
 /// A request, what the router found for it, and what handlers share.
 pub struct Call<'a> {
     /// What handlers share.
@@ -52,7 +49,7 @@ pub struct Call<'a> {
     /// The row of the table, if there is one for this method and path.
     pub route: Option<&'a Route>,
     /// The parameters of its path.
-    pub params: Params<'a>,
+    pub params: Vec<Pair<'a>>,
     /// The id in `X-Request-Id`.
     pub id: Cow<'a, str>,
 }

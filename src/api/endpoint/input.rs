@@ -1,18 +1,17 @@
 //! Typed input: path, query, body, and the headers that the documentation describes.
 
-use std::borrow::Cow;
-
 use serde_json::{Value, json};
 
 use super::{Call, Operation};
 use crate::api::problem::Error;
 use crate::domain::fields::{FORM, Fault, Fields, FromFields, Source, no_json, object_schema};
 use crate::domain::repeat::Key;
+use crate::domain::rules::PasswordRule;
 use crate::http::{self, Request};
 use crate::security::secret;
 
 /// What a handler takes, read from a [`Call`].
-pub trait Input: Sized {
+pub trait Input: Sized + 'static {
     /// Reads it, or returns everything that is wrong with it.
     fn read(call: &Call<'_>) -> Result<Self, Error>;
     /// Adds itself to the operation.
@@ -62,11 +61,11 @@ fn both<A, B>(a: Result<A, Error>, b: impl FnOnce() -> Result<B, Error>) -> Resu
     }
 }
 
-fn fields<'a>(call: &'a Call<'_>, source: Source<'a>) -> Fields<'a> {
+fn read<T: FromFields>(call: &Call<'_>, source: Source<'_>, is_form: bool) -> Result<T, Error> {
     let mut fields = Fields::new(source, call.now().date_naive());
-    fields.password_min = call.password_min;
-    fields.refused_passwords = &call.refused_passwords;
-    fields
+    fields.new_password = PasswordRule { min: call.password_min, refused: &call.refused_passwords };
+    fields.is_form = is_form;
+    fields.read().map_err(Error::Invalid)
 }
 
 /// The path's parameters.
@@ -74,8 +73,7 @@ pub struct Path<T>(pub T);
 
 impl<T: FromFields> Input for Path<T> {
     fn read(call: &Call<'_>) -> Result<Self, Error> {
-        let pairs: Vec<_> = call.params.iter().map(|(name, value)| (Cow::Borrowed(*name), value.clone())).collect();
-        fields(call, Source::Pairs(&pairs)).read().map(Path).map_err(Error::Invalid)
+        read(call, Source::Pairs(&call.params), false).map(Path)
     }
     fn describe(operation: &mut Operation) {
         operation.add_parameters("path", Fields::describing().describe::<T>());
@@ -89,7 +87,7 @@ impl<T: FromFields> Input for Query<T> {
     fn read(call: &Call<'_>) -> Result<Self, Error> {
         let pairs = http::parse_pairs(call.request.query())
             .map_err(|name| Error::Invalid(vec![Fault::new(name, "must be percent-encoded UTF-8")]))?;
-        fields(call, Source::Pairs(&pairs)).read().map(Query).map_err(Error::Invalid)
+        read(call, Source::Pairs(&pairs), false).map(Query)
     }
     fn describe(operation: &mut Operation) {
         operation.add_parameters("query", Fields::describing().describe::<T>());
@@ -109,14 +107,10 @@ impl<T: FromFields> Input for Payload<T> {
             let text = std::str::from_utf8(body).map_err(|_| Error::BadRequest("The form is not UTF-8.".to_owned()))?;
             let pairs = http::parse_pairs(text)
                 .map_err(|name| Error::BadRequest(format!("The form's `{name}` is not percent-encoded UTF-8.")))?;
-            let mut fields = fields(call, Source::Pairs(&pairs));
-            fields.is_form = true;
-            return fields.read().map(Payload).map_err(Error::Invalid);
+            return read(call, Source::Pairs(&pairs), true).map(Payload);
         }
         match serde_json::from_slice(body) {
-            Ok(Value::Object(members)) => {
-                fields(call, Source::Json(&members)).read().map(Payload).map_err(Error::Invalid)
-            }
+            Ok(Value::Object(members)) => read(call, Source::Json(&members), false).map(Payload),
             Ok(_) => Err(Error::Invalid(vec![Fault::new("", "The body must be a JSON object.")])),
             Err(error) => Err(Error::BadRequest(format!("The body is not JSON: {}.", no_json(&error)))),
         }
@@ -126,7 +120,7 @@ impl<T: FromFields> Input for Payload<T> {
         const { assert!(!T::NAME.is_empty(), "the type of a body needs a NAME") };
         for media_type in T::MEDIA_TYPES {
             let mut fields = Fields::describing();
-            fields.password_min = operation.password_min;
+            fields.new_password.min = operation.password_min;
             fields.is_form = *media_type == FORM;
             let name = T::NAME.to_owned() + if fields.is_form { "Form" } else { "" };
             let reference = operation.add_schema(name, object_schema(&fields.describe::<T>()));

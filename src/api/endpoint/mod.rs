@@ -61,8 +61,8 @@ pub struct Route {
     pub lane: Lane,
     /// Whether it may take longer than other requests: a file, or an account with all that is in it.
     pub is_patient: bool,
-    /// Whether calls that wait are answered together.
-    pub batch: bool,
+    /// Which calls that wait are answered together, by their query, if any are.
+    pub goes_along: Option<fn(&str) -> bool>,
     /// The most bytes its body may have.
     pub body_limit: usize,
     /// The OpenAPI tag that it is listed under.
@@ -87,39 +87,33 @@ pub const BODY_LIMIT: usize = 1 << 20;
 
 impl Route {
     /// Runs on this lane, not on that of its method.
-    pub fn on(mut self, lane: Lane) -> Route {
-        self.lane = lane;
-        self
+    pub fn on(self, lane: Lane) -> Route {
+        Route { lane, ..self }
     }
 
     /// May take long.
-    pub fn patient(mut self) -> Route {
-        self.is_patient = true;
-        self
+    pub fn patient(self) -> Route {
+        Route { is_patient: true, ..self }
     }
 
     /// Takes bodies of at most so many bytes.
-    pub fn body_limit(mut self, bytes: usize) -> Route {
-        self.body_limit = bytes;
-        self
+    pub fn body_limit(self, bytes: usize) -> Route {
+        Route { body_limit: bytes, ..self }
     }
 
     /// May answer with these errors, which the documentation then shows in place of the usual ones of their statuses.
-    pub fn fails_with<const N: usize>(mut self, errors: [Error; N]) -> Route {
-        self.errors.extend(errors);
-        self
+    pub fn fails_with<const N: usize>(self, errors: [Error; N]) -> Route {
+        Route { errors: errors.into(), ..self }
     }
 
     /// Its answers have these headers, always or sometimes.
-    pub fn sends(mut self, headers: &'static [&'static str]) -> Route {
-        self.sends = headers;
-        self
+    pub fn sends(self, headers: &'static [&'static str]) -> Route {
+        Route { sends: headers, ..self }
     }
 
     /// Stays out of the OpenAPI document.
-    pub fn unlisted(mut self) -> Route {
-        self.is_listed = false;
-        self
+    pub fn unlisted(self) -> Route {
+        Route { is_listed: false, ..self }
     }
 
     /// What goes in and comes out, for OpenAPI, where a new password has at least so many characters.
@@ -143,46 +137,25 @@ impl Route {
     }
 }
 
-/// A text that is written in the table.
-type Str = &'static str;
+/// What the table says of a row besides what runs: its method, path and tag, its name in generated clients, and its summary.
+pub type About = (Method, &'static str, &'static str, &'static str, &'static str);
 
 /// A row for a handler that needs no token.
-pub fn public<I: Input + 'static, O: Reply + 'static>(
-    method: Method,
-    path: Str,
-    handler: fn(&Call<'_>, I) -> Result<O, Error>,
-    tag: Str,
-    id: Str,
-    summary: Str,
-) -> Route {
+pub fn public<I: Input, O: Reply>(about: About, handler: fn(&Call<'_>, I) -> Result<O, Error>) -> Route {
     let handle = move |call: &Call<'_>, ()| handler(call, I::read(call)?).map(Reply::into_response);
-    row::<I, O>(method, path, Handler::Public(each(handle)), tag, id, summary)
+    row::<I, O>(about, Handler::Public(each(handle)))
 }
 
 /// A row for a handler that runs only for who is [`LoggedIn`].
-pub fn personal<I: Input + 'static, O: Reply + 'static>(
-    method: Method,
-    path: Str,
-    handler: fn(&Call<'_>, &LoggedIn, I) -> Result<O, Error>,
-    tag: Str,
-    id: Str,
-    summary: Str,
-) -> Route {
+pub fn personal<I: Input, O: Reply>(about: About, handler: fn(&Call<'_>, &LoggedIn, I) -> Result<O, Error>) -> Route {
     let handle = move |call: &Call<'_>, caller| handler(call, &caller, I::read(call)?).map(Reply::into_response);
-    row::<I, O>(method, path, Handler::Personal(each(handle)), tag, id, summary)
+    row::<I, O>(about, Handler::Personal(each(handle)))
 }
 
 /// A row for a handler that runs only for a [`Caller`].
-pub fn guarded<I: Input + 'static, O: Reply + 'static>(
-    method: Method,
-    path: Str,
-    handler: fn(&Call<'_>, &Caller, I) -> Result<O, Error>,
-    tag: Str,
-    id: Str,
-    summary: Str,
-) -> Route {
+pub fn guarded<I: Input, O: Reply>(about: About, handler: fn(&Call<'_>, &Caller, I) -> Result<O, Error>) -> Route {
     let handle = move |call: &Call<'_>, caller| handler(call, &caller, I::read(call)?).map(Reply::into_response);
-    row::<I, O>(method, path, Handler::Guarded(each(handle)), tag, id, summary)
+    row::<I, O>(about, Handler::Guarded(each(handle)))
 }
 
 fn each<C: 'static>(handle: impl Fn(&Call<'_>, C) -> Result<Response, Error> + Send + Sync + 'static) -> Run<C> {
@@ -191,13 +164,13 @@ fn each<C: 'static>(handle: impl Fn(&Call<'_>, C) -> Result<Response, Error> + S
     })
 }
 
-fn row<I: Input, O: Reply>(method: Method, path: Str, handler: Handler, tag: Str, id: Str, summary: Str) -> Route {
+fn row<I: Input, O: Reply>((method, path, tag, id, summary): About, handler: Handler) -> Route {
     Route {
         lane: if method == Method::Get { Lane::Read } else { Lane::Write },
         method,
         path,
         is_patient: false,
-        batch: false,
+        goes_along: None,
         body_limit: BODY_LIMIT,
         tag,
         id,

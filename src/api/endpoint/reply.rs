@@ -12,7 +12,7 @@ use crate::domain::shape::Shape;
 use crate::http::{Body, Response, StatusCode};
 
 /// What a handler gives back.
-pub trait Reply {
+pub trait Reply: 'static {
     /// The response.
     fn into_response(self) -> Response;
     /// Adds its statuses to the operation.
@@ -85,7 +85,7 @@ impl<const STATUS: u16, S: Shape + ?Sized> Answer<STATUS, S> {
     }
 }
 
-impl<const STATUS: u16, S: Shape + ?Sized> Reply for Answer<STATUS, S> {
+impl<const STATUS: u16, S: Shape + ?Sized + 'static> Reply for Answer<STATUS, S> {
     fn into_response(self) -> Response {
         self.response
     }

@@ -21,12 +21,12 @@ impl FromFields for RefreshBody {
     const NAME: &'static str = "Refresh";
     const MEDIA_TYPES: &'static [&'static str] = &[JSON, FORM];
 
-    fn from_fields(fields: &mut Fields<'_>) -> Option<RefreshBody> {
+    fn from_fields(fields: &mut Fields<'_>) -> RefreshBody {
         if fields.is_form {
             const REFRESH_GRANT: OneOf<()> = OneOf { choices: &[("refresh_token", ())] };
             fields.optional("grant_type", &REFRESH_GRANT);
         }
-        Some(RefreshBody(fields.optional("refresh_token", &Text::line(4096, "eyJ0eXAiOiJydCtqd3Qi…"))))
+        RefreshBody(fields.optional("refresh_token", &Text::line(4096, "eyJ0eXAiOiJydCtqd3Qi…")))
     }
 }
 
@@ -36,9 +36,9 @@ pub struct LogoutQuery {
 }
 
 impl FromFields for LogoutQuery {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<LogoutQuery> {
+    fn from_fields(fields: &mut Fields<'_>) -> LogoutQuery {
         const EVERYWHERE: Doc<Flag> = Doc(Flag, "Whether to end all of your sessions and API tokens.");
-        Some(LogoutQuery { everywhere: fields.or_default("everywhere", &EVERYWHERE, false) })
+        LogoutQuery { everywhere: fields.or_default("everywhere", &EVERYWHERE, false) }
     }
 }
 

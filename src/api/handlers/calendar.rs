@@ -12,7 +12,6 @@ use crate::domain::shape::shape;
 use crate::formats::ics;
 use crate::http::Response;
 use crate::security::secret;
-use crate::store;
 
 shape! {
     /// Where a calendar is.
@@ -47,9 +46,9 @@ pub fn close(call: &Call<'_>, caller: &LoggedIn, (): ()) -> Result<NoContent, Er
 pub struct Secret(String);
 
 impl FromFields for Secret {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Secret> {
+    fn from_fields(fields: &mut Fields<'_>) -> Secret {
         let secret = Doc(Verbatim { max: 1024 }, "The secret in the address of the calendar.");
-        fields.required("secret", &secret).map(Secret)
+        Secret(fields.required("secret", &secret))
     }
 }
 
@@ -82,14 +81,13 @@ pub fn feed(call: &Call<'_>, (Path(Secret(secret)), conditions): (Path<Secret>, 
     // An address of an older release names no user.
     let named = secret.split_once('-').and_then(|(user, _)| user.parse().ok());
     let owner = call.store.calendar_owner(named, &secret::digest(&secret));
-    let (user, name) = owner.map_err(|error| match error {
-        store::Error::NotFound => NO_SUCH_CALENDAR,
-        error => error.into(),
-    })?;
+    let (user, name) = owner.map_err(NO_SUCH_CALENDAR.if_missing())?;
     let shown = format!("{} {} {name}", ics::REVISION, call.store.calendar_digest(user)?);
     let etag = format!("W/\"{}\"", hex::encode(&secret::digest(&shown)[..16]));
     let response = if conditions.allow(&etag)? {
-        let file = export::body(&call.store, user, Document::Birthdays(name))?;
+        let mut file = Vec::new();
+        ics::begin(&name, &mut file);
+        let file = export::body(&call.store, user, Document::Birthdays, file)?;
         let response = Response::with_body(200, "text/calendar; charset=utf-8", file);
         // Not the last part of the address, which is the secret.
         response.header("Content-Disposition", "inline; filename=\"birthdays.ics\"")

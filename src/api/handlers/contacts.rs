@@ -2,56 +2,23 @@
 
 use std::sync::LazyLock;
 
-use chrono::{DateTime, NaiveDate, Utc};
-use serde_json::{Value, json};
+use chrono::NaiveDate;
 
 use super::Id;
 use super::repeats::once;
 use crate::api::context::Context;
-use crate::api::endpoint::{Answer, Batch, Call, Caller, NoContent, Path, Payload, Preconditions, Query, RepeatKey};
+use crate::api::endpoint::{
+    Answer, Batch, Call, Caller, NoContent, Path, Payload, Preconditions, Query, RepeatKey, is_short,
+};
 use crate::api::problem::Error;
 use crate::domain::birthday;
 use crate::domain::contact::{Contact, Draft, Upcoming};
-use crate::domain::fields::{Fields, Patch, object_schema};
+use crate::domain::fields::{Fields, FromFields, Patch};
 use crate::domain::page::{Cursor, List, UpcomingQuery};
 use crate::domain::repeat::Key;
-use crate::domain::shape::{Shape, member, object};
 use crate::http::{parse_pairs, percent_encode};
 use crate::store;
-use crate::store::contacts::{ChangeError, ContactRow};
-
-/// The members of a contact: those that a client writes, and those that the server adds.
-pub(super) fn members() -> impl Iterator<Item = (String, Value)> {
-    let Value::Object(written) = object_schema(&Fields::describing().describe::<Draft>())["properties"].take() else {
-        panic!("an object has properties");
-    };
-    let id = member::<i64>("id", "Unique over all users.", json!([{ "examples": [1] }]));
-    let created_at = member::<DateTime<Utc>>("created_at", "When it was created.", Value::Null);
-    let updated_at = member::<DateTime<Utc>>("updated_at", "When it was last changed.", Value::Null);
-    std::iter::once(id).chain(written).chain([created_at, updated_at])
-}
-
-impl Shape for Contact<'_> {
-    const NAME: &'static str = "Contact";
-    fn schema() -> Value {
-        object(members())
-    }
-}
-
-impl Shape for Upcoming<'_> {
-    const NAME: &'static str = "UpcomingBirthday";
-    fn schema() -> Value {
-        object(members().chain([
-            member::<NaiveDate>(
-                "next_birthday",
-                "The day it is celebrated next, today included.",
-                json!([{ "examples": ["2026-05-17"] }]),
-            ),
-            member::<usize>("days_until", "Days from today to it.", json!([{ "examples": [3] }])),
-            member::<i32>("turns", "The age in years reached on it.", json!([{ "examples": [36] }])),
-        ]))
-    }
-}
+use crate::store::contacts::{Celebrations, ChangeError, ContactRow, Listed};
 
 // ------------------------------------------------------------------------------------------------ ETags and preconditions
 
@@ -66,7 +33,7 @@ fn meant_for(call: &Call<'_>, caller: &Caller, id: i64, conditions: &Preconditio
         let is_any = conditions.r#match.is_empty() || conditions.r#match == ["*"];
         return Ok((!is_any).then(|| conditions.r#match.iter().filter_map(|tag| version(tag)).collect()));
     }
-    let row = call.store.contact(caller.user, id).map_err(no_such_contact)?;
+    let row = call.store.contact(caller.user, id).map_err(NO_SUCH_CONTACT.if_missing())?;
     match conditions.allow(&etag(&row.contact()))? {
         true => Ok(Some(vec![row.contact().version])),
         false => Err(Error::PreconditionFailed),
@@ -84,20 +51,13 @@ impl From<ChangeError> for Error {
     fn from(error: ChangeError) -> Error {
         match error {
             ChangeError::OtherVersion => Error::PreconditionFailed,
-            ChangeError::Store(error) => no_such_contact(error),
+            ChangeError::Store(error) => NO_SUCH_CONTACT.if_missing()(error),
         }
     }
 }
 
 /// Also where the contact is another user's.
 pub const NO_SUCH_CONTACT: Error = Error::NotFound("There is no such contact.");
-
-fn no_such_contact(error: store::Error) -> Error {
-    match error {
-        store::Error::NotFound => NO_SUCH_CONTACT,
-        error => error.into(),
-    }
-}
 
 pub(super) fn answer<const STATUS: u16>(row: &ContactRow) -> Answer<STATUS, Contact<'static>> {
     let contact = row.contact();
@@ -117,8 +77,12 @@ impl Batch for Create {
     type Got = Result<Self::Reply, Error>;
     type Reply = Answer<201, Contact<'static>>;
 
-    fn ask(caller: &Caller, (Payload(draft), RepeatKey(key)): Self::Input) -> (Self::Asked, ()) {
-        ((caller.user, draft, key), ())
+    fn ask(
+        _: &Call<'_>,
+        caller: &Caller,
+        (Payload(draft), RepeatKey(key)): Self::Input,
+    ) -> Result<(Self::Asked, ()), Error> {
+        Ok(((caller.user, draft, key), ()))
     }
     fn run(cx: &Context, asked: &[Self::Asked]) -> Vec<Option<Self::Got>> {
         // One with a key comes alone.
@@ -130,7 +94,7 @@ impl Batch for Create {
         let reply = |row: Result<Option<_>, _>| Ok(created(&row?.ok_or(Error::ADDRESS_BOOK_FULL)?));
         cx.store.create_contacts(&cx.quota, asked).into_iter().map(|row| row.map(reply)).collect()
     }
-    fn reply((): (), answer: Self::Got) -> Result<Self::Reply, Error> {
+    fn reply(_: &Call<'_>, (): (), answer: Self::Got) -> Result<Self::Reply, Error> {
         answer
     }
 }
@@ -150,37 +114,31 @@ impl Batch for One {
     type Got = Result<ContactRow, store::Error>;
     type Reply = Answer<200, Contact<'static>>;
 
-    fn ask(caller: &Caller, (Path(Id(id)), conditions): Self::Input) -> ((i64, i64), Preconditions) {
-        ((caller.user, id), conditions)
+    fn ask(
+        _: &Call<'_>,
+        caller: &Caller,
+        (Path(Id(id)), conditions): Self::Input,
+    ) -> Result<((i64, i64), Preconditions), Error> {
+        Ok(((caller.user, id), conditions))
     }
     fn run(cx: &Context, asked: &[(i64, i64)]) -> Vec<Option<Self::Got>> {
         cx.store.contacts_by_id(asked)
     }
-    fn reply(conditions: Preconditions, row: Self::Got) -> Result<Self::Reply, Error> {
-        let row = row.map_err(no_such_contact)?;
+    fn reply(_: &Call<'_>, conditions: Preconditions, row: Self::Got) -> Result<Self::Reply, Error> {
+        let row = row.map_err(NO_SUCH_CONTACT.if_missing())?;
         let answer = answer(&row);
         Ok(if conditions.allow(&etag(&row.contact()))? { answer } else { answer.without_body(304) })
     }
 }
 
-/// `PUT /api/contacts/{id}`
-pub fn replace(
+/// `PUT /api/contacts/{id}` with a `Draft`, which changes every field, and `PATCH` with a `Patch` of one.
+pub fn change<C: FromFields + Into<Patch<Draft>>>(
     call: &Call<'_>,
     caller: &Caller,
-    (Path(Id(id)), Payload(draft), conditions): (Path<Id>, Payload<Draft>, Preconditions),
+    (Path(Id(id)), Payload(change), conditions): (Path<Id>, Payload<C>, Preconditions),
 ) -> Result<Answer<200, Contact<'static>>, Error> {
     let versions = meant_for(call, caller, id, &conditions)?;
-    Ok(answer(&call.store.update_contact(caller.user, id, &draft.into(), versions.as_deref())?))
-}
-
-/// `PATCH /api/contacts/{id}`
-pub fn patch(
-    call: &Call<'_>,
-    caller: &Caller,
-    (Path(Id(id)), Payload(patch), conditions): (Path<Id>, Payload<Patch<Draft>>, Preconditions),
-) -> Result<Answer<200, Contact<'static>>, Error> {
-    let versions = meant_for(call, caller, id, &conditions)?;
-    Ok(answer(&call.store.update_contact(caller.user, id, &patch, versions.as_deref())?))
+    Ok(answer(&call.store.update_contact(caller.user, id, &change.into(), versions.as_deref())?))
 }
 
 /// `DELETE /api/contacts/{id}`
@@ -195,26 +153,36 @@ pub fn delete(
 }
 
 /// `GET /api/contacts`
-pub fn list(
-    call: &Call<'_>,
-    caller: &Caller,
-    Query(list): Query<List>,
-) -> Result<Answer<200, [Contact<'static>]>, Error> {
-    let rows = call.store.contacts(caller.user, &list)?;
-    // The store returns one contact more than the page has, if there is one: so the page has a next one.
-    let page = &rows[..rows.len().min(usize::try_from(list.limit).unwrap_or(usize::MAX))];
-    let mut answer = Answer::array(page.iter().map(ContactRow::contact));
-    if page.len() < rows.len()
-        && let Some(last) = page.last()
-    {
-        let cursor = Cursor { sort: list.sort, key: last.sort_key().to_owned(), id: last.contact().id };
-        answer = answer.header("Link", next_link(call.request.query(), &cursor));
+pub struct All;
+
+impl Batch for All {
+    type Who = Caller;
+    type Input = Query<List>;
+    type Asked = (i64, List);
+    type Kept = ();
+    type Got = Result<Listed, store::Error>;
+    type Reply = Answer<200, [Contact<'static>]>;
+
+    fn goes_along(query: &str) -> bool {
+        is_short(query, &[])
     }
-    if list.count {
-        let count = call.store.count_contacts(caller.user, &list.filter)?;
-        answer = answer.header("X-Total-Count", count.to_string());
+    fn ask(_: &Call<'_>, caller: &Caller, Query(list): Query<List>) -> Result<((i64, List), ()), Error> {
+        Ok(((caller.user, list), ()))
     }
-    Ok(answer)
+    fn run(cx: &Context, asked: &[(i64, List)]) -> Vec<Option<Self::Got>> {
+        cx.store.contacts(asked)
+    }
+    fn reply(call: &Call<'_>, (): (), listed: Self::Got) -> Result<Self::Reply, Error> {
+        let Listed { page, next, count } = listed?;
+        let mut answer = Answer::array(page.iter().map(ContactRow::contact));
+        if let Some(cursor) = next {
+            answer = answer.header("Link", next_link(call.request.query(), &cursor));
+        }
+        if let Some(count) = count {
+            answer = answer.header("X-Total-Count", count.to_string());
+        }
+        Ok(answer)
+    }
 }
 
 /// The parameters that a link to the next page repeats: all that a list reads, except where it begins.
@@ -238,17 +206,30 @@ fn next_link(query: &str, cursor: &Cursor) -> String {
 }
 
 /// `GET /api/contacts/upcoming_birthdays`
-pub fn upcoming(
-    call: &Call<'_>,
-    caller: &Caller,
-    Query(query): Query<UpcomingQuery>,
-) -> Result<Answer<200, [Upcoming<'static>]>, Error> {
-    let today = match query.today {
-        Some(today) => today,
-        None => call.today.get(&call.store)?,
-    };
-    let rows = call.store.upcoming(caller.user, birthday::windows(today, query.days), query.limit, query.skip)?;
-    Ok(Answer::array(rows.iter().map(|row| celebrated(row, today))))
+pub struct Birthdays;
+
+impl Batch for Birthdays {
+    type Who = Caller;
+    type Input = Query<UpcomingQuery>;
+    type Asked = Celebrations;
+    type Kept = NaiveDate;
+    type Got = Result<Vec<ContactRow>, store::Error>;
+    type Reply = Answer<200, [Upcoming<'static>]>;
+
+    fn goes_along(query: &str) -> bool {
+        is_short(query, &["days", "today"])
+    }
+    fn ask(call: &Call<'_>, caller: &Caller, Query(query): Self::Input) -> Result<(Celebrations, NaiveDate), Error> {
+        let today = query.today.map_or_else(|| call.today.get(&call.store), Ok)?;
+        let UpcomingQuery { days, limit, skip, .. } = query;
+        Ok((Celebrations { user: caller.user, windows: birthday::windows(today, days), limit, skip }, today))
+    }
+    fn run(cx: &Context, asked: &[Celebrations]) -> Vec<Option<Self::Got>> {
+        cx.store.upcoming(asked)
+    }
+    fn reply(_: &Call<'_>, today: NaiveDate, rows: Self::Got) -> Result<Self::Reply, Error> {
+        Ok(Answer::array(rows?.iter().map(|row| celebrated(row, today))))
+    }
 }
 
 fn celebrated(row: &ContactRow, today: NaiveDate) -> Upcoming<'_> {
@@ -258,7 +239,7 @@ fn celebrated(row: &ContactRow, today: NaiveDate) -> Upcoming<'_> {
     Upcoming {
         contact,
         next_birthday: birthday::next(born, today),
-        days_until: birthday::days_until(born, today),
+        days_until: birthday::days_until(born, today).unsigned_abs(),
         turns: birthday::turns(born, today),
     }
 }

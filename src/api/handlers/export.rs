@@ -20,8 +20,8 @@ const WHOLE: usize = 1 << 20;
 pub enum Document {
     /// All contacts, in a format.
     Contacts(Format),
-    /// A yearly event for each birthday, under the name of their owner.
-    Birthdays(String),
+    /// A yearly event for each birthday.
+    Birthdays,
 }
 
 impl Document {
@@ -29,28 +29,21 @@ impl Document {
     fn page(&self, store: &Store, user: i64, after: i64) -> Result<Vec<ContactRow>, store::Error> {
         match self {
             Document::Contacts(_) => store.contacts_after(user, after, PAGE),
-            Document::Birthdays(_) => store.birthdays_after(user, after, PAGE),
-        }
-    }
-
-    fn begin(&self, out: &mut Vec<u8>) {
-        match self {
-            Document::Contacts(format) => format.begin(out),
-            Document::Birthdays(owner) => ics::begin(owner, out),
+            Document::Birthdays => store.birthdays_after(user, after, PAGE),
         }
     }
 
     fn contact(&self, contact: &Contact<'_>, is_first: bool, out: &mut Vec<u8>) {
         match self {
             Document::Contacts(format) => format.contact(contact, is_first, out),
-            Document::Birthdays(_) => ics::event(contact, out),
+            Document::Birthdays => ics::event(contact, out),
         }
     }
 
     fn end(&self, out: &mut Vec<u8>) {
         match self {
             Document::Contacts(format) => format.end(out),
-            Document::Birthdays(_) => ics::end(out),
+            Document::Birthdays => ics::end(out),
         }
     }
 }
@@ -75,11 +68,10 @@ struct Export {
     given: usize,
 }
 
-/// The file. If it is small it is made here, so that a database that is away causes a 503 and no broken download. Of a large one
-/// the thread that sends it reads the rest, only as far as the client takes it: for a HEAD, not at all.
-pub fn body(store: &Arc<Store>, user: i64, document: Document) -> Result<Body, store::Error> {
-    let mut buffer = Vec::new();
-    document.begin(&mut buffer);
+/// The file, which begins with what the buffer holds. If it is small it is made here, so that a database that is away causes a
+/// 503 and no broken download. Of a large one the thread that sends it reads the rest, only as far as the client takes it: for a
+/// HEAD, not at all.
+pub fn body(store: &Arc<Store>, user: i64, document: Document, buffer: Vec<u8>) -> Result<Body, store::Error> {
     let mut export = Export {
         store: Arc::clone(store),
         user,
@@ -100,20 +92,13 @@ pub fn body(store: &Arc<Store>, user: i64, document: Document) -> Result<Body, s
 }
 
 impl Export {
-    fn next_page(&mut self) -> Result<(), store::Error> {
-        let page = self.document.page(&self.store, self.user, self.after)?;
-        if let Some(last) = page.last() {
-            self.after = last.contact().id;
-        }
-        self.is_last = page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
-        self.page = page.into_iter();
-        Ok(())
-    }
-
     /// Puts the next contact into the buffer, or the end of the file.
     fn step(&mut self) -> Result<(), store::Error> {
         if self.page.len() == 0 && !self.is_last {
-            self.next_page()?;
+            let page = self.document.page(&self.store, self.user, self.after)?;
+            self.after = page.last().map_or(self.after, |last| last.contact().id);
+            self.is_last = page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
+            self.page = page.into_iter();
         }
         match self.page.next() {
             Some(row) => {

@@ -29,8 +29,8 @@ fn leave_for<'a>(call: &'a Call<'_>, caller: &Caller, number: usize) -> Result<L
 pub struct Id(i64);
 
 impl FromFields for Id {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Id> {
+    fn from_fields(fields: &mut Fields<'_>) -> Id {
         const ID: Doc<Integer> = Doc(Integer { range: 1..=i64::MAX }, "The id, as the list shows it.");
-        fields.required("id", &ID).map(Id)
+        Id(fields.required("id", &ID))
     }
 }

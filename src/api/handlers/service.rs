@@ -71,13 +71,13 @@ impl Batch for Health {
     type Got = Result<(), store::Error>;
     type Reply = Answer<200, Message>;
 
-    fn ask((): &(), (): ()) -> ((), ()) {
-        ((), ())
+    fn ask(_: &Call<'_>, (): &(), (): ()) -> Result<((), ()), Error> {
+        Ok(((), ()))
     }
     fn run(cx: &Context, asked: &[()]) -> Vec<Option<Self::Got>> {
         cx.store.ping_for(asked)
     }
-    fn reply((): (), ping: Self::Got) -> Result<Self::Reply, Error> {
+    fn reply(_: &Call<'_>, (): (), ping: Self::Got) -> Result<Self::Reply, Error> {
         ping?;
         Ok(Answer::json(&Message { message: "The address book is up, and so is its database." }))
     }
@@ -106,8 +106,8 @@ pub fn openapi(call: &Call<'_>, (): ()) -> Result<Response, Error> {
 pub struct FileName(String);
 
 impl FromFields for FileName {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<FileName> {
-        fields.required("file", &Verbatim { max: 100 }).map(FileName)
+    fn from_fields(fields: &mut Fields<'_>) -> FileName {
+        FileName(fields.required("file", &Verbatim { max: 100 }))
     }
 }
 

@@ -1,34 +1,19 @@
 //! API tokens, which open the address book to scripts.
 
-use serde_json::{Value, json};
-
 use super::Id;
 use super::guard::confirm_password;
-use super::users::{password_changed, user};
+use super::users::{PASSWORD_CHANGED, user};
 use crate::api::endpoint::{Answer, Call, LoggedIn, NoContent, Path, Payload};
 use crate::api::problem::Error;
-use crate::domain::shape::{Shape, member, object};
+use crate::domain::shape::shape;
 use crate::domain::user::{ApiToken, TokenDraft};
 use crate::security::{api_token, secret};
 
-/// An API token that was just made.
-#[derive(serde::Serialize)]
-pub struct NewApiToken {
-    #[serde(flatten)]
-    about: ApiToken,
-    token: String,
-}
-
-impl Shape for NewApiToken {
-    const NAME: &'static str = "NewApiToken";
-    fn schema() -> Value {
-        let Value::Object(members) = ApiToken::schema()["properties"].take() else {
-            panic!("an object has properties");
-        };
-        let example = json!([{ "examples": ["contactd_4815162342108_5f0c…"] }]);
-        let token =
-            member::<String>("token", "The token itself: `Authorization: Bearer …`. It is shown only here.", example);
-        object(members.into_iter().chain([token]))
+shape! {
+    /// An API token that was just made.
+    pub struct NewApiToken as "NewApiToken" with about: ApiToken {
+        /// The token itself: `Authorization: Bearer …`. It is shown only here.
+        pub token: String = { "examples": ["contactd_4815162342108_5f0c…"] },
     }
 }
 
@@ -49,7 +34,7 @@ pub fn make(
     let hash = confirm_password(call, &user(call, caller.user)?, &draft.password)?;
     let token = api_token::new(caller.user).map_err(|e| Error::Internal(format!("no random bytes: {e}")))?;
     let made = call.store.make_token((caller.user, &hash), &draft, &secret::digest(&token));
-    let about = made.map_err(password_changed)?.ok_or(TOO_MANY_TOKENS)?;
+    let about = made.map_err(PASSWORD_CHANGED.if_missing())?.ok_or(TOO_MANY_TOKENS)?;
     call.audit("api-token-made", Some(caller.user));
     Ok(Answer::json(&NewApiToken { about, token }))
 }

@@ -42,10 +42,8 @@ impl Input for Upload {
             let (name, value) = param.split_once('=')?;
             name.trim().eq_ignore_ascii_case("charset").then_some(value)
         });
-        let charset = match charset.map(|name| formats::named(name).ok_or(name)).transpose() {
-            Ok(charset) => charset,
-            Err(name) => return Err(Error::UnknownCharset(name.to_owned())),
-        };
+        let known = |name: &str| formats::named(name).ok_or_else(|| Error::UnknownCharset(name.to_owned()));
+        let charset = charset.map(known).transpose()?;
         match formats::read(format, charset, call.request.body(), call.now().date_naive()) {
             Ok(import) => Ok(Upload(import)),
             Err(Unreadable::Malformed(detail)) => Err(Error::BadRequest(detail)),
@@ -60,7 +58,7 @@ impl Input for Upload {
                 Format::Vcard | Format::Vcard3 => {
                     file_schema("cards of version 2.1, 3.0 or 4.0, one after the other", VCARD)
                 }
-                Format::Csv | Format::CsvWithMark => file_schema(
+                Format::Csv => file_schema(
                     "a line of headings (the fields' names, or those of Google, Outlook or Thunderbird), then a line for each contact",
                     CSV,
                 ),
@@ -88,14 +86,14 @@ pub struct ImportQuery {
 }
 
 impl FromFields for ImportQuery {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<ImportQuery> {
+    fn from_fields(fields: &mut Fields<'_>) -> ImportQuery {
         const DRY_RUN: Doc<Flag> = Doc(Flag, "Whether to only report what would be imported.");
         let duplicates = OneOf { choices: &[(SKIP, SKIP), ("add", "add")] };
         let about = "What becomes of an entry that is the same as a contact that is there, or as an earlier entry.";
-        Some(ImportQuery {
+        ImportQuery {
             dry_run: fields.or_default("dry_run", &DRY_RUN, false),
             duplicates: fields.or_default("duplicates", &Doc(duplicates, about), SKIP),
-        })
+        }
     }
 }
 
@@ -144,21 +142,22 @@ pub struct ExportQuery {
 }
 
 impl FromFields for ExportQuery {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<ExportQuery> {
+    fn from_fields(fields: &mut Fields<'_>) -> ExportQuery {
         const BOM: Doc<Flag> =
             Doc(Flag, "Whether a CSV file begins with a byte order mark, without which Excel garbles it.");
         let choices = &[("vcf", Format::Vcard), ("vcf3", Format::Vcard3), ("csv", Format::Csv), ("json", Format::Json)];
         let format = Doc(OneOf { choices }, "The file's format; by default the one that Accept prefers, or JSON.");
-        Some(ExportQuery { format: fields.optional("format", &format), bom: fields.or_default("bom", &BOM, false) })
+        ExportQuery { format: fields.optional("format", &format), bom: fields.or_default("bom", &BOM, false) }
     }
 }
 
-/// The media types that are written; a client without a preference gets the first.
-const WRITTEN: [(&str, Format); 4] = [
-    ("application/json", Format::Json),
-    ("text/vcard", Format::Vcard),
-    ("text/vcard; version=3.0", Format::Vcard3),
-    ("text/csv", Format::Csv),
+/// The media types that are written, their formats, what `Content-Type` says of such a file, and how its name ends. A client
+/// without a preference gets the first.
+const WRITTEN: [(&str, Format, &str, &str); 4] = [
+    ("application/json", Format::Json, "application/json", "json"),
+    ("text/vcard", Format::Vcard, "text/vcard; charset=utf-8", "vcf"),
+    ("text/vcard; version=3.0", Format::Vcard3, "text/vcard; charset=utf-8; version=3.0", "vcf"),
+    ("text/csv", Format::Csv, "text/csv; charset=utf-8; header=present", "csv"),
 ];
 
 /// A file to download.
@@ -173,15 +172,12 @@ impl Reply for Download {
         operation.add_schema(Contact::NAME, Contact::schema());
         let schema = |format| match format {
             Format::Vcard | Format::Vcard3 => file_schema("a vCard for each contact", VCARD),
-            Format::Csv | Format::CsvWithMark => file_schema("the fields' names, then a line for each contact", CSV),
+            Format::Csv => file_schema("the fields' names, then a line for each contact", CSV),
             Format::Json => <[Contact<'_>]>::reference(),
         };
         // A parameter makes no other media type.
-        let content = WRITTEN
-            .into_iter()
-            .filter(|(name, _)| !name.contains(';'))
-            .map(|(name, format)| (name, schema(format)))
-            .collect();
+        let written = WRITTEN.into_iter().filter(|(name, ..)| !name.contains(';'));
+        let content = written.map(|(name, format, ..)| (name, schema(format))).collect();
         operation.replies.push((200, "The file", content));
         // Accept is no parameter: OpenAPI derives it from the media types of the answers.
         operation.errors.push(406);
@@ -194,20 +190,16 @@ pub fn export(call: &Call<'_>, caller: &Caller, Query(query): Query<ExportQuery>
         Some(format) => format,
         None => negotiate(&call.request.list("Accept").filter(|range| !range.is_empty()).collect::<Vec<_>>())?,
     };
-    let format = if query.bom && format == Format::Csv { Format::CsvWithMark } else { format };
-    let (content_type, disposition) = match format {
-        Format::Vcard => ("text/vcard; charset=utf-8", "attachment; filename=\"contacts.vcf\""),
-        Format::Vcard3 => ("text/vcard; charset=utf-8; version=3.0", "attachment; filename=\"contacts.vcf\""),
-        Format::Csv | Format::CsvWithMark => {
-            ("text/csv; charset=utf-8; header=present", "attachment; filename=\"contacts.csv\"")
-        }
-        Format::Json => ("application/json", "attachment; filename=\"contacts.json\""),
-    };
-    let file = export::body(&call.store, caller.user, Document::Contacts(format))?;
-    let response = Response::with_body(200, content_type, file)
-        .header("Content-Disposition", disposition)
-        .header("Vary", "Accept");
-    Ok(Download(response))
+    let mut file = Vec::new();
+    if query.bom && format == Format::Csv {
+        file.extend_from_slice("\u{feff}".as_bytes());
+    }
+    format.begin(&mut file);
+    let file = export::body(&call.store, caller.user, Document::Contacts(format), file)?;
+    let (.., content_type, ending) = WRITTEN.into_iter().find(|row| row.1 == format).expect("all formats are written");
+    let disposition = format!("attachment; filename=\"contacts.{ending}\"");
+    let response = Response::with_body(200, content_type, file).header("Content-Disposition", disposition);
+    Ok(Download(response.header("Vary", "Accept")))
 }
 
 /// The format that an `Accept` header (RFC 9110 §12.5.1) prefers. The most specific range that fits a media type counts; of
@@ -216,12 +208,11 @@ fn negotiate(accept: &[&str]) -> Result<Format, Error> {
     if accept.is_empty() {
         return Ok(WRITTEN[0].1);
     }
-    let liked =
-        WRITTEN.into_iter().map(|(name, format)| (quality(accept, name), format)).filter(|(quality, _)| *quality > 0.0);
+    let liked = WRITTEN.into_iter().map(|(name, format, ..)| (quality(accept, name), format));
     // Of several that are equal, `max_by` returns the last.
-    let best = liked.rev().max_by(|(a, _), (b, _)| a.total_cmp(b));
+    let best = liked.filter(|(quality, _)| *quality > 0.0).rev().max_by(|(a, _), (b, _)| a.total_cmp(b));
     best.map(|(_, format)| format)
-        .ok_or_else(|| Error::NotAcceptable(format!("Available: {}.", WRITTEN.map(|(name, _)| name).join(", "))))
+        .ok_or_else(|| Error::NotAcceptable(format!("Available: {}.", WRITTEN.map(|row| row.0).join(", "))))
 }
 
 fn quality(accept: &[&str], name: &str) -> f32 {

@@ -1,9 +1,8 @@
 //! The trash, where deleted contacts stay for 30 days.
 
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
 
-use super::contacts::{answer, members};
+use super::contacts::answer;
 use super::{Id, leave_for};
 use crate::api::endpoint::{Answer, Call, Caller, LoggedIn, NoContent, Path, Query};
 use crate::api::problem::Error;
@@ -11,15 +10,7 @@ use crate::domain::contact::{Contact, Trashed};
 use crate::domain::fields::{Fields, FromFields};
 use crate::domain::page::Page;
 use crate::domain::rules::{Doc, Instant, OneOf};
-use crate::domain::shape::{Shape, member, object, shape};
-use crate::store;
-
-impl Shape for Trashed<'_> {
-    const NAME: &'static str = "TrashedContact";
-    fn schema() -> Value {
-        object(members().chain([member::<DateTime<Utc>>("deleted_at", "When it was deleted.", json!([]))]))
-    }
-}
+use crate::domain::shape::shape;
 
 shape! {
     /// What came of restoring several.
@@ -35,9 +26,9 @@ pub struct RestoreQuery {
 }
 
 impl FromFields for RestoreQuery {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<RestoreQuery> {
+    fn from_fields(fields: &mut Fields<'_>) -> RestoreQuery {
         let rule = Doc(Instant, "What was deleted after this instant is restored.");
-        fields.required("deleted_after", &rule).map(|deleted_after| RestoreQuery { deleted_after })
+        RestoreQuery { deleted_after: fields.required("deleted_after", &rule) }
     }
 }
 
@@ -45,9 +36,10 @@ impl FromFields for RestoreQuery {
 pub struct All;
 
 impl FromFields for All {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<All> {
+    fn from_fields(fields: &mut Fields<'_>) -> All {
         let rule = Doc(OneOf { choices: &[("true", ())] }, "That all of it is meant.");
-        fields.required("all", &rule).map(|()| All)
+        fields.required("all", &rule);
+        All
     }
 }
 
@@ -71,10 +63,8 @@ pub fn restore(
     Path(Id(id)): Path<Id>,
 ) -> Result<Answer<200, Contact<'static>>, Error> {
     let _leave = leave_for(call, caller, 1)?;
-    match call.store.restore_contact(&call.quota, caller.user, id) {
-        Err(store::Error::NotFound) => Err(NOT_IN_TRASH),
-        row => Ok(answer(&row?)),
-    }
+    let restored = call.store.restore_contact(&call.quota, caller.user, id);
+    Ok(answer(&restored.map_err(NOT_IN_TRASH.if_missing())?))
 }
 
 /// `POST /api/contacts/trash/restore`

@@ -10,7 +10,7 @@ use crate::security::password;
 use crate::store;
 use crate::store::sessions::Sessions;
 
-/// Between the check of the old password and the writing of the new one.
+/// Between the check of the old password and the change that holds for it alone.
 pub const PASSWORD_CHANGED: Error =
     Error::Conflict(BLANK, "The password was changed by another request meanwhile: log in again.");
 
@@ -25,13 +25,13 @@ impl Batch for Me {
     type Got = Result<User, store::Error>;
     type Reply = Answer<200, User>;
 
-    fn ask(caller: &Caller, (): ()) -> (i64, ()) {
-        (caller.user, ())
+    fn ask(_: &Call<'_>, caller: &Caller, (): ()) -> Result<(i64, ()), Error> {
+        Ok((caller.user, ()))
     }
     fn run(cx: &Context, asked: &[i64]) -> Vec<Option<Self::Got>> {
         cx.store.users(asked)
     }
-    fn reply((): (), user: Self::Got) -> Result<Self::Reply, Error> {
+    fn reply(_: &Call<'_>, (): (), user: Self::Got) -> Result<Self::Reply, Error> {
         Ok(Answer::json(&user.map_err(account_deleted)?))
     }
 }
@@ -39,14 +39,6 @@ impl Batch for Me {
 /// The caller's account.
 pub(super) fn user(call: &Call<'_>, id: i64) -> Result<User, Error> {
     call.store.user(id).map_err(account_deleted)
-}
-
-/// The error for a change that holds for the password that was checked, where it found none such.
-pub(super) fn password_changed(error: store::Error) -> Error {
-    match error {
-        store::Error::NotFound => PASSWORD_CHANGED,
-        error => error.into(),
-    }
 }
 
 /// `PATCH /api/users/me`
@@ -66,7 +58,8 @@ pub fn change(
     }
     let needed = || Error::Invalid(vec![Fault::new("current_password", "is required for a new e-mail address")]);
     let hash = confirm_password(call, &now, password.as_ref().ok_or_else(needed)?)?;
-    let changed = call.store.update_user(now.id, username, Some((email, &hash))).map_err(password_changed)?;
+    let changed =
+        call.store.update_user(now.id, username, Some((email, &hash))).map_err(PASSWORD_CHANGED.if_missing())?;
     call.audit("email-changed", Some(now.id));
     Ok(Answer::json(&changed))
 }
