@@ -4,12 +4,19 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run fresh openapi test check check-all budget hung restarts poolers scale shares bench fmt psql stop clean rust
+.PHONY: help run fresh openapi build install image deploy test check check-all budget hung restarts poolers scale shares bench fmt psql stop clean rust
 
 LISTEN ?= 127.0.0.1:8000
 export LISTEN
 # Where rustup puts cargo, for a shell that has not read its profile since.
 export PATH := $(PATH):$(HOME)/.cargo/bin
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+units = $(DESTDIR)$(PREFIX)/lib/systemd/system
+program = $(or $(CARGO_TARGET_DIR),target)/release/contactd
+# For `contactd version`; none outside of a checkout.
+commit = $(shell git describe --always --dirty --exclude='*' 2>/dev/null)
 
 cluster := sql/cluster.sh
 data := .data/postgres
@@ -49,6 +56,29 @@ fresh: ## delete the database of `make run`, with all users and contacts
 	od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n' >"$$new"; \
 	ln "$$new" $@ 2>/dev/null || test -s $@; rm -f "$$new"
 
+build: rust ## build what `make install` installs; `contactd version` names the commit
+	@export CONTACTD_COMMIT='$(commit)'; [ -n "$$CONTACTD_COMMIT" ] || unset CONTACTD_COMMIT; cargo build --release --locked --bin contactd
+
+# It builds nothing, so that root needs no Rust. Settings that are there already stay.
+install: ## install the program and its systemd units under PREFIX (/usr/local), its settings in /etc/contactd
+	@test -x '$(program)' || { echo '`make build` first, as an ordinary user' >&2; exit 1; }
+	install -D -m 755 '$(program)' '$(DESTDIR)$(PREFIX)/bin/contactd'
+	install -d '$(units)' && install -d -m 700 '$(DESTDIR)/etc/contactd'
+	sed 's|/usr/local/bin|$(PREFIX)/bin|' docs/deploy/contactd.service >'$(units)/contactd.service'
+	install -m 644 docs/deploy/contactd.socket '$(units)/contactd.socket'
+	test -e '$(DESTDIR)/etc/contactd/settings' || install -m 600 docs/deploy/settings '$(DESTDIR)/etc/contactd/settings'
+
+image: ## build the image localhost/contactd, with podman, buildah or docker
+	@engine=$$(command -v podman || command -v buildah || command -v docker) || { echo 'There is no podman, buildah or docker.' >&2; exit 1; }; \
+	case $$engine in *docker) format= ;; *) format='--format docker' ;; esac; \
+	"$$engine" build $$format --build-arg CONTACTD_COMMIT='$(commit)' --tag localhost/contactd --file docs/deploy/Containerfile .
+
+deploy: rust ## follow "On a server" of README on a machine made for it, with systemd, sudo, nginx and Postgres
+	@tests/support/need.sh unshare=util-linux ip=iproute2 nginx=nginx-light openssl=openssl curl=curl sudo=sudo pg_ctlcluster=postgresql /lib/systemd/systemd=systemd
+	@ls /usr/lib*/libnss_systemd.so.2 /usr/lib/*/libnss_systemd.so.2 2>/dev/null | grep -q . || tests/support/need.sh libnss-systemd=libnss-systemd
+	cargo build --release --bin contactd
+	@tests/deploy/machine.sh "$(program)"
+
 test: rust ## run all tests on a throwaway database (ARGS='--test api contacts' for some)
 	@$(cluster) throwaway -- cargo test --no-fail-fast $(ARGS)
 
@@ -74,6 +104,9 @@ check-all: rust ## what CI runs after that: others' linters, tester and client g
 	@$(cluster) throwaway -- cargo test --test clients
 	@$(MAKE) --no-print-directory restarts
 	@$(MAKE) --no-print-directory poolers
+	@if unshare --mount --cgroup sh -c 'mount -t tmpfs none /mnt && mkdir /mnt/u /mnt/w /mnt/r && \
+	    mount -t overlay none -o lowerdir=/,upperdir=/mnt/u,workdir=/mnt/w /mnt/r && mount -t cgroup2 none /sys/fs/cgroup' 2>/dev/null; \
+	    then $(MAKE) --no-print-directory deploy; else echo 'left out: make deploy, which needs root, overlayfs and cgroup2'; fi
 	@$(MAKE) --no-print-directory shares
 	FILES=$${FILES:-10000} cargo test --test files
 
@@ -86,7 +119,7 @@ hung: rust ## stop, cut off, slow down, restart and replace the database under t
 	@tests/support/need.sh ip=iproute2 unshare=util-linux nsenter=util-linux
 	@$(cluster) throwaway -- cargo test --test hung -- --test-threads=1 $(ARGS)
 
-restarts: rust ## restart two instances behind nginx and HAProxy, under clients; two roles in the database
+restarts: rust ## restart two instances behind nginx and HAProxy, under clients; two roles in the database; backup and restore
 	@tests/support/need.sh nginx=nginx-light haproxy=haproxy
 	@env -u DATABASE_URL $(cluster) throwaway -- cargo test --test restarts -- --nocapture
 

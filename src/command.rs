@@ -27,6 +27,8 @@ pub enum Command {
     Serve { migrates: bool },
     /// Migrate the database.
     Migrate,
+    /// Ask the program that serves whether it is ready.
+    Health,
     /// Do something with the user of this e-mail.
     User(UserAction, String),
     /// End the sessions of all users.
@@ -67,6 +69,7 @@ contactd: a private, multi-user address book behind a REST API
 
   contactd [serve]                migrate the database and serve; with --no-migrate, only serve
   contactd migrate                migrate the database
+  contactd health                 ask the program that serves on LISTEN whether it is ready: the exit code is 0, or 1
   contactd user add EMAIL         create a user; the password is prompted for, or read from standard input
   contactd user list              list the users: id, when they signed up and were last seen, and the address
   contactd user passwd EMAIL      set a user's password and end their sessions
@@ -146,6 +149,7 @@ pub fn parse(
         ["help"] => Command::Print(help()),
         ["version"] => Command::Print(version()),
         ["migrate"] => Command::Migrate,
+        ["health"] => Command::Health,
         ["user", "list"] => Command::ListUsers,
         ["user", "logout", "--all"] => Command::LogOutAll,
         ["user", word, email] if let Some((_, action)) = USER_ACTIONS.iter().find(|(name, _)| name == word) => {

@@ -330,7 +330,8 @@ impl Values {
         } }
     }
 
-    fn place(&self, name: &str) -> Result<String, SettingError> {
+    /// An address and a port, or `unix:/path`.
+    pub fn place(&self, name: &str) -> Result<String, SettingError> {
         let text = self.text(name);
         let is_place = text.starts_with("unix:/") || text.to_socket_addrs().is_ok_and(|mut all| all.next().is_some());
         let what = format_args!("must be an address and a port such as 127.0.0.1:8000, or unix:/path, not `{text}`");

@@ -5,7 +5,7 @@
 mod command;
 
 use std::error::Error;
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering::Relaxed;
@@ -42,6 +42,8 @@ const ANSWER: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_secs(2);
 /// How often it is logged that it still cannot be used.
 const REMINDER: Duration = Duration::from_secs(60);
+/// How long the program may take to tell `contactd health` that it is ready.
+const HEALTH: Duration = Duration::from_secs(5);
 /// How long a migration may take.
 const MIGRATION: Duration = Duration::from_secs(3600);
 /// How often free memory is given back.
@@ -70,6 +72,11 @@ fn run(command: Command, values: &Values) -> Outcome {
         Command::Print(text) => print!("{text}"),
         Command::Serve { migrates } => serve(&values.config()?, values, migrates)?,
         Command::Migrate => store_of(values)?.migrate()?,
+        Command::Health => {
+            let answer = ask(&Site::named(&values.place("LISTEN")?)?, "/readyz", HEALTH)?;
+            let is_ready = answer.starts_with("HTTP/1.1 200 ");
+            is_ready.then_some(()).ok_or_else(|| answer.lines().last().unwrap_or_default().to_owned())?;
+        }
         Command::LogOutAll => {
             let store = store_of(values)?;
             store.migrate()?;
@@ -186,12 +193,7 @@ fn bind(name: &str, place: &str) -> Result<TcpListener, SettingError> {
 fn watchdog(app: &Arc<App>, site: Site, systemd: &Notifier) -> io::Result<()> {
     let Some(time) = systemd.watchdog else { return Ok(()) };
     let (app, systemd) = (Arc::clone(app), systemd.clone());
-    let answers = move || {
-        let mut stream = site.connect(time / 4)?;
-        stream.set_read_timeout(Some(time / 4))?;
-        stream.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-        stream.read_exact(&mut [0])
-    };
+    let answers = move || ask(&site, "/livez", time / 4).map(drop);
     let watch = move || loop {
         // A stop takes no longer than DRAIN_TIMEOUT anyway.
         match app.context.is_leaving().then_some(Ok(())).unwrap_or_else(&answers) {
@@ -201,6 +203,16 @@ fn watchdog(app: &Arc<App>, site: Site, systemd: &Notifier) -> io::Result<()> {
         thread::sleep(time / 4);
     };
     thread::Builder::new().name("watchdog".to_owned()).spawn(watch).map(drop)
+}
+
+/// What a program that listens there answers to a client, head and body.
+fn ask(site: &Site, path: &str, within: Duration) -> io::Result<String> {
+    let mut stream = site.connect(within)?;
+    stream.set_read_timeout(Some(within))?;
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    if answer.is_empty() { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(answer) }
 }
 
 /// Runs a job of housekeeping on a thread of the pool, and waits for it so long. A database that does not answer would keep

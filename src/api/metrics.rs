@@ -1,7 +1,9 @@
 //! What is counted, for Prometheus. Labels are words of the table of routes and of ours, never what a client sent.
 
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::prometheus_text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -15,9 +17,27 @@ use crate::system::log;
 /// the database is answered.
 const BUCKETS: [f64; 11] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 3.0];
 
-/// The path of a row and its operation.
-type Row = [(&'static str, &'static str); 2];
-type Status = [(&'static str, u16); 1];
+/// A row of the table of routes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EncodeLabelSet)]
+struct Row {
+    route: &'static str,
+    operation: &'static str,
+}
+
+/// Each has its own operation, and a path is long.
+impl Hash for Row {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.operation.hash(state);
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answers {
+    #[prometheus(flatten)]
+    row: Row,
+    status: u16,
+}
+
 type Word = [(&'static str, String); 1];
 
 /// What is measured when somebody asks: a name, what it is, and a value, or one for each lane.
@@ -25,7 +45,7 @@ pub type Measured = (&'static str, &'static str, Vec<(Option<&'static str>, f64)
 
 /// The counters.
 pub struct Metrics {
-    requests: Family<(Row, Status), Counter>,
+    requests: Family<Answers, Counter>,
     seconds: Family<Row, Histogram, fn() -> Histogram>,
     refusals: Family<Word, Counter>,
     events: Family<Word, Counter>,
@@ -40,9 +60,9 @@ impl Default for Metrics {
 
 impl Metrics {
     /// An answer goes out, to a request of this row if there is one, so long after it was whole.
-    pub fn answered(&self, path: &'static str, operation: &'static str, status: u16, time: Duration) {
-        let row = [("route", path), ("operation", operation)];
-        self.requests.get_or_create(&(row, [("status", status)])).inc();
+    pub fn answered(&self, route: &'static str, operation: &'static str, status: u16, time: Duration) {
+        let row = Row { route, operation };
+        self.requests.get_or_create(&Answers { row, status }).inc();
         self.seconds.get_or_create(&row).observe(time.as_secs_f64());
     }
 
@@ -70,7 +90,7 @@ impl Metrics {
         let dropped = Counter::<u64>::default();
         dropped.inc_by(log::dropped());
         all.register("log_lines_dropped", "Lines that nobody took from the log in time", dropped);
-        let build = Family::<Row, Gauge>::default();
+        let build = Family::<[(&str, &str); 2], Gauge>::default();
         let revision = option_env!("CONTACTD_COMMIT").unwrap_or("unknown");
         build.get_or_create(&[("version", env!("CARGO_PKG_VERSION")), ("revision", revision)]).set(1);
         all.register("build_info", "The program", build);

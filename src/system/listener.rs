@@ -4,7 +4,7 @@
 use std::fmt;
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -59,6 +59,12 @@ pub enum Site {
 }
 
 impl Site {
+    /// As `LISTEN` names it. One that means every interface is reached on this machine's own.
+    pub fn named(place: &str) -> io::Result<Site> {
+        let address = || place.to_socket_addrs()?.next().ok_or_else(|| ErrorKind::NotFound.into());
+        place.strip_prefix("unix:").map_or_else(|| address().map(Site::Address), |path| Ok(Site::Path(path.into())))
+    }
+
     /// That of this socket.
     pub fn of(listener: &TcpListener) -> io::Result<Site> {
         if let Ok(address) = listener.local_addr() {

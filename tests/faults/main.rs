@@ -6,6 +6,7 @@ mod support;
 mod database;
 mod floods;
 mod framing;
+mod health;
 mod lanes;
 mod settings;
 mod siege;

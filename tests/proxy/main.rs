@@ -1,4 +1,4 @@
-//! README's example of nginx, run by the real nginx before the real program: TLS outside, the client's own address and scheme
+//! The example of nginx in docs/deploy, run by the real nginx before the real program: TLS outside, the client's own address and scheme
 //! inside. `make check` runs it, for it needs nginx, curl and openssl.
 
 #[path = "../support/mod.rs"]
@@ -18,6 +18,8 @@ struct Nginx {
     process: Child,
     folder: PathBuf,
     site: String,
+    /// The same without TLS.
+    plain: String,
 }
 
 fn run(line: &[&str]) -> String {
@@ -29,7 +31,7 @@ fn run(line: &[&str]) -> String {
 }
 
 impl Nginx {
-    /// Before a program that listens there, configured as README says but for ports and paths.
+    /// Before a program that listens there, configured as the example but for ports and paths.
     fn before(program: &str) -> Nginx {
         let folder = std::env::temp_dir().join(format!("contactd-nginx-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder for nginx");
@@ -51,17 +53,17 @@ impl Nginx {
             "-out",
             &certificate,
         ]);
-        let port = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("its address").port();
-        let readme = include_str!("../../README.md");
-        let example = readme.split("```nginx\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
-        let mut site = example.to_owned();
+        let free = || TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("its address").port();
+        let (port, plain) = (free(), free());
+        let mut site = include_str!("../../docs/deploy/nginx.conf").to_owned();
         for (from, to) in [
             ("127.0.0.1:8000", program),
+            ("listen 80;", &format!("listen 127.0.0.1:{plain};")),
             ("listen 443 ssl", &format!("listen 127.0.0.1:{port} ssl")),
             ("/etc/ssl/certs/contacts.example.com.pem", &certificate),
             ("/etc/ssl/private/contacts.example.com.key", &key),
         ] {
-            assert!(site.contains(from), "README's example has no {from}");
+            assert!(site.contains(from), "the example has no {from}");
             site = site.replace(from, to);
         }
         let own = format!(
@@ -82,7 +84,8 @@ impl Nginx {
         nginx.args(["-p", &path(""), "-c", &path("nginx.conf"), "-e", &path("error.log")]);
         let process =
             nginx.stderr(Stdio::inherit()).spawn().expect("nginx is missing (Debian: apt-get install nginx-light)");
-        Nginx { process, folder, site: format!("https://127.0.0.1:{port}") }
+        let plain = format!("http://127.0.0.1:{plain}");
+        Nginx { process, folder, site: format!("https://127.0.0.1:{port}"), plain }
     }
 
     /// Asks through nginx, from another address than nginx's own.
@@ -111,7 +114,7 @@ fn parsed(text: &str) -> Value {
 }
 
 #[test]
-fn behind_nginx_as_the_readme_says() {
+fn behind_nginx_as_the_example_has_it() {
     let database = database();
     let server = Setup::on(&database).with("TRUSTED_PROXIES", "127.0.0.1").ready();
     let nginx = Nginx::before(&server.address.to_string());
@@ -119,6 +122,11 @@ fn behind_nginx_as_the_readme_says() {
         let health = ["-sf", "--insecure", &format!("{}/livez", nginx.site)].map(str::to_owned);
         Command::new("curl").args(health).stdout(Stdio::null()).status().is_ok_and(|status| status.success())
     });
+
+    let head = run(&["curl", "-sSI", &format!("{}/docs?a=b", nginx.plain)]);
+    assert!(head.starts_with("HTTP/1.1 308") && head.contains("Location: https://127.0.0.1/docs?a=b"), "{head}");
+    let head = nginx.curl("/livez", &["-I"]);
+    assert!(head.contains("Strict-Transport-Security: max-age=31536000"), "{head}");
 
     let kind = "Content-Type: application/json";
     let person = json!({ "username": "A", "email": "a@example.com", "password": "123456" }).to_string();
@@ -129,7 +137,9 @@ fn behind_nginx_as_the_readme_says() {
     let sessions = parsed(&nginx.curl("/api/auth/sessions", &["-H", &bearer]));
     assert_eq!(sessions[0]["ip"], "127.0.0.2", "{sessions}");
 
-    let opened = parsed(&nginx.curl("/api/contacts/calendar", &["-X", "POST", "-H", &bearer]));
+    // Nor do they decide the address that is handed out.
+    let lie = ["-X", "POST", "-H", &bearer, "-H", "X-Forwarded-Host: evil.example.com"];
+    let opened = parsed(&nginx.curl("/api/contacts/calendar", &lie));
     let url = opened["url"].as_str().expect("an address");
     assert!(url.starts_with("https://127.0.0.1"), "{url}");
     let path = &url[url.find("/api/").expect("a path")..];

@@ -46,17 +46,21 @@ impl Proxy {
         proxy
     }
 
-    /// As README says for several servers.
+    /// With the example's upstream, for two servers.
     fn nginx(servers: [SocketAddr; 2]) -> Proxy {
         let configuration = |address, folder: &str| {
             let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
             let temporary = temporary.map(|kind| format!("{kind}_temp_path {folder}/{kind};")).join("\n");
-            let [one, other] = servers;
+            let (upstream, _) = include_str!("../../docs/deploy/nginx.conf").split_once("\n}\n").expect("an upstream");
+            let server = |server: SocketAddr| format!("server {server} max_fails=0;");
+            let both = servers.map(server).join("\n");
+            let known = "server 127.0.0.1:8000 max_fails=0;";
+            assert!(upstream.contains(known), "the example has no {known}");
             format!(
                 "daemon off; pid {folder}/pid; error_log {folder}/error.log; events {{}}\nhttp {{\naccess_log off; {temporary}\n\
-                 upstream contactd {{\nserver {one} max_fails=0;\nserver {other} max_fails=0;\nkeepalive 32;\n\
-                 keepalive_timeout 60s;\n}}\nserver {{\nlisten {address};\nproxy_http_version 1.1;\n\
-                 proxy_set_header Connection \"\";\nlocation / {{ proxy_pass http://contactd; }}\n}}\n}}\n"
+                 {}\n}}\nserver {{\nlisten {address};\nproxy_http_version 1.1;\n\
+                 proxy_set_header Connection \"\";\nlocation / {{ proxy_pass http://contactd; }}\n}}\n}}\n",
+                upstream.replace(known, &both)
             )
         };
         Proxy::start("nginx", configuration, &["-p", ".", "-c", "conf", "-e", "error.log"])

@@ -12,7 +12,7 @@ use crate::support::server::{Setup, command};
 const DATABASE: &str = "contacts";
 
 /// The cluster's address, with another role and another database.
-fn url(role: &str, database: &str) -> String {
+pub fn url(role: &str, database: &str) -> String {
     let url = std::env::var("DATABASE_URL").expect("`make restarts` sets it");
     let separator = if url.contains('?') { '&' } else { '?' };
     format!("{url}{separator}user={role}&dbname={database}")
