@@ -175,7 +175,7 @@ fn address(text: &str) -> Result<String, SettingError> {
 pub fn user(store: &Store, action: UserAction, email: &str, rule: &rules::PasswordRule<'_>) -> Result<(), String> {
     let said = |error| match error {
         store::Error::NotFound => format!("there is no user {email}"),
-        store::Error::Conflict(_) => format!("there is already a user {email}"),
+        store::Error::EmailTaken => format!("there is already a user {email}"),
         error => error.to_string(),
     };
     store.migrate().map_err(said)?;

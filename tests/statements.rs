@@ -85,6 +85,178 @@ fn every_file_is_a_statement_of_the_program_and_says_what_it_is() {
     }
 }
 
+// ------------------------------------------------------------------------------------------------- a database that is spread
+
+/// About several users: what `MAX_BATCH=1` turns off; housekeeping; the operator; a calendar's address that does not name its user.
+const ABOUT_MANY: [&str; 17] = [
+    "contacts/by_ids.sql",
+    "contacts/pages.sql",
+    "contacts/upcoming_together.sql",
+    "contacts/insert_all.sql",
+    "users/by_ids.sql",
+    "keys/next_user.sql",
+    "trash/purge.sql",
+    "repeats/purge.sql",
+    "tokens/purge.sql",
+    "sessions/purge.sql",
+    "sessions/purge_revoked.sql",
+    "attempts/purge.sql",
+    "sessions/end_all.sql",
+    "tokens/end_all.sql",
+    "users/page.sql",
+    "sessions/revoked.sql",
+    "calendars/owner_by_secret.sql",
+];
+
+/// Tables that are spread by user; users and revocations are whole on each node, and attempts on one.
+const SPREAD: [&str; 6] = ["contacts", "trash", "sessions", "api_tokens", "repeats", "calendars"];
+
+/// A statement's words: names, numbers, parameters, and each other character for itself.
+fn words(sql: &str) -> Vec<String> {
+    let code: Vec<_> = sql.lines().filter(|line| !line.trim_start().starts_with("--")).collect();
+    let mut words: Vec<String> = vec![String::new()];
+    for c in code.join("\n").to_lowercase().chars() {
+        match c {
+            'a'..='z' | '0'..='9' | '_' | '$' => words.last_mut().unwrap().push(c),
+            _ => words.extend([c.to_string(), String::new()]),
+        }
+    }
+    words.retain(|word| !word.trim().is_empty());
+    words
+}
+
+/// Why a statement would be refused by a database that is spread by user, or go to all of its nodes.
+fn unportable(file: &str, sql: &str) -> Vec<&'static str> {
+    let words = words(sql);
+    let follows = |at: usize, what: &[&str]| {
+        words[at..].iter().zip(what).filter(|(is, is_to)| is == *is_to).count() == what.len()
+    };
+    let is_local = file.starts_with("attempts/");
+    let (mut faults, mut written, mut spread) = (Vec::new(), BTreeSet::new(), false);
+    // Open parentheses, each with whether it is that of a coalesce; and open cases.
+    let (mut open, mut cases) = (Vec::new(), 0);
+    let writes = words.iter().any(|word| matches!(word.as_str(), "delete" | "update" | "insert"));
+    for (at, word) in words.iter().enumerate() {
+        let clock = matches!(word.as_str(), "now" | "clock_timestamp" | "random") && follows(at + 1, &["("]);
+        match word.as_str() {
+            "(" => open.push(at > 0 && words[at - 1] == "coalesce"),
+            ")" => drop(open.pop()),
+            "case" => cases += 1,
+            "end" => cases -= 1,
+            "set_config" | "pg_advisory_lock" | "pg_try_advisory_lock" => faults.push("depends on the session"),
+            "random" if clock && writes => faults.push("draws while it writes"),
+            _ if clock && !is_local && (cases > 0 || open.contains(&true)) => {
+                faults.push("asks for the time within CASE or COALESCE");
+            }
+            _ => {}
+        }
+        let target = if follows(at, &["insert", "into"]) || follows(at, &["delete", "from"]) {
+            words.get(at + 2)
+        } else if word == "update"
+            && words.get(at + 1).is_some_and(|next| next != "set" && next != "skip")
+            && words[at.max(1) - 1] != "for"
+        {
+            words.get(at + 1)
+        } else {
+            None
+        };
+        written.extend(target.cloned());
+        spread |= SPREAD.contains(&word.as_str())
+            && at > 0
+            && matches!(words[at - 1].as_str(), "from" | "join" | "into" | "update");
+    }
+    if written.len() > 1 && ["users", "revocations"].iter().any(|table| written.contains(*table)) {
+        faults.push("writes what each node has along with another table");
+    }
+    // By a parameter, by a row that is found so, or as a new row's.
+    let is_user =
+        |three: &[String]| three[0] == "user_id" && three[1] == "=" && (three[2].starts_with('$') || three[2] == "u");
+    let inserts = words.windows(4).any(|four| four[0] == "into" && four[2] == "(" && four[3] == "user_id");
+    let by_user = inserts || words.windows(3).any(is_user);
+    if spread && !by_user && !ABOUT_MANY.contains(&file) {
+        faults.push("is not about one user");
+    }
+    faults
+}
+
+#[test]
+fn every_statement_could_run_on_a_database_that_is_spread_by_user() {
+    for query in queries::ALL {
+        assert_eq!(unportable(query.file, query.sql), [""; 0], "{}", query.file);
+    }
+    for file in ABOUT_MANY {
+        assert!(queries::ALL.iter().any(|query| query.file == file), "there is no {file}");
+    }
+}
+
+#[test]
+fn a_statement_that_could_not_is_found() {
+    for (sql, fault) in [
+        (
+            "update contacts set a = case when $2 then now() else a end where user_id = $1",
+            "asks for the time within CASE or COALESCE",
+        ),
+        ("update users set a = coalesce(a, now()) where id = $1", "asks for the time within CASE or COALESCE"),
+        (
+            "with a as (delete from sessions where user_id = $1 returning id) insert into revocations select id from a",
+            "writes what each node has along with another table",
+        ),
+        ("select set_config('jit', 'off', false)", "depends on the session"),
+        ("select pg_try_advisory_lock($1)", "depends on the session"),
+        ("delete from trash where user_id = $1 and random() < 0.1", "draws while it writes"),
+        ("select id from contacts where id = $1", "is not about one user"),
+        ("delete from sessions where id = $1", "is not about one user"),
+    ] {
+        assert_eq!(unportable("contacts/a.sql", sql), [fault], "{sql}");
+    }
+    let fine = "with a as (delete from trash where user_id = $1 returning *) insert into contacts (user_id) select user_id from a";
+    assert_eq!(unportable("contacts/a.sql", fine), [""; 0]);
+}
+
+/// Citus forwards no constraint's name, and its shards have others.
+#[test]
+fn no_code_goes_by_the_name_of_a_constraint() {
+    for file in
+        ["mod.rs", "accounts.rs", "sessions.rs", "tokens.rs", "trash.rs", "contacts.rs", "imports.rs", "repeats.rs"]
+    {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store").join(file);
+        let text = std::fs::read_to_string(path).unwrap();
+        for word in [".constraint()", "_pkey\"", "_key\"", "_fkey\""] {
+            assert!(!text.contains(word), "{file}: {word}");
+        }
+    }
+}
+
+/// With functions that do nothing in place of Citus' own: the file fits the schema, and what it leaves is what the program needs.
+#[test]
+fn the_layout_for_citus_fits_the_schema() {
+    let database = database();
+    let mut client = database.client();
+    let keys = "select string_agg(conrelid::regclass || confdeltype::text, ' ' order by conrelid::regclass::text) from pg_constraint where contype = 'f'";
+    let before: String = client.query_one(keys, &[]).unwrap().get(0);
+    client
+        .batch_execute(
+            "create function create_reference_table(regclass) returns void language sql as 'select';
+             create function create_distributed_table(regclass, text, colocate_with text default 'default') returns void
+             language sql as 'select'",
+        )
+        .unwrap();
+    let layout = include_str!("../sql/citus.sql");
+    client.batch_execute(layout).unwrap();
+    assert_eq!(client.query_one(keys, &[]).unwrap().get::<_, String>(0), before);
+    for table in SPREAD {
+        assert!(layout.contains(&format!("create_distributed_table('{table}', 'user_id'")), "{table}");
+    }
+    let mut client = database.client();
+    client.batch_execute(CONNECTION_SETTINGS).unwrap();
+    assert_eq!(client.query_one("show plan_cache_mode", &[]).unwrap().get::<_, String>(0), "force_custom_plan");
+    let server = support::server::Setup::on(&database).with("MAX_BATCH", "1").ready();
+    let user = server.client().new_user("a@example.com");
+    user.new_contact(&serde_json::json!({ "first_name": "A" }));
+    let body = serde_json::json!({ "username": "A", "email": "a@example.com", "password": "123456" });
+    assert_eq!(server.client().post("/api/auth/signup", &body).send().status, 409);
+}
+
 // --------------------------------------------------------------------------------------------------------------------- plans
 
 /// A database as it is after years, and a connection set as the program's are.
@@ -210,8 +382,8 @@ fn promised(query: &Query) -> Vec<String> {
 /// Housekeeping asks whose search keys are old, and which trash. The index of the first holds no others.
 const ACROSS_USERS: [&str; 2] = ["keys/next_user.sql", "trash/purge.sql"];
 
-/// Housekeeping, once a minute and without anybody waiting: it reads what it cleans.
-const SCANS: [&str; 3] = ["sessions/end_all.sql", "sessions/purge.sql", "attempts/purge.sql"];
+/// The operator's end of all sessions, and housekeeping of a table that holds a quarter of an hour: they read what they clean.
+const SCANS: [&str; 3] = ["sessions/end_all.sql", "tokens/end_all.sql", "attempts/purge.sql"];
 
 #[test]
 fn every_statement_goes_by_the_index_that_it_names() {

@@ -59,14 +59,11 @@ impl From<store::Error> for Error {
     fn from(error: store::Error) -> Error {
         match error {
             store::Error::NotFound => Error::NotFound("There is no such thing."),
-            store::Error::Conflict(constraint) if constraint == "users_email_key" => Error::EMAIL_TAKEN,
+            store::Error::EmailTaken => Error::EMAIL_TAKEN,
             // The user was deleted between the token check and the write.
-            store::Error::Conflict(constraint) if constraint.ends_with("_user_id_fkey") => {
-                Error::InvalidToken("This account has been deleted.")
-            }
-            store::Error::Conflict(constraint) => Error::Internal(format!("constraint {constraint} was violated")),
+            store::Error::NoUser => Error::InvalidToken("This account has been deleted."),
             store::Error::Unavailable(cause) => Error::Unavailable(cause),
-            store::Error::Internal(cause) => Error::Internal(cause),
+            store::Error::Duplicate(cause) | store::Error::Internal(cause) => Error::Internal(cause),
         }
     }
 }

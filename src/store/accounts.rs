@@ -40,11 +40,11 @@ fn credentials(row: &Row) -> Credentials {
 }
 
 impl Store {
-    /// Creates a user. [`Error::Conflict`] on `users_email_key` when the address is taken.
+    /// Creates a user. [`Error::EmailTaken`] when the address is.
     pub fn insert_user(&self, username: &str, email: &str, password_hash: &str) -> Result<User, Error> {
         let row =
-            self.with_new_id(|conn| conn.query_one(&queries::USER_INSERT, &[&username, &email, &password_hash]))?;
-        Ok(user(&row))
+            self.with_new_id(|conn| conn.query_opt(&queries::USER_INSERT, &[&username, &email, &password_hash]))?;
+        row.as_ref().map(user).ok_or(Error::EmailTaken)
     }
 
     /// Makes a row whose id the database draws at random; again, should a row have that id.
@@ -54,7 +54,7 @@ impl Store {
     ) -> Result<T, Error> {
         loop {
             match self.write(&insert) {
-                Err(Error::Conflict(constraint)) if constraint.ends_with("_pkey") => {}
+                Err(Error::Duplicate(_)) => {}
                 outcome => return outcome,
             }
         }
@@ -95,11 +95,14 @@ impl Store {
     }
 
     /// Gives a user another name, and another address if the password's hash still is this one; `None` keeps them.
-    /// [`Error::Conflict`] on `users_email_key` when the address is taken.
+    /// [`Error::EmailTaken`] when the address is.
     pub fn update_user(&self, id: i64, username: Option<&str>, email: Option<(&str, &str)>) -> Result<User, Error> {
         let (email, hash) = email.unzip();
-        let row = self.write(|conn| conn.query_opt(&queries::USER_UPDATE, &[&id, &username, &email, &hash]))?;
-        row.as_ref().map(user).ok_or(Error::NotFound)
+        let updated = self.write(|conn| conn.query_opt(&queries::USER_UPDATE, &[&id, &username, &email, &hash]));
+        match updated {
+            Err(Error::Duplicate(_)) => Err(Error::EmailTaken),
+            row => row?.as_ref().map(user).ok_or(Error::NotFound),
+        }
     }
 
     /// Stores a new hash of the same password, if its hash still is `old`.
@@ -154,7 +157,7 @@ impl Store {
                 conn.without_time_limit()?;
                 let row = conn.query_one(&queries::USER_DELETE, &[&id])?;
                 let sessions: Vec<i64> = row.get(0);
-                conn.execute(&queries::SESSION_REVOKE, &[&sessions])?;
+                sessions::revoke(conn, &sessions)?;
                 Ok((sessions, row.get(1)))
             })
         })?;

@@ -14,14 +14,19 @@ use super::queries::{self, Query};
 type Params<'a> = [&'a (dyn ToSql + Sync)];
 
 /// What every connection is set to, in the round trip that opens it. Statements and locks are bounded, because a worker waits
-/// for each. Plans are made once, and never scan a whole table: every statement is keyed by user, so the index is always
+/// for each. Plans are made once, unless the database or the role says otherwise (`sql/citus.sql` does), and never scan a whole table: every statement is keyed by user, so the index is always
 /// right, even while the statistics still show an empty table. JIT costs more than any statement here takes. The statements
 /// rely on the rest, which a database or a role may set differently: each statement sees what was committed before it, and an
 /// escape in U&'…' is read.
 pub const CONNECTION_SETTINGS: &str = "set statement_timeout = '2s'; set lock_timeout = '1500ms'; \
     set idle_in_transaction_session_timeout = '15s'; set timezone = 'UTC'; \
     set default_transaction_isolation = 'read committed'; set standard_conforming_strings = on; set client_min_messages = 'warning'; \
-    set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set jit = off";
+    select set_config('plan_cache_mode', 'force_generic_plan', false) where current_setting('plan_cache_mode') = 'auto'; \
+    set enable_seqscan = off; set jit = off";
+
+/// In a transaction it holds a pooler's connection to the database. Should the pooler have no other, the server ends this one, and whoever
+/// waits for it goes on.
+pub(super) const HOLD: &str = "set local idle_in_transaction_session_timeout = '1s'";
 
 /// A connection that has carried an answer of more bytes than this is not used again. The postgres crate reads into one buffer
 /// for as long as a connection lives, and the buffer never shrinks: a list of 10 MB left 16 MiB in each of the pool's

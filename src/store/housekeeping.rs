@@ -1,10 +1,14 @@
 //! What housekeeping does in the database.
 
+use postgres::types::ToSql;
+
 use super::contacts::ContactRow;
 use super::{Error, Store, queries, revocations, sessions};
 
 /// Rows that one statement deletes where there may be many.
 const SOME: i64 = 1_000;
+/// How often it is run in one go.
+const TURNS: usize = 100;
 
 impl Store {
     /// Asks the database whether the program can work on it; it may be read-only, or the rights may be missing.
@@ -19,20 +23,24 @@ impl Store {
         Err(Error::Unavailable(format!("the database cannot be used: {trouble}")))
     }
 
-    /// Deletes what is of no more use: old sessions, revocations, attempts, trash and keys of requests.
+    /// Deletes what is of no more use: old sessions, revocations, attempts, tokens, trash and keys of requests. Each statement deletes
+    /// some, so that it ends long before its time limit.
     pub fn purge(&self) -> Result<(), Error> {
-        let (lifetime, unused) = (sessions::LIFETIME.as_seconds_f64(), sessions::UNUSED_AT_MOST.as_seconds_f64());
-        self.write(|connection| {
-            connection.transaction(|connection| {
-                connection.without_time_limit()?;
-                let kept = revocations::KEPT.as_secs_f64();
-                connection.execute(&queries::SESSION_PURGE, &[&lifetime, &unused, &kept])?;
-                connection.execute(&queries::ATTEMPT_PURGE, &[])
-            })
-        })?;
-        // Each statement deletes some, so that it ends long before its time limit.
-        for purge in [&queries::TRASH_PURGE, &queries::REPEAT_PURGE] {
-            while self.write(|connection| connection.execute(purge, &[&SOME]))? == SOME as u64 {}
+        let (lifetime, kept) = (sessions::LIFETIME.as_seconds_f64(), revocations::KEPT.as_secs_f64());
+        let purges: [(_, &[&(dyn ToSql + Sync)]); 6] = [
+            (&queries::SESSION_PURGE, &[&SOME, &lifetime]),
+            (&queries::SESSION_PURGE_REVOKED, &[&SOME, &kept]),
+            (&queries::TOKEN_PURGE, &[&SOME]),
+            (&queries::ATTEMPT_PURGE, &[&SOME]),
+            (&queries::TRASH_PURGE, &[&SOME]),
+            (&queries::REPEAT_PURGE, &[&SOME]),
+        ];
+        for (purge, params) in purges {
+            let has_more =
+                || self.write(|connection| connection.execute(purge, params)).map(|count| count == SOME as u64);
+            // What is left after so many is for the next time.
+            let mut turns = 0..TURNS;
+            while turns.next().is_some() && has_more()? {}
         }
         Ok(())
     }

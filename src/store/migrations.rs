@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use postgres::error::SqlState;
 use postgres::{Client, GenericClient};
 
-use super::{Error, Store};
+use super::{Error, Store, pooler};
 
 /// One step, from `sql/migrations`.
 pub struct Migration {
@@ -36,6 +36,7 @@ pub const MIGRATIONS: &[Migration] = &[
     step(4, 3, "trash", include_str!("../../sql/migrations/0004_trash.sql")),
     step(5, 3, "api_tokens", include_str!("../../sql/migrations/0005_api_tokens.sql")),
     step(6, 3, "repeats", include_str!("../../sql/migrations/0006_repeats.sql")),
+    Migration { is_concurrent: true, ..step(7, 3, "size", include_str!("../../sql/migrations/0007_size.sql")) },
 ];
 
 /// The key of the advisory lock, a number that no other program uses: "contactd" in ASCII.
@@ -65,6 +66,7 @@ impl Store {
 
     fn knows(&self, steps: &[Migration]) -> Result<bool, Error> {
         let mut client = self.connect()?;
+        pooler::check(&mut client, &mut self.connect()?)?;
         check_encoding(&mut client)?;
         let (known, (version, min_program)) = (steps.last().map_or(0, |step| step.version), state(&mut client)?);
         self.set_migrated(version >= known && min_program <= known);
@@ -123,7 +125,9 @@ impl Store {
             // keep its snapshot:
             transaction.batch_execute("select")?;
             let mut outside = self.connect()?;
-            outside.batch_execute("set statement_timeout = 0; set lock_timeout = 0")?;
+            outside.batch_execute(
+                "set statement_timeout = 0; set lock_timeout = 0; set client_min_messages = 'warning'",
+            )?;
             step.sql.split(";\n").try_for_each(|statement| outside.batch_execute(statement))?;
         } else {
             transaction.batch_execute(step.sql)?;

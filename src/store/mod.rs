@@ -21,6 +21,7 @@ mod housekeeping;
 mod imports;
 pub mod migrations;
 mod pool;
+mod pooler;
 pub mod queries;
 pub mod quota;
 pub mod repeats;
@@ -43,8 +44,12 @@ pub use self::pool::{Store, Wait};
 pub enum Error {
     /// There is no such row for this user.
     NotFound,
-    /// A constraint, given by its name, would be violated.
-    Conflict(String),
+    /// Another user has this e-mail address.
+    EmailTaken,
+    /// The user is gone to whom the row would belong.
+    NoUser,
+    /// There is such a row already. Which rows may be, the statement tells: a database that is spread does not name the constraint.
+    Duplicate(String),
     /// The database is away, too busy, or took too long: the same call may succeed later.
     Unavailable(String),
     /// Anything else: a fault of this program.
@@ -55,8 +60,9 @@ impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Error::NotFound => f.write_str("not found"),
-            Error::Conflict(constraint) => write!(f, "constraint {constraint} violated"),
-            Error::Unavailable(cause) | Error::Internal(cause) => f.write_str(cause),
+            Error::EmailTaken => f.write_str("the address is taken"),
+            Error::NoUser => f.write_str("the user is gone"),
+            Error::Duplicate(cause) | Error::Unavailable(cause) | Error::Internal(cause) => f.write_str(cause),
         }
     }
 }
@@ -74,9 +80,9 @@ impl From<postgres::Error> for Error {
         let cause = format!("{} ({})", db.message(), db.code().code());
         // The classes are those of appendix A of the Postgres manual.
         match db.code() {
-            &SqlState::UNIQUE_VIOLATION | &SqlState::FOREIGN_KEY_VIOLATION => {
-                Error::Conflict(db.constraint().unwrap_or_default().to_owned())
-            }
+            &SqlState::UNIQUE_VIOLATION => Error::Duplicate(cause),
+            // All references are to users.
+            &SqlState::FOREIGN_KEY_VIOLATION => Error::NoUser,
             // A statement or a lock took longer than it may; or the table is missing, until housekeeping has migrated anew.
             &SqlState::QUERY_CANCELED
             | &SqlState::LOCK_NOT_AVAILABLE

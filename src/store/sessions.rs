@@ -53,7 +53,9 @@ impl Store {
                 let is_right = conn.query_opt(&queries::USER_LOCK_FOR_LOGIN, &[&known.user, &known.password_hash])?;
                 let begin =
                     |_| conn.query_one(&queries::SESSION_INSERT, &[&known.user, &user_agent, &ip, &network, &OTHERS]);
-                is_right.map(begin).transpose()
+                let row = is_right.map(begin).transpose()?;
+                row.as_ref().map_or(Ok(()), |row| revoke(conn, &row.get::<_, Vec<i64>>(3)))?;
+                Ok(row)
             })
         })?;
         let row = row.ok_or(Error::NotFound)?;
@@ -89,20 +91,23 @@ impl Store {
 
     /// Ends sessions of a user; returns those that have ended.
     pub fn end_sessions(&self, user: i64, which: Sessions) -> Result<Vec<i64>, Error> {
-        self.write(|conn| end(conn, user, which))
+        self.write(|conn| conn.transaction(|conn| end(conn, user, which)))
     }
 
     /// Ends the sessions of all users; returns how many there were.
-    pub fn end_all_sessions(&self) -> Result<i64, Error> {
-        let end_all = |conn: &mut Connection| {
-            conn.without_time_limit()?;
-            conn.query_one(&queries::SESSION_END_ALL, &[])
-        };
-        Ok(self.write(|conn| conn.transaction(end_all))?.get(0))
+    pub fn end_all_sessions(&self) -> Result<usize, Error> {
+        self.write(|conn| {
+            conn.transaction(|conn| {
+                conn.without_time_limit()?;
+                conn.execute(&queries::TOKEN_END_ALL, &[])?;
+                let ended = ids(&conn.query(&queries::SESSION_END_ALL, &[])?);
+                revoke(conn, &ended).map(|()| ended.len())
+            })
+        })
     }
 }
 
-/// Ends sessions of a user, maybe within a transaction; returns those that have ended.
+/// Ends sessions of a user, within a transaction; returns those that have ended.
 pub(super) fn end(conn: &mut Connection, user: i64, which: Sessions) -> Result<Vec<i64>, postgres::Error> {
     let (one, spared, tokens) = match which {
         Sessions::One(id) => (Some(id), None, false),
@@ -110,6 +115,15 @@ pub(super) fn end(conn: &mut Connection, user: i64, which: Sessions) -> Result<V
         Sessions::Others(id) => (None, Some(id), true),
         Sessions::AllButTokens => (None, None, false),
     };
-    let rows = conn.query(&queries::SESSION_END, &[&user, &one, &spared, &tokens])?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+    let ended = ids(&conn.query(&queries::SESSION_END, &[&user, &one, &spared, &tokens])?);
+    revoke(conn, &ended).map(|()| ended)
+}
+
+/// Revokes the access tokens of sessions that have ended, at the end of the transaction that ends them.
+pub(super) fn revoke(conn: &mut Connection, ended: &[i64]) -> Result<(), postgres::Error> {
+    if ended.is_empty() { Ok(()) } else { conn.execute(&queries::SESSION_REVOKE, &[&ended]).map(drop) }
+}
+
+fn ids(rows: &[postgres::Row]) -> Vec<i64> {
+    rows.iter().map(|row| row.get(0)).collect()
 }

@@ -17,7 +17,9 @@ impl Store {
     /// Deletes a contact: it moves to the trash.
     pub fn delete_contact(&self, quota: &Quota, user: i64, id: i64, versions: Versions<'_>) -> Result<(), ChangeError> {
         let delete = &queries::CONTACT_DELETE;
-        match self.write(|conn| conn.query_opt(delete, &[&user, &id, &versions, &quota.of_trash()]))? {
+        // One time in a thousand; drawn here, for a spread database lets no statement that writes draw.
+        let looks = getrandom::u32().unwrap_or_default().is_multiple_of(1000);
+        match self.write(|conn| conn.query_opt(delete, &[&user, &id, &versions, &quota.of_trash(), &looks]))? {
             Some(_) => Ok(()),
             None => Err(self.unchanged(user, id, versions)?),
         }

@@ -15,6 +15,7 @@ set first_name = case when 'first_name' = any ($4::text[]) then $6 else first_na
     from unnest(string_to_array(search, U&'\001f'), $5::text[]) with ordinality as part (old, new, n)
   ),
   version = version + (cardinality($4) > 0)::integer,
-  updated_at = case when cardinality($4) > 0 then now() else updated_at end
+  updated_at = case when cardinality($4) > 0 then clock.now else updated_at end
+from (select now()) as clock
 where user_id = $1 and id = $2 and ($3::integer[] is null or version = any ($3))
 returning id, first_name, last_name, email, phone_number, birthday, additional_info, created_at, updated_at, version

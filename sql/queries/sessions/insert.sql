@@ -1,4 +1,4 @@
--- A new session. A user has at most so many: those that were used least recently end, and are returned.
+-- A new session. A user has at most so many: those that were used least recently end, and are returned, to be revoked.
 -- $1 user, $2 user agent, $3 address, $4 network, $5 how many sessions may stay beside the new one. Index: sessions_pkey.
 with begun as (
   insert into sessions (user_id, user_agent, ip, login_network) values ($1, $2, $3, $4)
@@ -7,7 +7,5 @@ with begun as (
   delete from sessions
   where user_id = $1 and id in (select id from sessions where user_id = $1 order by last_used_at desc, id desc offset $5)
   returning id
-), revoked as (
-  insert into revocations (session_id) select id from ended on conflict do nothing
 )
 select id, generation, created_at, array(select id from ended) from begun

@@ -1,11 +1,12 @@
--- Forgets sessions that no refresh token can revive, API tokens that have expired, and revocations that every access token has
--- outlived. Sessions stay an
--- hour more, for an access token may be a quarter of an hour younger than its session, and must be found when it is revoked.
--- $1 seconds that a session lives at most, $2 seconds that it lives unused, $3 seconds that a revocation is kept.
-with old as (
-  delete from sessions
-  where created_at < now() - make_interval(hours => 1, secs => $1) or last_used_at < now() - make_interval(hours => 1, secs => $2)
-), expired as (
-  delete from api_tokens where expires_at < now()
+-- Forgets some sessions that are too old for any refresh token. They stay an hour more, for an access token may be a quarter of an hour
+-- younger than its session, and must be found when it is revoked. Sessions that were not used for a week stay until then, too: an index
+-- of their last use would make every refresh write it. One instance at a time purges; another one finds nothing.
+-- $1 how many, $2 seconds that a session lives at most. Index: sessions_age_idx.
+delete from sessions
+where (select pg_try_advisory_xact_lock(-483006768997)) and (user_id, id) in (
+  select user_id, id from sessions
+  where created_at at time zone 'UTC' < (now() - make_interval(hours => 1, secs => $2)) at time zone 'UTC'
+  order by created_at at time zone 'UTC'
+  limit $1
+  for update skip locked
 )
-delete from revocations where revoked_at < now() - make_interval(secs => $3)

@@ -5,10 +5,10 @@
 -- No row where the session is gone, too old, or the token older than that. Index: sessions_pkey.
 update sessions as s
 set generation = case when s.generation = $3 then s.generation + 1 else s.generation end,
-  rotated_at = case when s.generation = $3 then now() else s.rotated_at end,
+  rotated_at = case when s.generation = $3 then clock.now else s.rotated_at end,
   last_used_at = now(),
   latest_network = $6
-from users as u
+from users as u, (select now()) as clock
 where s.user_id = $1 and s.id = $2 and u.id = $1 and u.disabled_at is null
   and s.created_at > now() - make_interval(secs => $5)
   and (s.generation = $3 or (s.generation = $3 + 1 and s.rotated_at > now() - make_interval(secs => $4)))

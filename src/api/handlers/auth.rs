@@ -77,7 +77,7 @@ pub fn signup(call: &Call<'_>, Payload(signup): Payload<Signup>) -> Result<Answe
     let hash = password::hash(signup.password.reveal());
     let user = call.store.insert_user(&signup.username, &signup.email, &hash);
     // It counts, whatever comes of it, unless that is a fault of ours. There is no password to guess, so nothing hangs on it.
-    if matches!(user, Ok(_) | Err(store::Error::Conflict(_))) {
+    if matches!(user, Ok(_) | Err(store::Error::EmailTaken)) {
         let _ = attempt.counts();
     }
     let user = user.inspect_err(|_| call.audit("signup-failed", None))?;
