@@ -117,7 +117,7 @@ budget: rust ## counts and sizes against their limits: round trips, system calls
 
 hung: rust ## stop, cut off, slow down, restart and replace the database under the program (ARGS='frozen log' for some)
 	@tests/support/need.sh ip=iproute2 unshare=util-linux nsenter=util-linux
-	@$(cluster) throwaway -- cargo test --test hung -- --test-threads=1 $(ARGS)
+	@$(cluster) throwaway -- cargo test --test hung -- --test-threads=1 --nocapture $(ARGS)
 
 restarts: rust ## restart two instances behind nginx and HAProxy, under clients; two roles in the database; backup and restore
 	@tests/support/need.sh nginx=nginx-light haproxy=haproxy

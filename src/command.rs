@@ -72,10 +72,10 @@ contactd: a private, multi-user address book behind a REST API
   contactd health                 ask the program that serves on LISTEN whether it is ready: the exit code is 0, or 1
   contactd user add EMAIL         create a user; the password is prompted for, or read from standard input
   contactd user list              list the users: id, when they signed up and were last seen, and the address
-  contactd user passwd EMAIL      set a user's password and end their sessions
+  contactd user passwd EMAIL      set a user's password; ends their sessions and API tokens
   contactd user disable EMAIL     lock a user out; their tokens stop working within a second
   contactd user enable EMAIL      let a user log in again
-  contactd user logout EMAIL      end a user's sessions; with --all in place of EMAIL, those of all users
+  contactd user logout EMAIL      end a user's sessions and API tokens; with --all in place of EMAIL, those of all users
   contactd user delete EMAIL      delete a user with all contacts, for good
   contactd help | version         print this text, or the version
 
@@ -194,7 +194,7 @@ pub fn user(store: &Store, action: UserAction, email: &str, rule: &rules::Passwo
             let changed = store.change_password(user, &hash, None, Sessions::All);
             changed.and_then(|ended| ended.ok_or(store::Error::NotFound)).map_err(said)?;
             forget_failures(store, email).map_err(said)?;
-            println!("changed the password of user {user} {email} and ended their sessions");
+            println!("changed the password of user {user} {email} and ended their sessions and API tokens");
         }
         UserAction::Disable => {
             let user = store.disable_user(email).map_err(said)?;

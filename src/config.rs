@@ -34,7 +34,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("DATABASE_URL_FILE",        "",               "file that holds this text, for it may hold a password"),
     setting("LISTEN",                   "127.0.0.1:8000", "address and port to serve on, or unix:/path"),
     setting("METRICS_LISTEN",           "",               "address and port to serve /metrics on, for Prometheus"),
-    setting("JWT_SECRET",               "",               "secret that signs the tokens, at least 32 bytes (required, unless in a file)"),
+    setting("JWT_SECRET",               "",               "secret that signs the tokens, at least 32 bytes, 12 of them different (required, unless in a file)"),
     setting("JWT_SECRET_FILE",          "",               "file of secrets, one a line: the first signs, all verify; SIGHUP reads it again"),
     // Six, because the sample users of the original application have six.
     setting("SIGNUP",                   "open",           "open, or closed: only `contactd user add` makes users"),

@@ -18,7 +18,7 @@ pub fn told(cx: &Context, request: &Request, route: Option<&Route>, response: &m
     }
     let (method, path) = (request.method().clone(), masked(request.path()));
     let (route, status, arrived) = (route.map_or("-", |route| route.path), response.status.0, request.arrived());
-    let user = middleware::identity(cx, request).map_or("unknown".to_owned(), |identity| identity.user.to_string());
+    let user = middleware::user(cx, request).map_or("unknown".to_owned(), |user| user.to_string());
     let address = request.client_address(&cx.trusted_proxies);
     let id = response.get("X-Request-Id").unwrap_or_default().to_owned();
     let tell = move |bytes: usize| {
