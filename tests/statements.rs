@@ -88,9 +88,8 @@ fn every_file_is_a_statement_of_the_program_and_says_what_it_is() {
 // ------------------------------------------------------------------------------------------------- a database that is spread
 
 /// About several users: what `MAX_BATCH=1` turns off; housekeeping; the operator; a calendar's address that does not name its user.
-const ABOUT_MANY: [&str; 17] = [
+const ABOUT_MANY: [&str; 16] = [
     "contacts/by_ids.sql",
-    "contacts/pages.sql",
     "contacts/upcoming_together.sql",
     "contacts/insert_all.sql",
     "users/by_ids.sql",
@@ -483,7 +482,6 @@ fn hot_statements_read_no_more_than_they_need(client: &mut Client) {
     );
     let of_several = ["(user_id = asked.user_id)", "(birthday_md >= ", "(birthday_md <= "];
     check(&queries::CONTACTS_UPCOMING, "Index Scan", birthdays, &of_several);
-    check(&queries::CONTACTS_PAGES, "Index Scan", key, &["(user_id = asked.user_id)"]);
     check(&queries::CALENDAR_DIGEST, "Index Only Scan", birthdays, &["user_id"]);
     for query in [&queries::CONTACT_PAGE_BY_TEXT, &queries::CONTACT_PAGE_BY_TEXT_DESC] {
         check(query, "Index Only Scan", key, &["user_id"]);

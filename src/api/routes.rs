@@ -50,7 +50,7 @@ fn accounts() -> Vec<Route> {
 fn address_book() -> Vec<Route> {
     let tag = "contacts";
     vec![
-        together::<contacts::All>((Get, "/api/contacts", tag, "list_contacts", "List your contacts: search, sort, page")).sends(&["Link", "X-Total-Count"]),
+        guarded((Get, "/api/contacts", tag, "list_contacts", "List your contacts: search, sort, page"), contacts::list).sends(&["Link", "X-Total-Count"]),
         together::<contacts::Create>((Post, "/api/contacts", tag, "create_contact", "Add a contact")).sends(&["Location", "ETag", "Idempotency-Replayed"]).fails_with([Error::InProgress, Error::ADDRESS_BOOK_FULL]),
         together::<contacts::Birthdays>((Get, "/api/contacts/upcoming_birthdays", tag, "list_upcoming_birthdays", "List the contacts whose birthday is next")),
         guarded((Get, "/api/contacts/export", tag, "export_contacts", "Export all your contacts as a file"), transfer::export).on(File).patient().sends(&["Content-Disposition"]),

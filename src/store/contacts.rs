@@ -19,7 +19,7 @@ use crate::domain::birthday::Window;
 use crate::domain::contact::{Contact, Draft, FIELDS, Value, Values, searchable};
 use crate::domain::fields::Patch;
 use crate::domain::fold;
-use crate::domain::page::{Cursor, Filter, List};
+use crate::domain::page::{Filter, List};
 use crate::domain::repeat::{Kept, Key};
 
 /// A contact as it came from Postgres; [`ContactRow::contact`] borrows from it.
@@ -41,6 +41,11 @@ impl ContactRow {
             updated_at: row.get(FIELDS.len() + 2),
             version: row.get(FIELDS.len() + 3),
         }
+    }
+
+    /// The sort key of a page that is not by id.
+    pub fn sort_key(&self) -> &str {
+        self.0.get(FIELDS.len() + 4)
     }
 
     /// When it was deleted, of a row of the trash.
@@ -109,29 +114,6 @@ impl<'a> Columns<'a> {
     /// The parameters of a statement that makes them for this user, or for one each.
     pub(super) fn params<'p>(&'p self, users: Param<'p>) -> Vec<Param<'p>> {
         [users, &self.0].into_iter().chain(self.1.iter().map(|column| column as Param<'_>)).collect()
-    }
-}
-
-/// A page of contacts.
-pub struct Listed {
-    /// They.
-    pub page: Vec<ContactRow>,
-    /// Where the next page begins, if there is one.
-    pub next: Option<Cursor>,
-    /// How many match, if that was asked.
-    pub count: Option<i64>,
-}
-
-impl Listed {
-    /// Of the rows of a page, and one more if there is a next page.
-    fn new(list: &List, mut rows: Vec<Row>, count: Option<i64>) -> Listed {
-        let limit = usize::try_from(list.limit).unwrap_or(usize::MAX);
-        let has_next = rows.len() > limit;
-        rows.truncate(limit);
-        let key = |row: &Row| if list.sort.is_by_id() { String::new() } else { row.get(FIELDS.len() + 4) };
-        let cursor = |row| Cursor { sort: list.sort, key: key(row), id: row.get(0) };
-        let next = rows.last().filter(|_| has_next).map(cursor);
-        Listed { page: rows.into_iter().map(ContactRow).collect(), next, count }
     }
 }
 
@@ -250,22 +232,8 @@ impl Store {
         Ok(if is_there { ChangeError::OtherVersion } else { ChangeError::Store(Error::NotFound) })
     }
 
-    /// Pages of contacts, each for its user. Several are all by id from the start.
-    pub fn contacts(&self, asked: &[(i64, List)]) -> Vec<Option<Result<Listed, Error>>> {
-        let one = |(user, list): &(i64, List)| {
-            let count = list.count.then(|| self.count_contacts(*user, &list.filter));
-            Ok(Listed::new(list, self.page(*user, list)?, count.transpose()?))
-        };
-        together(asked, one, || {
-            let (users, limits): (Vec<_>, Vec<_>) = asked.iter().map(|(user, list)| (*user, list.limit + 1)).unzip();
-            let rows = self.read(|conn| conn.query(&queries::CONTACTS_PAGES, &[&users, &limits]))?;
-            let pages = asked.iter().zip(all_by_place(rows, asked.len()));
-            Ok(pages.map(|((_, list), rows)| Some(Ok(Listed::new(list, rows, None)))).collect())
-        })
-    }
-
     /// A page of contacts, with one more than its limit if there is a next page.
-    fn page(&self, user: i64, list: &List) -> Result<Vec<Row>, Error> {
+    pub fn contacts(&self, user: i64, list: &List) -> Result<Vec<ContactRow>, Error> {
         let List { filter: filter @ Filter { fields, words }, sort, skip, limit, cursor, .. } = list;
         let [w1, d1, t1, w2, d2, t2] = first_words(filter);
         let after = cursor.as_ref().map(|cursor| cursor.id);
@@ -286,7 +254,8 @@ impl Store {
             ([&queries::CONTACT_PAGE, &queries::CONTACT_PAGE_DESC], 3)
         };
         let query = if sort.descending { down } else { up };
-        self.read(|conn| conn.query(query, &params[..count]))
+        let rows = self.read(|conn| conn.query(query, &params[..count]))?;
+        Ok(rows.into_iter().map(ContactRow).collect())
     }
 
     /// The contacts after this id, in the order of their ids.
@@ -296,7 +265,7 @@ impl Store {
     }
 
     /// How many contacts match.
-    pub(super) fn count_contacts(&self, user: i64, filter: &Filter) -> Result<i64, Error> {
+    pub fn count_contacts(&self, user: i64, filter: &Filter) -> Result<i64, Error> {
         let [w1, d1, t1, w2, d2, t2] = first_words(filter);
         let params: [Param<'_>; 9] = [&user, &filter.fields, &w1, &d1, &t1, &w2, &d2, &t2, &filter.words];
         Ok(self.read(|conn| conn.query_one(&queries::CONTACT_COUNT, &params))?.get(0))

@@ -48,7 +48,6 @@ queries! {
     CONTACT_PAGE_BY_TIME_DESC = "contacts/page_by_time_desc.sql",
     CONTACT_COUNT = "contacts/count.sql",
     CONTACT_UPCOMING = "contacts/upcoming.sql",
-    CONTACTS_PAGES = "contacts/pages.sql",
     CONTACTS_UPCOMING = "contacts/upcoming_together.sql",
     TRASH_LIST = "trash/list.sql",
     TRASH_DELETED_AFTER = "trash/deleted_after.sql",

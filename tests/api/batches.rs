@@ -106,7 +106,7 @@ fn each_read_gets_its_own_answer_and_few_statements_serve_them() {
 }
 
 #[test]
-fn lists_and_birthdays_are_each_users_own_in_their_order() {
+fn birthdays_are_each_users_own_in_their_order() {
     let place = Place::new(&[]);
     let users = ["a@example.com", "b@example.com"].map(|email| place.server.client().new_user(email));
     for (n, user) in users.iter().enumerate() {
@@ -117,28 +117,16 @@ fn lists_and_birthdays_are_each_users_own_in_their_order() {
             }
         }
     }
-    let lists = [
-        "",
-        "?",
-        "?limit=1",
-        "?limit=100",
-        "?limit=7&limit=7",
-        "?limit=0",
-        "?limit=101",
-        "?first_name=ganna",
-        "?count=true",
-    ];
     let birthdays = [
         "?today=2025-12-30",
-        "?today=2025-12-30&limit=4",
+        "?today=2025-12-30&limit=4&limit=4",
+        "?today=2025-12-30&limit=0",
+        "?today=2025-12-30&limit=101",
+        "?today=2025-12-30&skip=1",
         "?today=2025-02-20&days=20",
         "?today=2024-02-20&days=20&limit=5",
     ];
-    let paths: Vec<_> = lists
-        .iter()
-        .map(|query| format!("/api/contacts{query}"))
-        .chain(birthdays.iter().map(|query| format!("/api/contacts/upcoming_birthdays{query}")))
-        .collect();
+    let paths: Vec<_> = birthdays.iter().map(|query| format!("/api/contacts/upcoming_birthdays{query}")).collect();
     for path in &paths {
         let ask = |n: usize| users[n % 2].get(path);
         let expected = [0, 1].map(|n| ask(n).send());
@@ -155,7 +143,7 @@ fn lists_and_birthdays_are_each_users_own_in_their_order() {
                 }
             }
         }
-        let goes_along = !["101", "first", "count", "2025-02"].iter().any(|part| path.contains(part));
+        let goes_along = !["101", "skip", "2025-02"].iter().any(|part| path.contains(part));
         let is_read = expected[0].status == 200;
         assert_eq!(goes_along && is_read, is_read && cost < MANY as u64 / 2, "{path}: {cost} statements");
     }

@@ -36,7 +36,7 @@ pub trait Batch: 'static {
     fn reply(call: &Call<'_>, kept: Self::Kept, got: Self::Got) -> Result<Self::Reply, Error>;
 }
 
-/// Whether a query asks for nothing but a page of a hundred at most and these: several such pages are answered together.
+/// Whether a query asks for nothing but these and a page of a hundred at most: several such pages are answered together.
 pub fn is_short(query: &str, others: &[&str]) -> bool {
     query.split('&').filter(|pair| !pair.is_empty()).all(|pair| match pair.split_once('=') {
         Some(("limit", limit)) => limit.parse().is_ok_and(|limit: u8| limit <= 100),

@@ -18,7 +18,7 @@ use crate::domain::page::{Cursor, List, UpcomingQuery};
 use crate::domain::repeat::Key;
 use crate::http::{parse_pairs, percent_encode};
 use crate::store;
-use crate::store::contacts::{Celebrations, ChangeError, ContactRow, Listed};
+use crate::store::contacts::{Celebrations, ChangeError, ContactRow};
 
 // ------------------------------------------------------------------------------------------------ ETags and preconditions
 
@@ -153,36 +153,27 @@ pub fn delete(
 }
 
 /// `GET /api/contacts`
-pub struct All;
-
-impl Batch for All {
-    type Who = Caller;
-    type Input = Query<List>;
-    type Asked = (i64, List);
-    type Kept = ();
-    type Got = Result<Listed, store::Error>;
-    type Reply = Answer<200, [Contact<'static>]>;
-
-    fn goes_along(query: &str) -> bool {
-        is_short(query, &[])
+pub fn list(
+    call: &Call<'_>,
+    caller: &Caller,
+    Query(list): Query<List>,
+) -> Result<Answer<200, [Contact<'static>]>, Error> {
+    let rows = call.store.contacts(caller.user, &list)?;
+    // The store returns one contact more than the page has, if there is one: so the page has a next one.
+    let page = &rows[..rows.len().min(usize::try_from(list.limit).unwrap_or(usize::MAX))];
+    let mut answer = Answer::array(page.iter().map(ContactRow::contact));
+    if page.len() < rows.len()
+        && let Some(last) = page.last()
+    {
+        let key = if list.sort.is_by_id() { "" } else { last.sort_key() };
+        let cursor = Cursor { sort: list.sort, key: key.to_owned(), id: last.contact().id };
+        answer = answer.header("Link", next_link(call.request.query(), &cursor));
     }
-    fn ask(_: &Call<'_>, caller: &Caller, Query(list): Query<List>) -> Result<((i64, List), ()), Error> {
-        Ok(((caller.user, list), ()))
+    if list.count {
+        let count = call.store.count_contacts(caller.user, &list.filter)?;
+        answer = answer.header("X-Total-Count", count.to_string());
     }
-    fn run(cx: &Context, asked: &[(i64, List)]) -> Vec<Option<Self::Got>> {
-        cx.store.contacts(asked)
-    }
-    fn reply(call: &Call<'_>, (): (), listed: Self::Got) -> Result<Self::Reply, Error> {
-        let Listed { page, next, count } = listed?;
-        let mut answer = Answer::array(page.iter().map(ContactRow::contact));
-        if let Some(cursor) = next {
-            answer = answer.header("Link", next_link(call.request.query(), &cursor));
-        }
-        if let Some(count) = count {
-            answer = answer.header("X-Total-Count", count.to_string());
-        }
-        Ok(answer)
-    }
+    Ok(answer)
 }
 
 /// The parameters that a link to the next page repeats: all that a list reads, except where it begins.
