@@ -90,6 +90,9 @@ pub struct Siege {
     pub contact: String,
 }
 
+/// Its socket, and three of the runtime that drives it.
+const DESCRIPTORS_OF_A_CONNECTION: u64 = 4;
+
 /// Who is at work: an attack that works takes it alone, those that wait share it.
 static MACHINE: RwLock<()> = RwLock::new(());
 
@@ -181,6 +184,16 @@ impl Siege {
         })
     }
 
+    /// How the process is, without the descriptors of the connections to the database: the pool grows as far as it may when many
+    /// ask at once, and keeps each for five minutes.
+    fn vitals(&self) -> Vitals {
+        let pooled = "select count(*) from pg_stat_activity where datname = current_database() and application_name = 'contactd'";
+        let pooled: i64 = self.database.client().query_one(pooled, &[]).expect("a count").get(0);
+        let vitals = Vitals::of(self.server.pid());
+        let pooled = pooled as u64 * DESCRIPTORS_OF_A_CONNECTION;
+        Vitals { descriptors: vitals.descriptors.saturating_sub(pooled), ..vitals }
+    }
+
     /// Uses all workers for a moment, so that what is made at first use exists, and waits until all is still.
     fn rest(&self) -> Vitals {
         thread::scope(|scope| {
@@ -194,12 +207,12 @@ impl Siege {
             }
         });
         let pid = self.server.pid();
-        let mut last = Vitals::of(pid);
+        let mut last = self.vitals();
         let deadline = Instant::now() + RECOVERY;
         loop {
             // Longer than a spare thread stays.
             thread::sleep(Duration::from_millis(1100));
-            let now = Vitals::of(pid);
+            let now = self.vitals();
             if now.threads == last.threads && now.descriptors == last.descriptors {
                 Vitals::forget_peak(pid);
                 return now;
@@ -214,7 +227,7 @@ impl Siege {
         let deadline = Instant::now() + RECOVERY;
         loop {
             // No request meanwhile: each would take a spare thread, and keep it for another second.
-            let now = Vitals::of(self.server.pid());
+            let now = self.vitals();
             if now.is_back_at(before) {
                 return now;
             }
