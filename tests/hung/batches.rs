@@ -72,7 +72,8 @@ fn a_batch_is_done_once_or_not_at_all_wherever_it_is_cut() {
             }
             at += 1;
         }
-        assert!(at > 2, "there are messages to cut at");
+        // Of answers, the first create has one and the batch another.
+        assert!(at >= 2, "there are messages to cut at");
         println!("{strike:?}: at {at} messages of {MANY} creates");
         relay.cut_forgotten();
     }
