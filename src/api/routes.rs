@@ -32,7 +32,7 @@ fn accounts() -> Vec<Route> {
         public((Post, "/api/auth/login", auth, "log_in", "Log in and get a pair of tokens"), auth::login).on(Hash).fails_with([auth::WRONG_CREDENTIALS, Error::TOO_MANY_ATTEMPTS]),
         public((Get, "/api/auth/refresh_token", auth, "refresh_by_header", "Get a new pair of tokens for the refresh token in Authorization"), auth::refresh).on(Write).fails_with([auth::DEAD_REFRESH_TOKEN]),
         public((Post, "/api/auth/refresh_token", auth, "refresh", "Get a new pair of tokens for a refresh token"), auth::refresh_by_post).fails_with([auth::DEAD_REFRESH_TOKEN]),
-        personal((Post, "/api/auth/logout", auth, "log_out", "End this session, or all of your sessions and API tokens"), auth::logout),
+        personal((Post, "/api/auth/logout", auth, "log_out", "End the session that you use, or all of your sessions and API tokens"), auth::logout),
         personal((Get, "/api/auth/sessions", auth, "list_sessions", "List your sessions"), auth::sessions),
         personal((Delete, "/api/auth/sessions/{id}", auth, "end_session", "End a session"), auth::end_session).fails_with([auth::NO_SUCH_SESSION]),
         personal((Post, "/api/auth/tokens", auth, "make_token", "Make an API token, for a script"), tokens::make).on(Hash).fails_with([tokens::TOO_MANY_TOKENS, users::PASSWORD_CHANGED, Error::TOO_MANY_ATTEMPTS]),

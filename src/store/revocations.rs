@@ -32,7 +32,7 @@ struct List {
 pub struct Revocations(RwLock<List>);
 
 impl Revocations {
-    /// Whether this session has ended.
+    /// Whether a session has ended.
     pub fn holds(&self, store: &Store, session: i64) -> Result<bool, Error> {
         let list = self.0.read();
         if list.ended.contains_key(&session) {
