@@ -14,12 +14,13 @@ use super::queries::{self, Query};
 type Params<'a> = [&'a (dyn ToSql + Sync)];
 
 /// What every connection is set to, in the round trip that opens it. Statements and locks are bounded, because a worker waits
-/// for each. Plans are made once, unless the database or the role says otherwise (`sql/citus.sql` does), and never scan a whole table: every statement is keyed by user, so the index is always
-/// right, even while the statistics still show an empty table. JIT costs more than any statement here takes. The statements
-/// rely on the rest, which a database or a role may set differently: each statement sees what was committed before it, and an
-/// escape in U&'…' is read.
+/// for each. A transaction whose connection is lost without a word ends as soon as its request would have, for others wait for
+/// its locks. Plans are made once, unless the database or the role says otherwise (`sql/citus.sql` does), and never scan a whole
+/// table: every statement is keyed by user, so the index is always right, even while the statistics still show an empty table.
+/// JIT costs more than any statement here takes. The statements rely on the rest, which a database or a role may set
+/// differently: each statement sees what was committed before it, and an escape in U&'…' is read.
 pub const CONNECTION_SETTINGS: &str = "set statement_timeout = '2s'; set lock_timeout = '1500ms'; \
-    set idle_in_transaction_session_timeout = '15s'; set timezone = 'UTC'; \
+    set idle_in_transaction_session_timeout = '3s'; set timezone = 'UTC'; \
     set default_transaction_isolation = 'read committed'; set standard_conforming_strings = on; set client_min_messages = 'warning'; \
     select set_config('plan_cache_mode', 'force_generic_plan', false) where current_setting('plan_cache_mode') = 'auto'; \
     set enable_seqscan = off; set jit = off";

@@ -18,6 +18,9 @@ use crate::verdict::until;
 
 /// What the contract allows, and the client's own scheduling while four programs are at work.
 const BOUND: Duration = Duration::from_millis(3500);
+/// The transactions that wait for their client for longer than the service may take to be back.
+const LEFT_OPEN: &str = "select count(*) from pg_stat_activity where datname = current_database()
+    and state like 'idle in trans%' and state_change < clock_timestamp() - interval '5 s'";
 /// More messages than any write has.
 const MOST: usize = 300;
 /// Programs that are tried at the same time, since they wait most of it.
@@ -389,6 +392,8 @@ fn strike(world: &World, case: &Case, strike: Strike) -> (Outcome, Vec<Check>) {
             return (outcome, checks);
         }
         assert!(took < BOUND, "{took:?} at {at}");
+        // Whoever waits for its locks goes on long before its connection is known to be lost.
+        assert_eq!(world.count(LEFT_OPEN, &[]), 0, "a transaction is left open at {at}");
         outcome.longest = outcome.longest.max(took);
         if status == 503 {
             outcome.refused += 1;
