@@ -26,21 +26,12 @@ pub fn in_year(birthday: NaiveDate, year: i32) -> NaiveDate {
         .unwrap_or(NaiveDate::MAX)
 }
 
-/// The first day on which `birthday` falls that is `today` or later.
-pub fn next(birthday: NaiveDate, today: NaiveDate) -> NaiveDate {
+/// The first day on which `birthday` falls that is `today` or later; the days until then, 0 to 366; and the age in years that is
+/// reached on it: 0 on the day of birth, and below that for a `today` that is years before it.
+pub fn next(birthday: NaiveDate, today: NaiveDate) -> (NaiveDate, i64, i32) {
     let this_year = in_year(birthday, today.year());
-    if this_year >= today { this_year } else { in_year(birthday, today.year() + 1) }
-}
-
-/// The days from `today` to the next birthday: 0 to 366.
-pub fn days_until(birthday: NaiveDate, today: NaiveDate) -> i64 {
-    (next(birthday, today) - today).num_days()
-}
-
-/// The age in years that is reached on the next birthday: 0 on the day of birth, and below that for
-/// a `today` that is years before it.
-pub fn turns(birthday: NaiveDate, today: NaiveDate) -> i32 {
-    next(birthday, today).year() - birthday.year()
+    let day = if this_year >= today { this_year } else { in_year(birthday, today.year() + 1) };
+    (day, (day - today).num_days(), day.year() - birthday.year())
 }
 
 /// A range of [`month_day`]s within one year.
@@ -220,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn next_days_until_and_turns_agree_with_the_walk() {
+    fn the_next_birthday_agrees_with_the_walk() {
         for year in [1900, 1903, 1904, 2000, 2023, 2024, 2025, 2100] {
             let days = days(&format!("{year}-01-01"), &format!("{}-12-31", year + 5));
             for (at, today) in days.iter().enumerate() {
@@ -232,9 +223,8 @@ mod tests {
                     let birthday = NaiveDate::from_ymd_opt(1904, month, day).unwrap();
                     let falls = days[at + usize::from(passed)].date;
                     assert_eq!(month_day(birthday), md);
-                    assert_eq!(next(birthday, today.date), falls, "{md}, {}", today.date);
-                    assert_eq!(days_until(birthday, today.date), i64::from(passed));
-                    assert_eq!(turns(birthday, today.date), falls.year() - 1904);
+                    let expected = (falls, i64::from(passed), falls.year() - 1904);
+                    assert_eq!(next(birthday, today.date), expected, "{md}, {}", today.date);
                 }
             }
         }
@@ -253,13 +243,11 @@ mod tests {
             ("2100-02-28", "2100-02-28", 0, 96),
         ] {
             let today = date(today);
-            assert_eq!(next(leapling, today), date(next_birthday), "{today}");
-            assert_eq!(days_until(leapling, today), days, "{today}");
-            assert_eq!(turns(leapling, today), age, "{today}");
+            assert_eq!(next(leapling, today), (date(next_birthday), days, age), "{today}");
         }
-        assert_eq!(turns(date("2024-05-05"), date("2024-05-05")), 0);
-        assert_eq!(days_until(date("1990-02-28"), date("2024-02-29")), 365);
-        assert_eq!(days_until(date("1990-03-01"), date("2023-03-02")), 365);
+        assert_eq!(next(date("2024-05-05"), date("2024-05-05")).2, 0);
+        assert_eq!(next(date("1990-02-28"), date("2024-02-29")).1, 365);
+        assert_eq!(next(date("1990-03-01"), date("2023-03-02")).1, 365);
     }
 
     #[test]
@@ -280,8 +268,7 @@ mod tests {
     fn no_date_is_too_far_away() {
         for today in [NaiveDate::MIN, NaiveDate::MAX, date("+262142-03-01")] {
             for birthday in [date("2004-02-29"), date("1990-01-01"), date("1990-12-31")] {
-                assert!(next(birthday, today) >= today);
-                turns(birthday, today);
+                assert!(next(birthday, today).0 >= today);
                 windows(today, 366);
             }
         }

@@ -8,7 +8,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::fields::{Fields, FromFields, Given, Patch, Rule, properties};
 use super::fold::{self, Part};
 use super::rules::{Date, Email, Text};
-use super::shape::{Rfc3339, Shape, member, rfc3339, shape};
+use super::shape::{Rfc3339, Shape, iso_8601, member, rfc3339, shape};
 
 /// A field of a contact. All code that deals with every field goes through [`FIELDS`].
 pub struct Field {
@@ -177,7 +177,7 @@ pub fn searchable() -> impl Iterator<Item = (&'static Field, Part)> + Clone {
 #[allow(missing_docs)]
 pub enum Value<T> {
     Text(T),
-    Date(NaiveDate),
+    Date(#[serde(serialize_with = "iso_8601")] NaiveDate),
 }
 
 /// The values of a contact, in the order of [`FIELDS`].
@@ -282,6 +282,7 @@ shape! {
     #[derive(Debug, Clone, Copy)]
     pub struct Upcoming<'a> as "UpcomingBirthday" with contact: Contact<'a> {
         /// The day it is celebrated next, today included.
+        #[serde(serialize_with = "iso_8601")]
         pub next_birthday: NaiveDate = { "examples": ["2026-05-17"] },
         /// Days from today to it.
         pub days_until: u64 = { "examples": [3] },

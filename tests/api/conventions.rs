@@ -407,6 +407,16 @@ fn json_that_does_not_parse_is_400_with_line_and_column() {
 }
 
 #[test]
+fn a_byte_order_mark_before_json_is_skipped_and_another_is_not() {
+    let user = shared().user();
+    let create =
+        |body: &str| user.request("POST", "/api/contacts").header("Content-Type", "application/json").body(body).send();
+    assert_eq!(create("\u{feff}{\"first_name\":\"Ann\"}").expect(201).json()["first_name"], "Ann");
+    assert_problem(&create("\u{feff}\u{feff}{\"first_name\":\"Ann\"}"), 400);
+    assert_problem(&create("\u{feff}"), 400);
+}
+
+#[test]
 fn all_faults_are_told_at_once() {
     let shared = shared();
     let user = shared.user();

@@ -109,7 +109,7 @@ impl<T: FromFields> Input for Payload<T> {
                 .map_err(|name| Error::BadRequest(format!("The form's `{name}` is not percent-encoded UTF-8.")))?;
             return read(call, Source::Pairs(&pairs), true).map(Payload);
         }
-        match serde_json::from_slice(body) {
+        match serde_json::from_slice(without_bom(body)) {
             Ok(Value::Object(members)) => read(call, Source::Json(&members), false).map(Payload),
             Ok(_) => Err(Error::Invalid(vec![Fault::new("", "The body must be a JSON object.")])),
             Err(error) => Err(Error::BadRequest(format!("The body is not JSON: {}.", no_json(&error)))),
@@ -145,8 +145,13 @@ pub fn unsupported(request: &Request, takes: Vec<&'static str>) -> Error {
 
 /// The name of a form's first field begins with neither of these.
 fn looks_like_json(body: &[u8]) -> bool {
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    body.trim_ascii_start().starts_with(b"{") || body.trim_ascii_start().starts_with(b"[")
+    let body = without_bom(body).trim_ascii_start();
+    body.starts_with(b"{") || body.starts_with(b"[")
+}
+
+/// A byte order mark before JSON may be ignored (RFC 8259 §8.1); Windows' editors and shells write one.
+fn without_bom(body: &[u8]) -> &[u8] {
+    body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body)
 }
 
 /// A body that may be left out.

@@ -227,10 +227,6 @@ fn celebrated(row: &ContactRow, today: NaiveDate) -> Upcoming<'_> {
     let contact = row.contact();
     // Every row of a window of birthdays has a birthday.
     let born = contact.values.birthday().unwrap_or(today);
-    Upcoming {
-        contact,
-        next_birthday: birthday::next(born, today),
-        days_until: birthday::days_until(born, today).unsigned_abs(),
-        turns: birthday::turns(born, today),
-    }
+    let (next_birthday, days_until, turns) = birthday::next(born, today);
+    Upcoming { contact, next_birthday, days_until: days_until.unsigned_abs(), turns }
 }
