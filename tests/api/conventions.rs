@@ -408,7 +408,8 @@ fn json_that_does_not_parse_is_400_with_line_and_column() {
 
 #[test]
 fn a_byte_order_mark_before_json_is_skipped_and_another_is_not() {
-    let user = shared().user();
+    let shared = shared();
+    let user = shared.user();
     let create =
         |body: &str| user.request("POST", "/api/contacts").header("Content-Type", "application/json").body(body).send();
     assert_eq!(create("\u{feff}{\"first_name\":\"Ann\"}").expect(201).json()["first_name"], "Ann");
