@@ -78,12 +78,18 @@ impl App {
         self.router.find(request.method(), request.path())
     }
 
+    /// The row of a request, looked for once: the queues, the lanes and the metrics ask for it.
+    pub fn route(&self, request: &Request) -> Option<&Route> {
+        let found = || self.find(request).route.ok().map(|route| self.router.number(route));
+        request.row(found).map(|number| &self.router.routes()[number])
+    }
+
     /// Whether the answer to a request needs the database. It does not if the path has no row, or the token is refused.
     pub fn needs_database(&self, request: &Request) -> bool {
-        match self.find(request).route {
-            Ok(route) if route.is_guarded() => middleware::may_be_valid(&self.context, request),
-            Ok(route) => route.lane != Lane::Instant,
-            Err(_) => false,
+        match self.route(request) {
+            Some(route) if route.is_guarded() => middleware::may_be_valid(&self.context, request),
+            Some(route) => route.lane != Lane::Instant,
+            None => false,
         }
     }
 
@@ -117,7 +123,7 @@ impl App {
     /// Which others the request can be answered together with: those of the same row, where it says so. One with an API token or
     /// a key is answered by itself: others need not wait while the database is asked what became of these.
     pub fn together(&self, request: &Request, lane: Lane) -> Kind {
-        let route = self.find(request).route.ok().filter(|route| route.lane == lane)?;
+        let route = self.route(request).filter(|route| route.lane == lane)?;
         route.goes_along.filter(|goes_along| goes_along(request.query()))?;
         let is_plain = !route.is_guarded() || middleware::identity(&self.context, request).is_some();
         let has_key = || lane == Lane::Write && request.header("Idempotency-Key").is_some();
@@ -126,7 +132,7 @@ impl App {
 
     /// Answers a request that is not run, or whose handler panicked.
     pub fn fail(&self, request: &Request, error: Error) -> Response {
-        let call = self.call(request, self.find(request).route.ok(), Vec::new());
+        let call = self.call(request, self.route(request), Vec::new());
         middleware::finish(&call, error.into_response(&call.id))
     }
 
@@ -176,14 +182,14 @@ impl http::Program for App {
     /// More than the usual only for a client with a valid access token. The database is not asked whether its session has
     /// ended: the handler does that.
     fn body_limit(&self, request: &Request) -> usize {
-        match self.find(request).route {
-            Ok(route) if route.body_limit <= BODY_LIMIT || self.needs_database(request) => route.body_limit,
+        match self.route(request) {
+            Some(route) if route.body_limit <= BODY_LIMIT || self.needs_database(request) => route.body_limit,
             _ => BODY_LIMIT,
         }
     }
 
     fn refuse(&self, status: u16, detail: &str, request: Option<&Request>) -> Response {
-        let call = request.map(|request| self.call(request, self.find(request).route.ok(), Vec::new()));
+        let call = request.map(|request| self.call(request, self.route(request), Vec::new()));
         let id = call.as_ref().map_or_else(|| Cow::Owned(middleware::new_request_id()), |call| call.id.clone());
         self.context.metrics.refused(detail);
         if call.is_none() {
@@ -203,7 +209,7 @@ impl http::Program for App {
         let Some(request) = request else {
             return;
         };
-        let route = self.find(request).route.ok();
+        let route = self.route(request);
         let (path, operation) = route.map_or(("none", "none"), |route| (route.path, route.id));
         self.context.metrics.answered(path, operation, response.status.0, request.arrived().elapsed());
         access::told(&self.context, request, route, response);

@@ -32,11 +32,6 @@ impl Lookup<'_> {
     pub fn lane(&self) -> Lane {
         self.route.map_or(Lane::Instant, |route| route.lane)
     }
-
-    /// Whether it may take longer than others.
-    pub fn is_patient(&self) -> bool {
-        self.route.is_ok_and(|route| route.is_patient)
-    }
 }
 
 /// Why there is no route.

@@ -35,14 +35,15 @@ pub struct Request {
     peer: SocketAddr,
     arrived: Instant,
     identity: OnceLock<Option<Identity>>,
+    row: OnceLock<Option<usize>>,
     /// The right to answer, until somebody uses it: the worker, or whoever watches that it is not kept waiting.
     responder: Mutex<Option<Responder>>,
 }
 
 impl Request {
     pub(super) fn new(head: Head, peer: SocketAddr) -> Request {
-        let (identity, responder) = (OnceLock::new(), Mutex::new(None));
-        Request { head, body: Body::default(), peer, arrived: Instant::now(), identity, responder }
+        let (identity, row, responder) = (OnceLock::new(), OnceLock::new(), Mutex::new(None));
+        Request { head, body: Body::default(), peer, arrived: Instant::now(), identity, row, responder }
     }
 
     /// The request is whole: from now on it can be answered.
@@ -58,6 +59,11 @@ impl Request {
     /// Who calls, found out by `verify` unless it is known already.
     pub fn identity(&self, verify: impl FnOnce() -> Option<Identity>) -> Option<Identity> {
         *self.identity.get_or_init(verify)
+    }
+
+    /// The number of its row in the program's table, found by `find` unless it is known already.
+    pub fn row(&self, find: impl FnOnce() -> Option<usize>) -> Option<usize> {
+        *self.row.get_or_init(find)
     }
 
     /// When the last byte of it had arrived.

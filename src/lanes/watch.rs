@@ -57,7 +57,7 @@ impl Lanes {
             let Some(waited) = place.wait.elapsed() else {
                 continue;
             };
-            let is_patient = self.app.find(&request).is_patient();
+            let is_patient = self.app.route(&request).is_some_and(|route| route.is_patient);
             let (limit, last) = if is_patient { (PATIENT_LIMIT, PATIENT_LIMIT) } else { (TIME_LIMIT, LAST_LIMIT) };
             let age = request.arrived().elapsed();
             let is_overdue = waited > AT_LEAST && (is_away || age > limit) || waited > AT_LAST && age > last;
