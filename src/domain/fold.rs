@@ -166,7 +166,7 @@ pub fn words(q: &str) -> Needles {
         let (digits, tail) = phone::is_number(word).then(|| phone::digits_and_tail(word)).unzip();
         let tail = tail.flatten();
         // Where it is digits only, the word itself finds them in the phone number too.
-        [Some(word.to_owned()), digits.filter(|digits| digits != word || tail.is_some()), tail]
+        [Some(word.to_owned()), digits.filter(|digits| digits != word), tail]
     });
     Some(needles.collect()).filter(|needles: &Vec<_>| !needles.is_empty())
 }
@@ -271,8 +271,8 @@ mod tests {
         let has = |word: &[Option<String>]| {
             let [anywhere, digits, tail] = word else { panic!("three for each word") };
             let has_tail = tail.as_ref().is_some_and(|tail| key.contains(tail));
-            key.contains(anywhere.as_ref().unwrap())
-                || digits.as_ref().is_some_and(|digits| phone.contains(digits) || has_tail)
+            let has_digits = digits.as_ref().is_some_and(|digits| phone.contains(digits));
+            key.contains(anywhere.as_ref().unwrap()) || has_tail || has_digits
         };
         words.iter().flat_map(|words| words.chunks(3)).all(has)
     }

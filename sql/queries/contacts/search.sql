@@ -16,14 +16,14 @@ from (
       and ($5[3] is null or strpos(split_part(search, U&'\001f', 2), $5[3]) > 0)
       and ($5[5] is null or strpos(split_part(search, U&'\001f', 3), $5[5]) > 0)
       and ($5[7] is null or strpos(split_part(search, U&'\001f', 4), $5[7]) > 0 or strpos(search, $5[8]) > 0)))
-    and ($6::text is null or strpos(search, $6) > 0 or ($7::text is not null and (strpos(search, $8::text) > 0
-      or (strpos(search, $7::text) > 0 and strpos(split_part(search, U&'\001f', 4), $7::text) > 0))))
-    and ($9::text is null or strpos(search, $9) > 0 or ($10::text is not null and (strpos(search, $11::text) > 0
-      or (strpos(search, $10::text) > 0 and strpos(split_part(search, U&'\001f', 4), $10::text) > 0))))
+    and ($6::text is null or strpos(search, $6) > 0 or ($8::text is not null and strpos(search, $8::text) > 0)
+      or ($7::text is not null and strpos(search, $7::text) > 0 and strpos(split_part(search, U&'\001f', 4), $7::text) > 0))
+    and ($9::text is null or strpos(search, $9) > 0 or ($11::text is not null and strpos(search, $11::text) > 0)
+      or ($10::text is not null and strpos(search, $10::text) > 0 and strpos(split_part(search, U&'\001f', 4), $10::text) > 0))
     and ($12::text[] is null or cardinality($12) < 7 or not exists (
       select from generate_series(7, cardinality($12), 3) as n
-      where (strpos(search, $12[n]) > 0 or ($12[n + 1] is not null and (strpos(search, $12[n + 2]) > 0
-        or (strpos(search, $12[n + 1]) > 0 and strpos(split_part(search, U&'\001f', 4), $12[n + 1]) > 0)))) is not true))
+      where (strpos(search, $12[n]) > 0 or strpos(search, $12[n + 2]) > 0
+        or (strpos(search, $12[n + 1]) > 0 and strpos(split_part(search, U&'\001f', 4), $12[n + 1]) > 0)) is not true))
   order by id
   limit $3 offset $4
 ) as hit
