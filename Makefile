@@ -43,7 +43,7 @@ run: rust .data/jwt-secret ## build and serve on LISTEN (127.0.0.1:8000), with a
 	@echo
 	@[ -n "$${JWT_SECRET-}$${JWT_SECRET_FILE-}" ] || export JWT_SECRET_FILE="$$PWD/.data/jwt-secret"; \
 	export ACCESS_LOG="$${ACCESS_LOG-on}"; \
-	$(cluster) with $(data) -- cargo run --quiet --release --bin contactd || kill -INT $$PPID
+	$(cluster) with $(data) -- cargo run --quiet --release --bin contactd || { kill -INT $$PPID; exec sleep 0.3; } # alive until make has seen the signal
 
 fresh: ## delete the database of `make run`, with all users and contacts
 	@$(cluster) remove $(data)

@@ -53,7 +53,7 @@ impl Browser {
             .env("TMPDIR", &folder)
             .stdout(Stdio::piped())
             .spawn()
-            .expect("chromedriver does not start: tests/browser/setup.sh installs it");
+            .expect("chromedriver does not start: `make check` installs it (Debian: chromium-driver)");
         let output = BufReader::new(driver.stdout.take().expect("stdout is piped"));
         let mut lines = output.lines().map(|line| line.expect("chromedriver prints text"));
         let port: u16 = lines

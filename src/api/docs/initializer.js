@@ -43,6 +43,16 @@ const errorsInALine = () => ({
   },
 });
 
+// Each form of the dialog takes the focus when it opens, so the last one has it, and the login is scrolled out of sight.
+const loginInSight = () => ({
+  wrapComponents: {
+    Input:
+      (Input, { React }) =>
+      (props) =>
+        React.createElement(Input, { ...props, autoFocus: false }),
+  },
+});
+
 // Swagger UI's own top bar would do this, with a field for other documents' addresses that has no use here.
 if (matchMedia("(prefers-color-scheme: dark)").matches) {
   document.documentElement.classList.add("dark-mode");
@@ -53,7 +63,7 @@ SwaggerUIBundle({
   dom_id: "#swagger-ui",
   deepLinking: true,
   displayRequestDuration: true,
-  plugins: [loginWithoutClient, errorsInALine],
+  plugins: [loginWithoutClient, errorsInALine, loginInSight],
   // The schemas, below the operations, are closed at first.
   defaultModelsExpandDepth: 0,
   // A token stays in the page's memory: not in localStorage, where the next person at this browser would find it.
