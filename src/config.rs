@@ -330,11 +330,13 @@ impl Values {
         } }
     }
 
-    /// An address and a port, or `unix:/path`.
+    /// An address and a port, or `unix:/path` where clients are served.
     pub fn place(&self, name: &str) -> Result<String, SettingError> {
         let text = self.text(name);
-        let is_place = text.starts_with("unix:/") || text.to_socket_addrs().is_ok_and(|mut all| all.next().is_some());
-        let what = format_args!("must be an address and a port such as 127.0.0.1:8000, or unix:/path, not `{text}`");
+        let or_path = if name == "LISTEN" { ", or unix:/path" } else { "" };
+        let is_place = !or_path.is_empty() && text.starts_with("unix:/")
+            || text.to_socket_addrs().is_ok_and(|mut all| all.next().is_some());
+        let what = format_args!("must be an address and a port such as 127.0.0.1:8000{or_path}, not `{text}`");
         if is_place { Ok(text.to_owned()) } else { Err(wrong(name, what)) }
     }
 

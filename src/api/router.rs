@@ -101,7 +101,7 @@ impl Router {
             None => Err(Miss::Method(allow)),
         };
         // A value that cannot be decoded is passed on as it came. No id and no name looks like it.
-        let decoded = |value| percent_decode(value, false).unwrap_or(Cow::Borrowed(value));
+        let decoded = |value| percent_decode(value, false).or(Some(Cow::Borrowed(value)));
         Lookup { route, params: found.params.iter().map(|(name, value)| (name.into(), decoded(value))).collect() }
     }
 }

@@ -42,8 +42,9 @@ pub fn no_json(error: &serde_json::Error) -> String {
 pub enum Source<'a> {
     /// The members of a JSON object.
     Json(&'a Map<String, Value>),
-    /// Decoded pairs of a query string or a form; of several with the same name, the first counts.
-    Pairs(&'a [(Cow<'a, str>, Cow<'a, str>)]),
+    /// Decoded pairs of a query string or a form, without the value where it was broken; of several with the same name, the
+    /// first counts.
+    Pairs(&'a [(Cow<'a, str>, Option<Cow<'a, str>>)]),
     /// Nothing: the fields that are asked for are only recorded.
     Describe,
 }
@@ -250,7 +251,13 @@ impl<'a> Fields<'a> {
                 return Field::Absent;
             }
             Source::Json(members) => members.get(name).map(Given::Json),
-            Source::Pairs(pairs) => pairs.iter().find(|(key, _)| key == name).map(|(_, value)| Given::Text(value)),
+            Source::Pairs(pairs) => match pairs.iter().find(|(key, _)| key == name) {
+                Some((_, None)) => {
+                    self.fault(name, "must be percent-encoded UTF-8");
+                    return Field::Faulty;
+                }
+                found => found.and_then(|(_, value)| value.as_deref()).map(Given::Text),
+            },
         };
         let Some(given) = given else {
             return Field::Absent;

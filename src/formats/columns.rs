@@ -12,8 +12,11 @@ use crate::domain::contact::{BIRTHDAY, EMAIL, FIRST_NAME, PHONE_NUMBER};
 /// The most bytes of a heading, which may stand before each cell below it.
 const LONGEST_HEADING: usize = 200;
 
-/// Headings of values that only the server sets, or that say nothing about the person.
-pub const IGNORED: [&str; 6] = ["id", "user_id", "created_at", "updated_at", "e-mail type", "e-mail * type"];
+/// Values that only the server sets. A file of others may mean something else by these names, such as a member's number.
+pub const OF_THE_SERVER: [&str; 4] = ["id", "user_id", "created_at", "updated_at"];
+
+/// Headings of values that say nothing about the person.
+const IGNORED: [&str; 2] = ["e-mail type", "e-mail * type"];
 
 /// Thunderbird's columns of a birthday.
 const BIRTH_PARTS: [&str; 3] = ["birth year", "birth month", "birth day"];
@@ -80,9 +83,10 @@ fn column(name: &str, names: &[&str]) -> Column {
         return names.iter().position(|name| *name == value).map_or(Column::Other, Column::LabelOf);
     }
     let has_years = names.contains(&BIRTH_PARTS[0]);
+    let is_export = names.contains(&"id") && names.contains(&"created_at");
     let slot = slots().position(|slot| slot.name == name || is_one_of(slot.headings, name));
     match (BIRTH_PARTS.iter().position(|part| *part == name), slot) {
-        _ if is_one_of(&IGNORED, name) => Column::Ignored,
+        _ if is_one_of(&IGNORED, name) || is_export && OF_THE_SERVER.contains(&name) => Column::Ignored,
         (Some(part), _) => Column::BirthPart(part),
         // In German, the day of the month is called as the birthday is.
         (None, Some(BIRTHDAY)) if has_years => Column::BirthPart(2),
@@ -103,7 +107,7 @@ fn by_meaning(name: &str) -> Column {
 }
 
 /// Whether a name is one of these headings.
-pub fn is_one_of(headings: &[&str], name: &str) -> bool {
+fn is_one_of(headings: &[&str], name: &str) -> bool {
     let bare = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == ' ');
     headings.iter().any(|heading| match heading.split_once('*') {
         Some((start, end)) => bare.starts_with(start) && bare.ends_with(end),

@@ -4,7 +4,7 @@ use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::columns::{IGNORED, is_one_of};
+use super::columns::OF_THE_SERVER;
 use super::person::{Person, slots};
 use super::{Entries, LineCounter, Unreadable, malformed};
 use crate::domain::contact::{Contact, FIELDS};
@@ -77,7 +77,8 @@ impl<'t> Walk<'t, '_> {
 /// What the members say; one that is no field, or no text, is a line.
 fn person(members: &Map<String, Value>) -> Person<'_> {
     let mut person = Person::default();
-    for (name, value) in members.iter().filter(|(name, value)| !value.is_null() && !is_one_of(&IGNORED, name)) {
+    let ours = |name: &str| OF_THE_SERVER.contains(&name);
+    for (name, value) in members.iter().filter(|(name, value)| !value.is_null() && !ours(name)) {
         let slot = slots().position(|slot| slot.name == name);
         match slot.filter(|slot| *slot < FIELDS.len()) {
             None => person.warn(format!("{name} is no field. It is kept in additional_info.")),

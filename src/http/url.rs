@@ -45,19 +45,14 @@ fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|d| u8::try_from(d).ok())
 }
 
-/// A decoded name and its decoded value.
-pub type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
+/// A decoded name and its decoded value; without the value where one of them is broken, the name then as it came.
+pub type Pair<'a> = (Cow<'a, str>, Option<Cow<'a, str>>);
 
-/// The decoded pairs of a query string or an `application/x-www-form-urlencoded` body; the name of the first broken one otherwise.
-pub fn parse_pairs(text: &str) -> Result<Vec<Pair<'_>>, String> {
-    let mut pairs = Vec::new();
-    for pair in text.split('&').filter(|p| !p.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        match (percent_decode(name, true), percent_decode(value, true)) {
-            (Some(name), Some(value)) => pairs.push((name, value)),
-            (Some(name), None) => return Err(name.into_owned()),
-            (None, _) => return Err(name.to_owned()),
-        }
-    }
-    Ok(pairs)
+/// The pairs of a query string or an `application/x-www-form-urlencoded` body.
+pub fn parse_pairs(text: &str) -> Vec<Pair<'_>> {
+    let decoded = |pair| {
+        let (name, value) = str::split_once(pair, '=').unwrap_or((pair, ""));
+        percent_decode(name, true).map_or((name.into(), None), |name| (name, percent_decode(value, true)))
+    };
+    text.split('&').filter(|pair| !pair.is_empty()).map(decoded).collect()
 }

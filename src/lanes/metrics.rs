@@ -9,8 +9,9 @@ use std::time::Instant;
 use super::{Lanes, Running};
 use crate::api::endpoint::Lane;
 use crate::api::metrics::Measured;
+use crate::api::middleware;
 use crate::api::problem::Error;
-use crate::http::{Body, Limits, Response, Server};
+use crate::http::{Body, Limits, Method, Response, Server};
 
 /// Who collects metrics is a program or two.
 const CONNECTIONS: usize = 16;
@@ -25,11 +26,15 @@ impl Running {
         let server = Server::start(listener, limits, Arc::clone(&lanes.app) as _)?;
         let serve = move || {
             while let Ok(taken) = server.recv() {
-                let response = if taken.item.path() == "/metrics" {
-                    let text = lanes.app.context.metrics.text(lanes.measured()).into_bytes();
-                    Response::with_body(200, "text/plain; version=0.0.4; charset=utf-8", Body::Bytes(text))
-                } else {
-                    lanes.app.fail(&taken.item, Error::NotFound("There is only /metrics here."))
+                let response = match (taken.item.path(), taken.item.method()) {
+                    ("/metrics", Method::Get | Method::Head) => {
+                        let text = lanes.app.context.metrics.text(lanes.measured()).into_bytes();
+                        let text =
+                            Response::with_body(200, "text/plain; version=0.0.4; charset=utf-8", Body::Bytes(text));
+                        middleware::safe(text, middleware::request_id(&taken.item).into_owned())
+                    }
+                    ("/metrics", _) => lanes.app.fail(&taken.item, Error::MethodNotAllowed("GET, HEAD".to_owned())),
+                    _ => lanes.app.fail(&taken.item, Error::NotFound("There is only /metrics here.")),
                 };
                 taken.item.respond(response);
             }

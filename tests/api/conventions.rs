@@ -555,6 +555,12 @@ fn broken_percent_encoding_is_told_and_not_guessed() {
         let answer = user.get(format!("/api/contacts?last_name=x&first_name={value}")).send();
         assert_problem(&answer, 422);
         assert_eq!(answer.faults(), ["first_name"], "{value}");
+        // It hides no other fault. What nobody reads is ignored, broken or not.
+        let both = user.get(format!("/api/contacts?limit=0&first_name={value}")).send();
+        assert_eq!(both.expect(422).faults(), ["first_name", "limit"], "{value}");
+        for unread in [format!("utm={value}"), format!("{value}=x"), value.to_owned()] {
+            user.get(format!("/api/contacts?{unread}&limit=1")).send().expect(200);
+        }
     }
     // Raw bytes that are no UTF-8 are no text either.
     let raw = [b"/api/contacts?first_name=".as_slice(), b"\xff\xfe"].concat();

@@ -343,6 +343,12 @@ fn tables_of_other_programs_say_what_a_person_reads_in_them() {
             "email": "ann@example.org", "phone_number": "+38 050", "additional_info": "Contact: Ann" }),
         ),
         ("First Name,Birthday\nAnn,1990/5/17\n", json!({ "first_name": "Ann", "birthday": born })),
+        // A club's numbers are no ids of ours.
+        ("ID,First Name\n4711,Ann\n", json!({ "first_name": "Ann", "additional_info": "ID: 4711" })),
+        (
+            "user_id,created_at,name\n5,1999,Ann\n",
+            json!({ "first_name": "Ann", "additional_info": "user_id: 5\ncreated_at: 1999" }),
+        ),
     ] {
         makes("text/csv", file, &[expected]);
     }

@@ -33,6 +33,9 @@ fn they_are_served_on_their_own_listener_only() {
     assert_eq!(server.client().get("/metrics").send().status, 404);
     let answer = metrics.get("/metrics").send().expect(200);
     assert_eq!(answer.header("Content-Type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert!(answer.header("X-Request-Id").is_some() && answer.header("X-Content-Type-Options") == Some("nosniff"));
+    assert_eq!(metrics.request("HEAD", "/metrics").send().status, 200);
+    assert_eq!(metrics.request("POST", "/metrics").send().expect(405).header("Allow"), Some("GET, HEAD"));
     assert_eq!(metrics.get("/api/contacts").send().status, 404);
     assert_eq!(metrics.get("/metrics").header("Content-Length", "x").send().status, 400);
     assert!(answer.text().contains(concat!("contactd_build_info{version=\"", env!("CARGO_PKG_VERSION"))));

@@ -44,9 +44,8 @@ fn search_needles() -> Option<Vec<Option<String>>> {
 
 #[divan::bench]
 fn query_string(bencher: Bencher) {
-    bencher.bench_local(|| {
-        parse_pairs(black_box("first_name=%D0%86%D0%B2%D0%B0%D0%BD&limit=100&sort=-created_at")).map(drop)
-    });
+    bencher
+        .bench_local(|| parse_pairs(black_box("first_name=%D0%86%D0%B2%D0%B0%D0%BD&limit=100&sort=-created_at")).len());
 }
 
 #[divan::bench]

@@ -41,6 +41,7 @@ fn each_setting_is_checked_before_anything_else_happens() {
         ("LISTEN", "nowhere"),
         ("LISTEN", "127.0.0.1:99999"),
         ("METRICS_LISTEN", "nowhere"),
+        ("METRICS_LISTEN", "unix:/tmp/metrics"),
         ("LISTEN", "unix:"),
         ("LISTEN", "unix:relative/path"),
         ("JWT_SECRET", ""),
@@ -69,6 +70,10 @@ fn each_setting_is_checked_before_anything_else_happens() {
         ("SHUTDOWN_DELAY", "-1"),
         ("DATABASE_CONNECTIONS", "-1"),
         ("DATABASE_CONNECTIONS", "10001"),
+        ("MAX_BATCH", "0"),
+        ("MAX_CONTACTS", "-1"),
+        ("RATE_LIMIT", "none"),
+        ("REFRESH_GRACE", "3601"),
         ("SHUTDOWN_DELAY", "3601"),
     ];
     // Empty counts as not set, so it is wrong only where there is no default.

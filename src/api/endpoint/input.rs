@@ -85,9 +85,7 @@ pub struct Query<T>(pub T);
 
 impl<T: FromFields> Input for Query<T> {
     fn read(call: &Call<'_>) -> Result<Self, Error> {
-        let pairs = http::parse_pairs(call.request.query())
-            .map_err(|name| Error::Invalid(vec![Fault::new(name, "must be percent-encoded UTF-8")]))?;
-        read(call, Source::Pairs(&pairs), false).map(Query)
+        read(call, Source::Pairs(&http::parse_pairs(call.request.query())), false).map(Query)
     }
     fn describe(operation: &mut Operation) {
         operation.add_parameters("query", Fields::describing().describe::<T>());
@@ -105,8 +103,10 @@ impl<T: FromFields> Input for Payload<T> {
         }
         if media_type == FORM {
             let text = std::str::from_utf8(body).map_err(|_| Error::BadRequest("The form is not UTF-8.".to_owned()))?;
-            let pairs = http::parse_pairs(text)
-                .map_err(|name| Error::BadRequest(format!("The form's `{name}` is not percent-encoded UTF-8.")))?;
+            let pairs = http::parse_pairs(text);
+            if let Some((name, _)) = pairs.iter().find(|(_, value)| value.is_none()) {
+                return Err(Error::BadRequest(format!("The form's `{name}` is not percent-encoded UTF-8.")));
+            }
             return read(call, Source::Pairs(&pairs), true).map(Payload);
         }
         match serde_json::from_slice(without_bom(body)) {

@@ -186,10 +186,10 @@ static REPEATED: LazyLock<Vec<&str>> = LazyLock::new(|| {
 /// were read: nothing that a client sent may reach a header as it is, and unknown or repeated parameters could make the link
 /// longer than a request may be.
 fn next_link(query: &str, cursor: &Cursor) -> String {
-    let given = parse_pairs(query).unwrap_or_default();
+    let given = parse_pairs(query);
     let mut link = "</api/contacts?".to_owned();
     for name in REPEATED.iter() {
-        if let Some((_, value)) = given.iter().find(|(n, _)| n == name) {
+        if let Some((_, Some(value))) = given.iter().find(|(n, _)| n == name) {
             link += &format!("{name}={}&", percent_encode(value));
         }
     }
