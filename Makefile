@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run fresh openapi build install image deploy test check check-all budget hung restarts poolers scale shares bench fmt psql stop clean rust
+.PHONY: help run fresh openapi build install image deploy test check check-all budget hung restarts poolers failover scale shares bench fmt psql stop clean rust
 
 LISTEN ?= 127.0.0.1:8000
 export LISTEN
@@ -104,6 +104,7 @@ check-all: rust ## what CI runs after that: others' linters, tester and client g
 	@$(cluster) throwaway -- cargo test --test clients
 	@$(MAKE) --no-print-directory restarts
 	@$(MAKE) --no-print-directory poolers
+	@$(MAKE) --no-print-directory failover
 	@if unshare --mount --cgroup sh -c 'mount -t tmpfs none /mnt && mkdir /mnt/u /mnt/w /mnt/r && \
 	    mount -t overlay none -o lowerdir=/,upperdir=/mnt/u,workdir=/mnt/w /mnt/r && mount -t cgroup2 none /sys/fs/cgroup' 2>/dev/null; \
 	    then $(MAKE) --no-print-directory deploy; else echo 'left out: make deploy, which needs root, overlayfs and cgroup2'; fi
@@ -126,6 +127,10 @@ restarts: rust ## restart two instances behind nginx and HAProxy, under clients;
 poolers: rust ## PgBouncer between the program and Postgres: refused in transaction mode; in session mode the whole API
 	@tests/support/need.sh pgbouncer=pgbouncer
 	@env -u DATABASE_URL $(cluster) throwaway -- cargo test --test poolers -- --test-threads=1 --nocapture
+
+failover: rust ## Patroni, etcd and HAProxy: the leader is killed, and hangs, while clients write
+	@tests/support/need.sh 'patroni=patroni python3-etcd' etcd=etcd-server haproxy=haproxy
+	@env -u DATABASE_URL $(cluster) throwaway -- cargo test --test failover -- --nocapture
 
 scale: rust ## fill 4 GB with ten million contacts, and what each kind of request reads there (CONTACTS=… for fewer)
 	@$(cluster) throwaway -- cargo test --test scale -- --nocapture

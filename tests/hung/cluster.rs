@@ -11,13 +11,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use postgres::config::Host;
 use postgres::{Client, Config, NoTls};
-use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::random_secret;
+use crate::support::{processes, random_secret};
 
 /// How long a Postgres that is well may take for an answer, on a busy machine.
 const PROMPT: Duration = Duration::from_millis(500);
@@ -150,31 +149,14 @@ impl Cluster {
     /// Stops all of its processes with SIGSTOP, as a machine does that hangs.
     pub fn freeze(&self) -> Frozen<'_> {
         let frozen = Frozen(self);
-        let deadline = Instant::now() + Duration::from_secs(10);
-        // The postmaster is among the first, so there will be no new ones for ever.
-        while let Some(running) = self.processes().into_iter().find(|pid| !is_stopped(*pid)) {
-            signal(running, Signal::STOP);
-            assert!(Instant::now() < deadline, "process {running} of Postgres does not stop");
-        }
-        assert!(!self.processes().is_empty(), "Postgres runs");
+        processes::stop(&self.data());
         frozen
-    }
-
-    fn processes(&self) -> Vec<i32> {
-        let data = self.data();
-        let all = fs::read_dir("/proc").expect("/proc is there").flatten();
-        let mut pids: Vec<i32> = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-        pids.sort_unstable();
-        pids.retain(|pid| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == data));
-        pids
     }
 }
 
 impl Drop for Frozen<'_> {
     fn drop(&mut self) {
-        for pid in self.0.processes() {
-            signal(pid, Signal::CONT);
-        }
+        processes::go_on(&self.0.data());
     }
 }
 
@@ -215,17 +197,6 @@ fn try_to_ask(url: &Config) -> io::Result<()> {
             socket.read_exact(&mut byte)
         }
     }
-}
-
-fn is_stopped(pid: i32) -> bool {
-    // The state stands behind the name, which is in parentheses. One that is gone, or about to be, does nothing either.
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['T', 'Z', 'X']))
-}
-
-fn signal(pid: i32, signal: Signal) {
-    // It may have ended meanwhile.
-    let _ = Pid::from_raw(pid).map(|pid| kill_process(pid, signal));
 }
 
 /// Runs a program that must succeed.

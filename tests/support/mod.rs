@@ -7,6 +7,7 @@
 pub mod client;
 pub mod database;
 pub mod load;
+pub mod processes;
 pub mod proxy;
 pub mod schema;
 pub mod server;
