@@ -205,8 +205,15 @@ impl Store {
     pub(super) fn replace_pool(&self) {
         let abandoned =
             std::mem::replace(&mut *self.pool.write(), pool(&self.database, &self.connector, self.size, &self.opener));
-        // Closing its connections says good-bye to a server that does not listen, on a thread that may wait for that.
-        let _ = thread::Builder::new().name("probe".to_owned()).spawn(move || drop(abandoned));
+        self.epoch.fetch_add(1, Ordering::Relaxed);
+        // It lives for as long as one of its connections is in use, so those that are not are taken out of it: all but one, or it
+        // would open another. Closing says good-bye to a server that does not listen, on a thread that may wait for that.
+        let close = move || {
+            for _ in 1..abandoned.state().idle_connections {
+                abandoned.try_get().into_iter().for_each(|mut connection| connection.is_spent = true);
+            }
+        };
+        let _ = thread::Builder::new().name("probe".to_owned()).spawn(close);
     }
 
     /// One round trip for all who ask: whether the database answers.
@@ -242,7 +249,8 @@ impl Store {
         let _waiting = Waiting::since(began);
         let mut connection = self.checkout()?;
         let outcome = work(&mut connection);
-        if began.elapsed() > USE_AT_MOST {
+        // A connection of a pool that was replaced meanwhile would lie idle there for as long as another one of it is in use.
+        if began.elapsed() > USE_AT_MOST || connection.epoch != Some(self.epoch.load(Ordering::Relaxed)) {
             connection.is_spent = true;
         }
         if let Err(error) = &outcome {
