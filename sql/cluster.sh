@@ -143,7 +143,7 @@ search() { # MAJOR-OR-EMPTY
     fi
     while IFS= read -r candidate; do
         if fits "$candidate" "$1"; then bin=$candidate; return; fi
-    done < <(candidates)
+    done <<<"$(candidates)" # not from a pipe, whose writer complains where SIGPIPE is ignored
     return 1
 }
 
