@@ -75,6 +75,7 @@ impl<'a> Trial<'a> {
         }
         let server = change(setup).ready();
         let user = server.client().new_user("a@example.com");
+        server.client().new_user("b@example.com");
         let contact = format!("/api/contacts/{}", user.new_contact(&json!({ "first_name": "A" })));
         let (serial, acknowledged) = (AtomicU64::new(0), Mutex::default());
         let name = database.clone();
@@ -240,7 +241,8 @@ impl<'a> Trial<'a> {
                 self.user.post("/api/contacts", &json!({ "first_name": name }))
             }
             "login" => {
-                let login = json!({ "email": "a@example.com", "password": "123456" });
+                // Another user's, whose hundredth session ends the first.
+                let login = json!({ "email": "b@example.com", "password": "123456" });
                 self.server.client().post("/api/auth/login", &login)
             }
             _ => self.server.client().get("/healthchecker"),
