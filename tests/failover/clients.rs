@@ -15,7 +15,7 @@ use crate::support::client::{Answer, Client, Request};
 /// Twenty requests a second.
 const PACE: Duration = Duration::from_millis(50);
 /// Of each kind, at each instance.
-const WRITERS: usize = 12;
+pub const WRITERS: usize = 12;
 const READERS: usize = 2;
 /// What the contract allows for an answer, with the database and without, and how long the service may be away beyond the time that
 /// Patroni takes.
