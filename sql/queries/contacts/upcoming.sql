@@ -1,6 +1,6 @@
 -- Contacts whose birthday falls in some ranges of days, nearest first, then by name. The index gives the order of days, so each
 -- range is read day by day up to its limit, however many birthdays are in it. A name's key is compared with its mark, which Unicode's
--- order passes over; to cut it off would take longer than to compare.
+-- order passes over and which all have in common once they are refolded; to cut it off would take longer than to compare.
 -- $1 user; $2 the first days of the ranges, $3 the last, $4 whether a range is celebrated as one day: 28 and 29 February, whose
 -- names sort together, so all of them are read; $5 limit, $6 skip. Index: contacts_birthday_idx.
 select id, first_name, last_name, email, phone_number, birthday, additional_info, created_at, updated_at, version
