@@ -12,8 +12,6 @@
 //! Each part of a key begins with a mark of the [`REVISION`] of the folding that made it, so a key may be of several: a release
 //! that knows nothing of a newer folding writes only the parts that it changes. Housekeeping makes the older ones anew.
 
-use std::cmp::Reverse;
-
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::{decompose_compatible, is_combining_mark};
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
@@ -33,9 +31,6 @@ pub const MARK: char = (SEPARATOR as u8 - REVISION) as char;
 
 /// The most bytes of a search key.
 pub const KEY_MAX_BYTES: usize = 2_500;
-
-/// A needle that no key holds: another control character.
-const NOTHING: &str = "\u{1}";
 
 /// How a field is searched: what its part of the search key holds, and in how many bytes at most, without the mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,49 +123,6 @@ pub fn key<'a>(texts: impl Iterator<Item = (Part, &'a str)>) -> String {
     key
 }
 
-/// What statements look for in the keys, as the array that they take: `None` where nothing is looked for.
-pub type Needles = Option<Vec<Option<String>>>;
-
-/// What to look for in each part of the keys, for contacts that have each of these texts in its own part: two for each part,
-/// of a phone number its tail, which will do as well. A filter that is absent or empty asks nothing. It needs a filter for
-/// every part. Text that folds to nothing, such as a mark alone or a phone number without a digit, is found in no contact: to
-/// ignore it would answer with the whole address book.
-pub fn needles<'a>(filters: impl Iterator<Item = (Part, Option<&'a str>)>) -> Needles {
-    let needles = filters.flat_map(|(part, filter)| {
-        let text = filter.unwrap_or_default();
-        let (needle, tail) = match part {
-            Part::Text(_) => (fold(text), None),
-            Part::Digits(_) => phone::digits_and_tail(text),
-        };
-        let needle = if needle.is_empty() { NOTHING.to_owned() } else { needle };
-        [Some(needle).filter(|_| !text.is_empty()), tail]
-    });
-    Some(needles.collect()).filter(|needles: &Vec<_>| needles.iter().any(Option::is_some))
-}
-
-/// What to look for in the keys of contacts that have each word of `q` in any part: three for each word, any of which will do.
-/// The word itself, anywhere: it holds no separator, so it is never found across two parts. Where it reads as a phone number,
-/// its digits in the phone number, since a key has no more of that, and its tail (see [`phone`]). A `q` that is a phone number
-/// as a whole is one word. A blank `q` asks nothing.
-pub fn words(q: &str) -> Needles {
-    let folded = fold(q);
-    let folded = folded.trim();
-    let mut words: Vec<_> = if phone::is_number(folded) { vec![folded] } else { folded.split_whitespace().collect() };
-    if words.is_empty() && !q.trim().is_empty() {
-        words.push(NOTHING);
-    }
-    // The longest is looked for first, as the one that fewest contacts have.
-    words.sort_by_key(|word| (Reverse(word.len()), *word));
-    words.dedup();
-    let needles = words.into_iter().flat_map(|word| {
-        let (digits, tail) = phone::is_number(word).then(|| phone::digits_and_tail(word)).unzip();
-        let tail = tail.flatten();
-        // Where it is digits only, the word itself finds them in the phone number too.
-        [Some(word.to_owned()), digits.filter(|digits| digits != word), tail]
-    });
-    Some(needles.collect()).filter(|needles: &Vec<_>| !needles.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,10 +135,6 @@ mod tests {
 
     fn key_of(texts: [&str; 4]) -> String {
         key(PARTS.into_iter().zip(texts))
-    }
-
-    fn needles_of(filters: [Option<&str>; 4]) -> Needles {
-        needles(PARTS.into_iter().zip(filters))
     }
 
     fn all_characters() -> impl Iterator<Item = char> {
@@ -254,73 +202,6 @@ mod tests {
         }
     }
 
-    /// What the statements do with needles for each part.
-    fn has_in_parts(key: &str, needles: &Needles) -> bool {
-        let Some(needles) = needles else { return true };
-        assert_eq!(needles.len(), 2 * PARTS.len());
-        let mut found = key.split(SEPARATOR).zip(needles.chunks(2)).map(|(part, needles)| {
-            let by_tail = needles[1].as_ref().is_some_and(|tail| key.contains(tail));
-            by_tail || needles[0].as_ref().is_none_or(|needle| part.contains(needle))
-        });
-        found.all(|found| found)
-    }
-
-    /// And with those of words.
-    fn has_words(key: &str, words: &Needles) -> bool {
-        let phone = key.rsplit(SEPARATOR).next().unwrap();
-        let has = |word: &[Option<String>]| {
-            let [anywhere, digits, tail] = word else { panic!("three for each word") };
-            let has_tail = tail.as_ref().is_some_and(|tail| key.contains(tail));
-            let has_digits = digits.as_ref().is_some_and(|digits| phone.contains(digits));
-            key.contains(anywhere.as_ref().unwrap()) || has_tail || has_digits
-        };
-        words.iter().flat_map(|words| words.chunks(3)).all(has)
-    }
-
-    /// Few characters, so that random filters hit; among them all that folding, phone numbers or SQL treat in a special way.
-    fn text(most: usize) -> impl Strategy<Value = String> {
-        let alphabet = "aAbé\u{301}ßẞΣς%_\\'’\u{1f}\0 1２-+йи\u{306}\u{ad}łx😀";
-        let character = proptest::sample::select(alphabet.chars().collect::<Vec<_>>());
-        proptest::collection::vec(character, 0..=most).prop_map(|text| text.iter().collect::<String>().nfc().collect())
-    }
-
-    /// Digits and what stands between them, with many numbers that are the same but for their beginnings and extensions.
-    fn phone() -> impl Strategy<Value = String> {
-        let start = proptest::sample::select(vec!["", "+38", "0038", "8 ", "\u{202a}", "tel:+38"]);
-        let digits = proptest::sample::select(vec!["0501234567", "(050) 123-45-67", "123–45–67", "*111#", "2", "٠٥٠"]);
-        let end = proptest::sample::select(vec!["", " ext. 5", ",9", "x45", ";ext=7", "\u{202c}"]);
-        (start, digits, end).prop_map(|(start, digits, end)| format!("{start}{digits}{end}"))
-    }
-
-    fn optional(most: usize) -> impl Strategy<Value = Option<String>> {
-        proptest::option::of(text(most))
-    }
-
-    /// The meaning of one filter of text.
-    fn is_in(text: &str, filter: &str) -> bool {
-        filter.is_empty() || (!fold(filter).is_empty() && fold(text).contains(&fold(filter)))
-    }
-
-    /// The meaning of one filter of phone numbers.
-    fn is_called(text: &str, filter: &str) -> bool {
-        let ((digits, tail), (asked, asked_tail)) = (phone::digits_and_tail(text), phone::digits_and_tail(filter));
-        filter.is_empty() || (!asked.is_empty() && digits.contains(&asked)) || (tail == asked_tail && tail.is_some())
-    }
-
-    /// Whether `q` finds the texts as a single word.
-    fn is_found_by_word(texts: &[String; 4], word: &str) -> bool {
-        let [names @ .., number] = texts;
-        let word = fold(word);
-        names.iter().any(|name| is_in(name, &word))
-            || is_in(&phone::digits_and_tail(number).0, &word)
-            || (phone::is_number(word.trim()) && is_called(number, &word))
-    }
-
-    fn contact() -> impl Strategy<Value = [String; 4]> {
-        let number = proptest::strategy::Union::new([text(6).boxed(), phone().boxed()]);
-        (text(6), text(4), text(4), number).prop_map(|(first, last, email, number)| [first, last, email, number])
-    }
-
     proptest! {
         // A failure is printed with its input; files of old ones are not kept.
         #![proptest_config(ProptestConfig {
@@ -344,12 +225,6 @@ mod tests {
         }
 
         #[test]
-        fn what_is_in_a_field_is_found_by_any_part_of_it(text in text(8), from in 0..8_usize, count in 1..8_usize) {
-            let part: String = text.chars().skip(from).take(count).collect();
-            prop_assert!(fold(&text).contains(&fold(&part)), "{:?} in {:?}", part, text);
-        }
-
-        #[test]
         fn a_key_is_four_marked_parts_within_their_limits_whatever_they_hold(texts: [String; 4]) {
             let key = key_of(texts.each_ref().map(String::as_str));
             prop_assert_eq!(key.matches(SEPARATOR).count(), 3);
@@ -357,69 +232,5 @@ mod tests {
                 prop_assert!(text.starts_with(MARK) && text.len() <= part.max_bytes() + 1);
             }
         }
-
-        #[test]
-        fn needles_find_the_texts_in_their_own_fields(
-            texts in contact(),
-            (first, last, email, number) in (optional(2), optional(2), optional(2), proptest::option::of(phone())),
-        ) {
-            let key = key_of(texts.each_ref().map(String::as_str));
-            let filters = [first, last, email, number];
-            let filter = |at: usize| filters[at].as_deref().unwrap_or("");
-            let expected = (0..3).all(|at| is_in(&texts[at], filter(at))) && is_called(&texts[3], filter(3));
-            let needles = needles_of(filters.each_ref().map(Option::as_deref));
-            prop_assert_eq!(has_in_parts(&key, &needles), expected, "{:?} {:?}", key, needles);
-        }
-
-        #[test]
-        fn q_finds_what_each_of_its_words_finds_in_any_order(
-            texts in contact(),
-            words in proptest::collection::vec(proptest::strategy::Union::new([text(3).boxed(), phone().boxed()]), 1..5),
-        ) {
-            let key = key_of(texts.each_ref().map(String::as_str));
-            let reversed = words.iter().rev().map(String::as_str).collect::<Vec<_>>().join(" ");
-            for q in [words.join(" "), reversed] {
-                let expected = match fold(&q).trim() {
-                    "" => q.trim().is_empty(),
-                    number if phone::is_number(number) => is_found_by_word(&texts, number),
-                    folded => folded.split_whitespace().all(|word| is_found_by_word(&texts, word)),
-                };
-                prop_assert_eq!(has_words(&key, &super::words(&q)), expected, "{:?} {:?}", key, q);
-            }
-        }
-    }
-
-    #[test]
-    fn needles_as_text() {
-        assert_eq!(needles_of([None; 4]), None);
-        assert_eq!(needles_of([Some(""), None, Some(""), None]), None);
-        let is = |got: Needles, expected: &[Option<&str>]| {
-            assert_eq!(got, Some(expected.iter().map(|needle| needle.map(str::to_owned)).collect()));
-        };
-        let each = |needles: [Option<&'static str>; 4]| needles.map(|needle| [needle, None]).concat();
-        is(needles_of([Some("Іван"), None, None, None]), &each([Some("іван"), None, None, None]));
-        let odd = needles_of([None, Some(""), Some("50%_\\"), Some("+38 (050)")]);
-        is(odd, &each([None, None, Some("50%_\\"), Some("38050")]));
-        let mut whole = each([None, None, None, Some("155501045675")]);
-        whole[7] = Some("550104567\u{2}");
-        is(needles_of([None, None, None, Some("+1 555 010 4567 ext. 5")]), &whole);
-        for nothing_left in
-            [[Some("\u{301}"), None, None, None], [Some("a"), None, None, Some("abc")], [None, Some("\0"), None, None]]
-        {
-            let needles = needles_of(nothing_left);
-            assert!(!has_in_parts(&key_of(["a", "", "", ""]), &needles));
-            assert!(!has_in_parts(&key_of([""; 4]), &needles));
-        }
-        assert_eq!(words(" \t"), None);
-        is(words("0501234"), &[Some("0501234"), None, None]);
-        is(words(" (050) 12-3"), &[Some("(050) 12-3"), Some("050123"), None]);
-        is(words("+"), &[Some("+"), None, None]);
-        is(words("a1"), &[Some("a1"), None, None]);
-        is(words("Франко  Іван франко"), &[Some("франко"), None, None, Some("іван"), None, None]);
-        is(
-            words("Іван +380501234567"),
-            &[Some("+380501234567"), Some("380501234567"), Some("501234567\u{2}"), Some("іван"), None, None],
-        );
-        assert!(!has_words(&key_of([""; 4]), &words("\u{301}")));
     }
 }

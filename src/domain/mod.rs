@@ -3,6 +3,7 @@
 pub mod birthday;
 pub mod contact;
 pub mod fields;
+pub mod filter;
 pub mod fold;
 pub mod hex;
 pub mod page;

@@ -7,7 +7,8 @@ use chrono::NaiveDate;
 use super::birthday::WINDOW_MAX_DAYS;
 use super::contact::FIELDS;
 use super::fields::{Fields, FromFields};
-use super::fold::{self, Needles, Part};
+use super::filter::Filter;
+use super::fold::Part;
 use super::hex;
 use super::rules::{Date, Doc, Flag, Integer, OneOf, Verbatim};
 
@@ -110,22 +111,6 @@ pub struct List {
     pub count: bool,
 }
 
-/// What contacts must hold, as text to find in the folded search key (see [`fold`]).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// From the parameters that are named like fields.
-    pub fields: Needles,
-    /// From `q`: the words.
-    pub words: Needles,
-}
-
-impl Filter {
-    /// Whether everything matches.
-    pub fn is_empty(&self) -> bool {
-        *self == Filter::default()
-    }
-}
-
 impl FromFields for List {
     fn from_fields(fields: &mut Fields<'_>) -> List {
         let filters = FIELDS.each_ref().map(|field| {
@@ -147,7 +132,7 @@ impl FromFields for List {
         });
         let cursor = cursor.transpose().map_err(|detail| fields.fault("cursor", detail)).unwrap_or_default();
         let filters = filters.iter().flatten().map(|(part, filter)| (*part, filter.as_deref()));
-        let filter = Filter { fields: fold::needles(filters), words: q.and_then(|q| fold::words(&q)) };
+        let filter = Filter::new(filters, q.as_deref().unwrap_or_default());
         List { filter, sort, skip, limit, cursor, count }
     }
 }

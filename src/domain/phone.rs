@@ -4,7 +4,7 @@
 const TAIL: usize = 9;
 
 /// What a tail ends with in a search key, so that it is found only there: a control character, which no text holds.
-const END: char = '\u{2}';
+pub(super) const END: char = '\u{2}';
 
 /// The words that an extension begins with, folded; `p` and `w` are a pause and a wait.
 const EXTENSIONS: [&str; 7] = ["ext", "extension", "x", "p", "w", "доб", "вн"];

@@ -18,8 +18,9 @@ use super::{Connection, Error, Store, queries};
 use crate::domain::birthday::Window;
 use crate::domain::contact::{Contact, Draft, FIELDS, Value, Values, searchable};
 use crate::domain::fields::Patch;
+use crate::domain::filter::Filter;
 use crate::domain::fold;
-use crate::domain::page::{Filter, List};
+use crate::domain::page::List;
 use crate::domain::repeat::{Kept, Key};
 
 /// A contact as it came from Postgres; [`ContactRow::contact`] borrows from it.
@@ -90,16 +91,9 @@ fn params<'a>(first: &[Param<'a>], draft: &'a Draft) -> Vec<Param<'a>> {
     first.iter().copied().chain(draft.0.iter().map(|value| value as Param<'a>)).collect()
 }
 
-/// What to look for of the first two words of a search, as parameters of their own: Postgres takes twice the time where it has
-/// to look each up in an array for each contact. Without words, what a field must hold stands for one: the whole key is searched
-/// for it first, and only what has it is split into its parts. Not for a phone number with a tail, which will do as well.
-fn first_words(Filter { fields, words }: &Filter) -> [Option<&str>; 6] {
-    let mut first = std::array::from_fn(|at| words.as_ref()?.get(at)?.as_deref());
-    if words.is_none() {
-        let of_fields = fields.iter().flat_map(|fields| fields.chunks(2)).filter(|pair| pair[1].is_none());
-        first[0] = of_fields.filter_map(|pair| pair[0].as_deref()).max_by_key(|needle| needle.len());
-    }
-    first
+/// What to look for, as statements take it.
+fn sought(Filter { needle, fields, word: [word, digits, tail], words }: &Filter) -> [Param<'_>; 6] {
+    [needle, fields, word, digits, tail, words]
 }
 
 /// Contacts as arrays: their search keys, and the values of each field.
@@ -234,22 +228,21 @@ impl Store {
 
     /// A page of contacts, with one more than its limit if there is a next page.
     pub fn contacts(&self, user: i64, list: &List) -> Result<Vec<ContactRow>, Error> {
-        let List { filter: filter @ Filter { fields, words }, sort, skip, limit, cursor, .. } = list;
-        let [w1, d1, t1, w2, d2, t2] = first_words(filter);
+        let List { filter, sort, skip, limit, cursor, .. } = list;
         let after = cursor.as_ref().map(|cursor| cursor.id);
         let after_key = cursor.as_ref().map(|cursor| cursor.key.as_str());
         let limit = limit + 1;
         let part = searchable().zip(1..).find(|((field, _), _)| field.name == sort.key).map(|(_, number)| number);
         let column: Param<'_> = if part.is_some() { &part } else { &sort.key };
         // Each statement takes the first of these.
-        let params: [Param<'_>; 14] =
-            [&user, &after, &limit, skip, fields, &w1, &d1, &t1, &w2, &d2, &t2, words, column, &after_key];
+        let page: [Param<'_>; 4] = [&user, &after, &limit, skip];
+        let params = [&page[..], &sought(filter), &[column, &after_key]].concat();
         let ([up, down], count) = if part.is_some() {
-            ([&queries::CONTACT_PAGE_BY_TEXT, &queries::CONTACT_PAGE_BY_TEXT_DESC], 14)
+            ([&queries::CONTACT_PAGE_BY_TEXT, &queries::CONTACT_PAGE_BY_TEXT_DESC], 12)
         } else if !sort.is_by_id() {
-            ([&queries::CONTACT_PAGE_BY_TIME, &queries::CONTACT_PAGE_BY_TIME_DESC], 14)
-        } else if !list.filter.is_empty() || *skip > 0 {
-            ([&queries::CONTACT_SEARCH, &queries::CONTACT_SEARCH_DESC], 12)
+            ([&queries::CONTACT_PAGE_BY_TIME, &queries::CONTACT_PAGE_BY_TIME_DESC], 12)
+        } else if *filter != Filter::default() || *skip > 0 {
+            ([&queries::CONTACT_SEARCH, &queries::CONTACT_SEARCH_DESC], 10)
         } else {
             ([&queries::CONTACT_PAGE, &queries::CONTACT_PAGE_DESC], 3)
         };
@@ -266,8 +259,7 @@ impl Store {
 
     /// How many contacts match.
     pub fn count_contacts(&self, user: i64, filter: &Filter) -> Result<i64, Error> {
-        let [w1, d1, t1, w2, d2, t2] = first_words(filter);
-        let params: [Param<'_>; 9] = [&user, &filter.fields, &w1, &d1, &t1, &w2, &d2, &t2, &filter.words];
+        let params = [&[&user as Param<'_>], &sought(filter)[..]].concat();
         Ok(self.read(|conn| conn.query_one(&queries::CONTACT_COUNT, &params))?.get(0))
     }
 

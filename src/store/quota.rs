@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::{Error, Store};
-use crate::domain::page::Filter;
+use crate::domain::filter::Filter;
 
 /// How long a count is trusted; it does not know what other instances have made meanwhile.
 const TRUSTED: Duration = Duration::from_secs(60);

@@ -5,8 +5,10 @@ use chrono::{NaiveDate, Utc};
 use contactd::api::router::Router;
 use contactd::api::routes::routes;
 use contactd::config::JwtSecret;
+use contactd::domain::birthday;
 use contactd::domain::contact::{Contact, FIELDS, Kind, Value, Values, searchable};
-use contactd::domain::{birthday, fold};
+use contactd::domain::filter::Filter;
+use contactd::domain::fold;
 use contactd::http::{Method, parse_pairs};
 use contactd::security::token::Keys;
 use divan::{Bencher, black_box};
@@ -37,9 +39,9 @@ fn fold_text(text: &str) -> String {
 }
 
 #[divan::bench]
-fn search_needles() -> Option<Vec<Option<String>>> {
+fn search_filter() -> Filter {
     let filters = searchable().enumerate();
-    fold::needles(black_box(filters).map(|(n, (_, part))| (part, (n == 0).then_some("First99"))))
+    Filter::new(black_box(filters).map(|(n, (_, part))| (part, (n == 0).then_some("First99"))), "")
 }
 
 #[divan::bench]

@@ -1,32 +1,31 @@
 -- A page of the contacts that match, by their birthday or by when they were written, down; ties by id. It sorts the user's own
 -- contacts, for an index for each key would cost every insert.
--- $1 user, $2 the id to begin behind, null for the start, $3 limit, $4 skip, $5 $6 $7 $8 $9 $10 $11 $12 as in search.sql, $13 the key's name, $14 the key
+-- $1 user, $2 the id to begin behind, null for the start, $3 limit, $4 skip, $5 $6 $7 $8 $9 $10 as in search.sql, $11 the key's name, $12 the key
 -- to begin behind. Index: contacts_pkey.
 select c.id, c.first_name, c.last_name, c.email, c.phone_number, c.birthday, c.additional_info, c.created_at, c.updated_at, c.version, hit.key
 from (
   select id, key
   from (
-    select id, case $13::text
+    select id, case $11::text
       when 'birthday' then coalesce(to_char(birthday, 'YYYYMMDD'), '')
       when 'created_at' then to_char(created_at at time zone 'UTC', 'YYYYMMDDHH24MISSUS')
       when 'updated_at' then to_char(updated_at at time zone 'UTC', 'YYYYMMDDHH24MISSUS')
     end collate "C" as key
     from contacts
     where user_id = $1
-      and ($5::text[] is null or (($5[1] is null or strpos(split_part(search, U&'\001f', 1), $5[1]) > 0)
-        and ($5[3] is null or strpos(split_part(search, U&'\001f', 2), $5[3]) > 0)
-        and ($5[5] is null or strpos(split_part(search, U&'\001f', 3), $5[5]) > 0)
-        and ($5[7] is null or strpos(split_part(search, U&'\001f', 4), $5[7]) > 0 or strpos(search, $5[8]) > 0)))
-      and ($6::text is null or strpos(search, $6) > 0 or ($8::text is not null and strpos(search, $8::text) > 0)
-        or ($7::text is not null and strpos(search, $7::text) > 0 and strpos(split_part(search, U&'\001f', 4), $7::text) > 0))
-      and ($9::text is null or strpos(search, $9) > 0 or ($11::text is not null and strpos(search, $11::text) > 0)
-        or ($10::text is not null and strpos(search, $10::text) > 0 and strpos(split_part(search, U&'\001f', 4), $10::text) > 0))
-      and ($12::text[] is null or cardinality($12) < 7 or not exists (
-        select from generate_series(7, cardinality($12), 3) as n
-        where (strpos(search, $12[n]) > 0 or strpos(search, $12[n + 2]) > 0
-          or (strpos(search, $12[n + 1]) > 0 and strpos(split_part(search, U&'\001f', 4), $12[n + 1]) > 0)) is not true))
+      and strpos(search, $5) > 0
+      and ($6::text[] is null or (($6[1] is null or strpos(split_part(search, U&'\001f', 1), $6[1]) > 0)
+        and ($6[3] is null or strpos(split_part(search, U&'\001f', 2), $6[3]) > 0)
+        and ($6[5] is null or strpos(split_part(search, U&'\001f', 3), $6[5]) > 0)
+        and ($6[7] is null or strpos(split_part(search, U&'\001f', 4), $6[7]) > 0 or strpos(search, $6[8]) > 0)))
+      and ($7::text is null or strpos(search, $7) > 0 or ($9::text is not null and strpos(search, $9) > 0)
+        or ($8::text is not null and strpos(search, $8) > 0 and strpos(split_part(search, U&'\001f', 4), $8) > 0))
+      and ($10::text[] is null or not exists (
+        select from generate_series(1, cardinality($10), 3) as n
+        where (strpos(search, $10[n]) > 0 or strpos(search, $10[n + 2]) > 0
+          or (strpos(search, $10[n + 1]) > 0 and strpos(split_part(search, U&'\001f', 4), $10[n + 1]) > 0)) is not true))
   ) as keyed
-  where $2::bigint is null or (key, id) < ($14::text collate "C", $2)
+  where $2::bigint is null or (key, id) < ($12::text collate "C", $2)
   order by key desc, id desc
   limit $3 offset $4
 ) as hit
