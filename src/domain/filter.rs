@@ -16,9 +16,9 @@ pub type Needles = Option<Vec<Option<String>>>;
 pub struct Filter {
     /// What the keys of all that match have in common, as long as possible: the first test, and for most contacts the only one.
     pub needle: String,
-    /// What each field must hold: see [`needles`].
+    /// What each field must hold: two for each, as `needles` makes them.
     pub fields: Needles,
-    /// The first word that the needle does not settle: see [`words`].
+    /// The first word that the needle does not settle: three of which one will do, as `words` makes them.
     pub word: [Option<String>; 3],
     /// The others.
     pub words: Needles,
