@@ -23,14 +23,13 @@ fn prose(section: &str) -> &'static str {
 }
 
 /// The usual error of each status that follows from what an operation takes.
-fn usual_errors() -> [Error; 9] {
+fn usual_errors() -> [Error; 8] {
     let body = json!({ "first_name": "José", "email": "not an address", "birthday": "2001-02-30" });
     let fields = Fields::new(Source::Json(body.as_object().expect("an object")), NaiveDate::MIN);
     [
         Error::BadRequest("The body is not JSON: expected value, at line 1 column 16.".to_owned()),
         NO_TOKEN,
         Error::InsufficientScope,
-        Error::NotAcceptable("Available: application/json, text/vcard, text/csv.".to_owned()),
         Error::PreconditionFailed,
         Error::PayloadTooLarge(BODY_LIMIT),
         Error::UnsupportedMediaType(vec![JSON], ""),
@@ -112,8 +111,8 @@ fn responses(route: &Route, described: &Operation, usual: &BTreeMap<u16, Value>)
         }
         responses.insert(*status, response);
     }
-    let (mut own, mut statuses) = (route.errors.clone(), described.errors.clone());
-    statuses.extend([429, 503]);
+    let mut own = [&route.errors[..], &described.errors].concat();
+    let mut statuses = vec![429, 503];
     if route.is_guarded() {
         statuses.push(401);
         match route.scope() {
@@ -144,7 +143,7 @@ fn responses(route: &Route, described: &Operation, usual: &BTreeMap<u16, Value>)
     responses.into_iter().map(|(status, response)| (status.to_string(), response)).collect()
 }
 
-/// What the usual error of a status is called: `NotAcceptable`.
+/// What the usual error of a status is called: `BadRequest`.
 fn component(status: u16) -> String {
     reason(status).replace(' ', "")
 }

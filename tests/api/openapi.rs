@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use contactd::api::endpoint::Route;
 use contactd::api::openapi;
 use contactd::api::routes::routes;
 use contactd::config::Values;
@@ -228,6 +229,44 @@ fn every_reference_leads_somewhere_and_every_component_is_used() {
 }
 
 // ---------------------------------------------------------------------------------------- the document against real answers
+
+/// The answer is the document's example of its status, but for the request's id.
+#[track_caller]
+fn expect_example(document: &Value, route: &Route, answer: &Answer) {
+    let operation = &document["paths"][route.path][route.method.as_str().to_lowercase()];
+    let response = response(document, operation, &answer.status.to_string());
+    let example = response.pointer("/content/application~1problem+json/example");
+    let mut example = example.unwrap_or_else(|| panic!("{} {}", route.id, answer.status)).clone();
+    let answer = answer.json();
+    example["request_id"] = answer["request_id"].clone();
+    assert_eq!(example, answer, "{}", route.id);
+}
+
+#[test]
+fn the_example_of_a_body_that_cannot_be_read_is_a_real_answer() {
+    let shared = shared();
+    let (document, user) = (document(&shared.client()), shared.user());
+    for route in routes() {
+        let bodies = operation(&route).bodies;
+        let Some((kind, schema)) = bodies.first() else { continue };
+        // An upload shows a file, and this one ends before its last line.
+        let file = schema["examples"][0].as_str().and_then(|file| file.trim_end().rsplit_once('\n'));
+        let broken = file.map_or(r#"{"first_name": }"#, |(start, _)| start);
+        let request = user.request(route.method.as_str(), with_parameter(route.path, "1"));
+        let answer = request.header("Content-Type", kind).body(broken).send().expect(400);
+        expect_example(&document, &route, &answer);
+    }
+}
+
+#[test]
+fn the_example_of_media_types_that_nobody_writes_is_a_real_answer() {
+    let shared = shared();
+    let (document, user) = (document(&shared.client()), shared.user());
+    let writes_files = |route: &Route| operation(route).replies.iter().any(|(.., bodies)| bodies.len() > 1);
+    let route = routes().into_iter().find(writes_files).expect("the export");
+    let answer = user.get(route.path).header("Accept", "image/png").send().expect(406);
+    expect_example(&document, &route, &answer);
+}
 
 /// Holds real answers against the document.
 struct Truth {

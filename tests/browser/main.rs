@@ -163,7 +163,9 @@ fn a_contact_is_added_found_changed_and_deleted_on_a_desktop_and_on_a_phone() {
         delete.parameter("id", &id);
         delete.send("204");
 
-        let sideways = browser.run("return document.documentElement.scrollWidth - window.innerWidth");
+        // Not the window's inner width: on a phone that grows with what is too wide.
+        let all = "document.documentElement";
+        let sideways = browser.run(&format!("return {all}.scrollWidth - {all}.clientWidth"));
         assert!(sideways.as_i64() <= Some(0), "the page is {sideways} px wider than {width}");
         assert_only_the_server_was_asked(&browser, &server);
         // The console reports the 412 itself, and nothing else.
@@ -192,6 +194,47 @@ fn an_operation_fits_on_a_screen_with_one_line_for_each_error() {
     // Nothing is made up.
     let page = browser.text("//body");
     assert!(!page.contains("\"string\""), "{page}");
+}
+
+/// Opened as a reader meets it, with its parameters, its body and all its answers.
+#[test]
+fn every_operation_fits_on_the_screen_of_a_desktop_and_on_the_width_of_a_phone() {
+    let server = Server::start();
+    let document = get(&format!("{}/openapi.json", server.address));
+    let paths = document["paths"].as_object().expect("the document has paths");
+    let ids: Vec<_> = paths
+        .values()
+        .flat_map(|methods| METHODS.iter().filter_map(|method| methods.get(method)))
+        .map(|operation| [&operation["tags"][0], &operation["operationId"]].map(|name| name.as_str().expect("a name")))
+        .collect();
+    assert!(ids.len() > 30, "{ids:?}");
+    let browser = Browser::start();
+    browser.resize(1280);
+    browser.open(&format!("{}/docs", server.address));
+    let measure =
+        "const [open, ...more] = document.querySelectorAll('.opblock.is-open'), all = document.documentElement;
+        return [more.length, open.getBoundingClientRect().height, all.scrollWidth - all.clientWidth]";
+    let mut bad = Vec::new();
+    for [tag, id] in ids {
+        let block = format!("//*[@id='operations-{tag}-{id}']");
+        let control = format!("{block}//*[contains(@class, 'opblock-summary-control')]");
+        browser.click(&control);
+        browser.text(&format!("{block}//tr[@data-code='503']//summary"));
+        for (width, most) in [(390, f64::INFINITY), (1280, 900.0)] {
+            browser.resize(width);
+            let shown = browser.run(measure);
+            let [others, height, wider] = [0, 1, 2].map(|at| shown[at].as_f64().expect("a number"));
+            println!("{id} is {height} px high at {width}");
+            if others > 0.0 || height > most || wider > 0.0 {
+                bad.push(format!("{id} at {width}: {height} px high, {wider} px too wide, beside {others} open ones"));
+            }
+        }
+        browser.click(&control);
+        browser.until("closed operation", || {
+            (browser.run("return !document.querySelector('.opblock.is-open')") == true).then_some(())
+        });
+    }
+    assert!(bad.is_empty(), "{bad:#?}");
 }
 
 #[test]

@@ -196,7 +196,7 @@ impl Input for Preconditions {
         operation.add_header("If-Match", "Proceed only if the ETag is one of these.");
         operation.add_header("If-None-Match", "Proceed only if the ETag is none of these.");
         operation.replies.push((304, "Not modified", Vec::new()));
-        operation.errors.push(412);
+        operation.errors.push(Error::PreconditionFailed);
     }
 }
 

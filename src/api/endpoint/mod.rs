@@ -206,8 +206,8 @@ pub struct Operation {
     pub replies: Vec<(u16, &'static str, Bodies)>,
     /// Named schemas that bodies and replies refer to.
     pub components: Vec<(String, Value)>,
-    /// Error statuses that follow from the input.
-    pub errors: Vec<u16>,
+    /// Errors that follow from what it takes and gives, as they are answered.
+    pub errors: Vec<Error>,
 }
 
 impl Operation {

@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::Instant;
 
+use chrono::NaiveDate;
 use serde_json::{Value, json};
 
 use super::export::{self, Document};
@@ -44,11 +45,7 @@ impl Input for Upload {
         });
         let known = |name: &str| formats::named(name).ok_or_else(|| Error::UnknownCharset(name.to_owned()));
         let charset = charset.map(known).transpose()?;
-        match formats::read(format, charset, call.request.body(), call.now().date_naive()) {
-            Ok(import) => Ok(Upload(import)),
-            Err(Unreadable::Malformed(detail)) => Err(Error::BadRequest(detail)),
-            Err(Unreadable::Unfit(detail)) => Err(Error::Invalid(vec![Fault::new("", detail)])),
-        }
+        Ok(Upload(formats::read(format, charset, call.request.body(), call.now().date_naive())?))
     }
 
     fn describe(operation: &mut Operation) {
@@ -65,6 +62,17 @@ impl Input for Upload {
                 Format::Json => json!({ "type": "array", "items": contact }),
             };
             operation.bodies.push((name, schema));
+        }
+        let cut_off = VCARD.trim_end_matches("END:VCARD\r\n").as_bytes();
+        operation.errors.extend(formats::read(Format::Vcard, None, cut_off, NaiveDate::MIN).err().map(Error::from));
+    }
+}
+
+impl From<Unreadable> for Error {
+    fn from(error: Unreadable) -> Error {
+        match error {
+            Unreadable::Malformed(detail) => Error::BadRequest(detail),
+            Unreadable::Unfit(detail) => Error::Invalid(vec![Fault::new("", detail)]),
         }
     }
 }
@@ -180,7 +188,7 @@ impl Reply for Download {
         let content = written.map(|(name, format, ..)| (name, schema(format))).collect();
         operation.replies.push((200, "The file", content));
         // Accept is no parameter: OpenAPI derives it from the media types of the answers.
-        operation.errors.push(406);
+        operation.errors.extend(negotiate(&["image/png"]).err());
     }
 }
 
