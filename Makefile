@@ -36,7 +36,7 @@ run: rust .data/jwt-secret ## build and serve on LISTEN (127.0.0.1:8000), with a
 	@echo
 	@echo 'Starting Postgres and contactd. A first call, from another terminal:'
 	@echo
-	@echo "  curl -i $(site)/api/auth/signup -H 'Content-Type: application/json' -d '{\"username\": \"Ivan\", \"email\": \"ivan@example.com\", \"password\": \"123456\"}'"
+	@echo "  curl -i $(site)/api/auth/signup -H 'Content-Type: application/json' -d '{\"username\": \"Me\", \"email\": \"me@example.com\", \"password\": \"123456\"}'"
 	@echo
 	@echo 'or open $(site)/docs in a browser. Ctrl-C stops both. `make fresh` deletes the data;'
 	@echo 'LISTEN=127.0.0.1:8001 make run serves on another port.'
@@ -44,6 +44,10 @@ run: rust .data/jwt-secret ## build and serve on LISTEN (127.0.0.1:8000), with a
 	@[ -n "$${JWT_SECRET-}$${JWT_SECRET_FILE-}" ] || export JWT_SECRET_FILE="$$PWD/.data/jwt-secret"; \
 	export ACCESS_LOG="$${ACCESS_LOG-on}"; \
 	$(cluster) with $(data) -- cargo run --quiet --release --bin contactd || { kill -INT $$PPID; exec sleep 0.3; } # alive until make has seen the signal
+
+user: rust ## manage the users of `make run` (ARGS='list', ARGS='add EMAIL'; `contactd help` has all)
+	@cargo build --quiet --release --bin contactd
+	@$(cluster) with $(data) -- '$(program)' user $(ARGS)
 
 fresh: ## delete the database of `make run`, with all users and contacts
 	@$(cluster) remove $(data)
@@ -155,7 +159,7 @@ fmt: rust ## format the code
 psql: ## open psql on the database of `make run`
 	@$(cluster) with $(data) -- bash -euc 'command -v psql >/dev/null || { echo "psql is missing (Debian: postgresql-client)" >&2; exit 1; }; exec psql "$$DATABASE_URL"'
 
-stop: ## stop the database of `make run`, should a kill -9 have left it running
+stop: ## stop the database of `make run`, should a kill -9 have left it running without the program
 	@$(cluster) stop $(data)
 
 clean: rust ## remove what was built; the database and the secret in .data stay

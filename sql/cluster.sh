@@ -6,7 +6,7 @@
 #   cluster.sh with DIR -- CMD…       runs CMD with DATABASE_URL; the data stays in DIR
 #   cluster.sh throwaway -- CMD…      the same on a new cluster that is gone afterwards
 #   cluster.sh start DIR [fast]       starts the cluster in DIR, prints its DATABASE_URL
-#   cluster.sh stop DIR [MODE]        stops it (MODE: fast, immediate or smart)
+#   cluster.sh stop DIR [MODE]        stops it, unless a command uses it (MODE: fast, immediate or smart)
 #   cluster.sh remove DIR             deletes it, unless a command uses it
 #
 # `with` and `throwaway` step aside when DATABASE_URL is set: CMD gets that server.
@@ -307,6 +307,12 @@ leave() {
     unlock
 }
 
+# Goes on only where no command of `with` uses the cluster.
+idle() {
+    exec 9<"$dir/data"
+    flock -n -x 9 || die "the cluster in $dir is in use: stop what uses it first (Ctrl-C in its terminal)"
+}
+
 with() { # DIR CMD…
     choose_dir "$1"
     find_postgres "$dir"
@@ -393,6 +399,7 @@ main() {
             [ -d "$dir/data" ] || { say "there is no cluster in $dir"; return; }
             find_postgres "$dir"
             lock
+            idle
             running || say 'not running'
             stop "${1-fast}"
             ;;
@@ -401,8 +408,7 @@ main() {
             [ -d "$dir/data" ] || { say "there is no cluster in $dir"; return; }
             find_postgres "$dir"
             lock
-            exec 9<"$dir/data"
-            flock -n -x 9 || die "the cluster in $dir is in use: stop what uses it first (Ctrl-C in its terminal)"
+            idle
             destroy
             say "deleted $dir"
             ;;

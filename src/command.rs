@@ -159,7 +159,7 @@ pub fn parse(
         ["user", "add" | "passwd", _, ..] => {
             return Err(usage("`user add` and `user passwd` take an e-mail address and ask for the password"));
         }
-        other => return Err(usage(format!("`{}` is not a command: see contactd --help", other.join(" ")))),
+        other => return Err(usage(format!("`{}` is not a command: `contactd help` lists them", other.join(" ")))),
     };
     Ok((command, Values::new(given)))
 }

@@ -73,7 +73,8 @@ fn run(command: Command, values: &Values) -> Outcome {
         Command::Serve { migrates } => serve(&values.config()?, values, migrates)?,
         Command::Migrate => store_of(values)?.migrate()?,
         Command::Health => {
-            let answer = ask(&Site::named(&values.place("LISTEN")?)?, "/readyz", HEALTH)?;
+            let place = values.place("LISTEN")?;
+            let answer = ask(&Site::named(&place)?, "/readyz", HEALTH).map_err(|error| format!("{place}: {error}"))?;
             let is_ready = answer.starts_with("HTTP/1.1 200 ");
             is_ready.then_some(()).ok_or_else(|| answer.lines().last().unwrap_or_default().to_owned())?;
         }
