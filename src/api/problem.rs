@@ -59,6 +59,7 @@ impl From<store::Error> for Error {
     fn from(error: store::Error) -> Error {
         match error {
             store::Error::NotFound => Error::NotFound("There is no such thing."),
+            store::Error::OtherVersion => Error::PreconditionFailed,
             store::Error::EmailTaken => Error::EMAIL_TAKEN,
             // The user was deleted between the token check and the write.
             store::Error::NoUser => Error::InvalidToken("This account has been deleted."),

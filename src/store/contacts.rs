@@ -126,21 +126,6 @@ pub struct Celebrations {
 /// The versions of a contact that a change is meant for; `None` for any.
 pub type Versions<'a> = Option<&'a [i32]>;
 
-/// Why a change was not made.
-#[derive(Debug)]
-pub enum ChangeError {
-    /// The contact is there, at another version.
-    OtherVersion,
-    /// Anything else.
-    Store(Error),
-}
-
-impl From<Error> for ChangeError {
-    fn from(error: Error) -> ChangeError {
-        ChangeError::Store(error)
-    }
-}
-
 impl Store {
     /// A contact by its user and its id.
     pub fn contact(&self, user: i64, id: i64) -> Result<ContactRow, Error> {
@@ -209,21 +194,21 @@ impl Store {
         id: i64,
         patch: &Patch<Draft>,
         versions: Versions<'_>,
-    ) -> Result<ContactRow, ChangeError> {
+    ) -> Result<ContactRow, Error> {
         let key = patch.values.search_key();
         let parts = key.split(fold::SEPARATOR).zip(searchable());
         let parts: Vec<_> = parts.map(|(part, (field, _))| patch.sets(field.name).then_some(part)).collect();
         let params = params(&[&user, &id, &versions, &patch.given, &parts], &patch.values);
         let row = self.write(|conn| conn.query_opt(&queries::CONTACT_UPDATE, &params))?;
-        row.map(ContactRow).map_or_else(|| Err(self.unchanged(user, id, versions)?), Ok)
+        row.map(ContactRow).map_or_else(|| self.unchanged(user, id, versions), Ok)
     }
 
     /// Why a change found no row. A second look tells whether there is no contact, or one at another version. A change for any
     /// version needs none, and might find what is just coming back from the trash.
-    pub(super) fn unchanged(&self, user: i64, id: i64, versions: Versions<'_>) -> Result<ChangeError, Error> {
+    pub(super) fn unchanged<T>(&self, user: i64, id: i64, versions: Versions<'_>) -> Result<T, Error> {
         let exists = |conn: &mut Connection| conn.query_opt(&queries::CONTACT_EXISTS, &[&user, &id]);
         let is_there = versions.is_some() && self.read(exists)?.is_some();
-        Ok(if is_there { ChangeError::OtherVersion } else { ChangeError::Store(Error::NotFound) })
+        Err(if is_there { Error::OtherVersion } else { Error::NotFound })
     }
 
     /// A page of contacts, with one more than its limit if there is a next page.

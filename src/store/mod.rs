@@ -44,6 +44,8 @@ pub use self::pool::{Store, Wait};
 pub enum Error {
     /// There is no such row for this user.
     NotFound,
+    /// The contact that a change is meant for is there, at another version.
+    OtherVersion,
     /// Another user has this e-mail address.
     EmailTaken,
     /// The user is gone to whom the row would belong.
@@ -60,6 +62,7 @@ impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Error::NotFound => f.write_str("not found"),
+            Error::OtherVersion => f.write_str("at another version"),
             Error::EmailTaken => f.write_str("the address is taken"),
             Error::NoUser => f.write_str("the user is gone"),
             Error::Duplicate(cause) | Error::Unavailable(cause) | Error::Internal(cause) => f.write_str(cause),

@@ -18,7 +18,7 @@ use crate::domain::page::{Cursor, List, UpcomingQuery};
 use crate::domain::repeat::Key;
 use crate::http::{parse_pairs, percent_encode};
 use crate::store;
-use crate::store::contacts::{Celebrations, ChangeError, ContactRow};
+use crate::store::contacts::{Celebrations, ContactRow};
 
 // ------------------------------------------------------------------------------------------------ ETags and preconditions
 
@@ -45,15 +45,6 @@ fn version(tag: &str) -> Option<i32> {
     let digits = tag.strip_prefix('"')?.strip_suffix('"')?;
     // Only in the form that etag() writes: "+1" and "01" can be parsed, too, but are not ours.
     digits.parse().ok().filter(|version: &i32| version.to_string() == digits)
-}
-
-impl From<ChangeError> for Error {
-    fn from(error: ChangeError) -> Error {
-        match error {
-            ChangeError::OtherVersion => Error::PreconditionFailed,
-            ChangeError::Store(error) => NO_SUCH_CONTACT.if_missing()(error),
-        }
-    }
 }
 
 /// Also where the contact is another user's.
@@ -138,7 +129,8 @@ pub fn change<C: FromFields + Into<Patch<Draft>>>(
     (Path(Id(id)), Payload(change), conditions): (Path<Id>, Payload<C>, Preconditions),
 ) -> Result<Answer<200, Contact<'static>>, Error> {
     let versions = meant_for(call, caller, id, &conditions)?;
-    Ok(answer(&call.store.update_contact(caller.user, id, &change.into(), versions.as_deref())?))
+    let changed = call.store.update_contact(caller.user, id, &change.into(), versions.as_deref());
+    Ok(answer(&changed.map_err(NO_SUCH_CONTACT.if_missing())?))
 }
 
 /// `DELETE /api/contacts/{id}`
@@ -148,7 +140,8 @@ pub fn delete(
     (Path(Id(id)), conditions): (Path<Id>, Preconditions),
 ) -> Result<NoContent, Error> {
     let versions = meant_for(call, caller, id, &conditions)?;
-    call.store.delete_contact(&call.quota, caller.user, id, versions.as_deref())?;
+    let deleted = call.store.delete_contact(&call.quota, caller.user, id, versions.as_deref());
+    deleted.map_err(NO_SUCH_CONTACT.if_missing())?;
     Ok(NoContent)
 }
 
