@@ -8,7 +8,6 @@ use crate::api::problem::Error;
 use crate::domain::user::{Password, User};
 use crate::security::password;
 use crate::security::throttle::Subject;
-use crate::store;
 use crate::store::accounts::Credentials;
 use crate::store::attempts::{Limited, Reservation, Reserved};
 use crate::store::sessions::Sessions;
@@ -102,7 +101,7 @@ impl Drop for Attempt<'_> {
 pub fn confirm_password(call: &Call<'_>, user: &User, given: &Password) -> Result<String, Error> {
     let known = call.store.credentials(&user.email, call.network())?.filter(|known| known.user == user.id);
     let attempt = Attempt::begin(call, Some(&user.email), known.as_ref())?;
-    let known = known.ok_or(store::Error::NotFound).map_err(account_deleted)?;
+    let known = known.ok_or(Error::ACCOUNT_DELETED)?;
     if !password::verify(&known.password_hash, given.reveal()) {
         attempt.counts()?;
         call.audit("wrong-password", Some(user.id));
@@ -110,14 +109,6 @@ pub fn confirm_password(call: &Call<'_>, user: &User, given: &Password) -> Resul
     }
     attempt.was_right();
     Ok(known.password_hash)
-}
-
-/// The error for a caller whose row is missing: the account was deleted a moment ago.
-pub fn account_deleted(error: store::Error) -> Error {
-    match error {
-        store::Error::NotFound => Error::InvalidToken("This account has been deleted."),
-        error => error.into(),
-    }
 }
 
 /// Ends sessions for good: in the database for all instances, and here at once. Returns those that had not ended before.
