@@ -31,7 +31,6 @@ impl Store {
 
     /// The contacts after this id that have a birthday, in the order of their ids.
     pub fn birthdays_after(&self, user: i64, after: i64, limit: i64) -> Result<Vec<ContactRow>, Error> {
-        let rows = self.read(|conn| conn.query(&queries::CALENDAR_PAGE, &[&user, &after, &limit]))?;
-        Ok(rows.into_iter().map(ContactRow::new).collect())
+        self.contact_rows(&queries::CALENDAR_PAGE, &[&user, &after, &limit])
     }
 }

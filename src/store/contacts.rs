@@ -11,10 +11,11 @@ use postgres::Row;
 use postgres::types::private::BytesMut;
 use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
+use super::queries::{self, Query};
 use super::quota::Quota;
 use super::repeats::{Once, Outcome};
 use super::together::{all_by_place, by_place, together};
-use super::{Connection, Error, Store, queries};
+use super::{Connection, Error, Store};
 use crate::domain::birthday::Window;
 use crate::domain::contact::{Contact, Draft, FIELDS, Value, Values, searchable};
 use crate::domain::fields::Patch;
@@ -24,14 +25,10 @@ use crate::domain::page::List;
 use crate::domain::repeat::{Kept, Key};
 
 /// A contact as it came from Postgres; [`ContactRow::contact`] borrows from it.
-pub struct ContactRow(Row);
+/// Its columns are those that every query of contacts has.
+pub struct ContactRow(pub(super) Row);
 
 impl ContactRow {
-    /// A row of the columns that every query of contacts has.
-    pub(super) fn new(row: Row) -> ContactRow {
-        ContactRow(row)
-    }
-
     /// The contact, without copies.
     pub fn contact(&self) -> Contact<'_> {
         let row = &self.0;
@@ -232,13 +229,17 @@ impl Store {
             ([&queries::CONTACT_PAGE, &queries::CONTACT_PAGE_DESC], 3)
         };
         let query = if sort.descending { down } else { up };
-        let rows = self.read(|conn| conn.query(query, &params[..count]))?;
-        Ok(rows.into_iter().map(ContactRow).collect())
+        self.contact_rows(query, &params[..count])
     }
 
     /// The contacts after this id, in the order of their ids.
     pub fn contacts_after(&self, user: i64, after: i64, limit: i64) -> Result<Vec<ContactRow>, Error> {
-        let rows = self.read(|conn| conn.query(&queries::CONTACT_PAGE, &[&user, &Some(after), &limit]))?;
+        self.contact_rows(&queries::CONTACT_PAGE, &[&user, &Some(after), &limit])
+    }
+
+    /// The contacts that a statement finds.
+    pub(super) fn contact_rows(&self, query: &Query, params: &[Param<'_>]) -> Result<Vec<ContactRow>, Error> {
+        let rows = self.read(|conn| conn.query(query, params))?;
         Ok(rows.into_iter().map(ContactRow).collect())
     }
 
@@ -253,9 +254,7 @@ impl Store {
     pub fn upcoming(&self, asked: &[Celebrations]) -> Vec<Option<Result<Vec<ContactRow>, Error>>> {
         let one = |Celebrations { user, windows, limit, skip }: &Celebrations| {
             let (from, to, as_one): (Vec<_>, Vec<_>, Vec<_>) = windows.iter().flat_map(|w| w.ranges()).collect();
-            let params: [Param<'_>; 6] = [user, &from, &to, &as_one, limit, skip];
-            let rows = self.read(|conn| conn.query(&queries::CONTACT_UPCOMING, &params))?;
-            Ok(rows.into_iter().map(ContactRow).collect())
+            self.contact_rows(&queries::CONTACT_UPCOMING, &[user, &from, &to, &as_one, limit, skip])
         };
         together(asked, one, || {
             let is_plain =

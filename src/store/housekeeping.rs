@@ -53,7 +53,7 @@ impl Store {
                 return Ok(false);
             };
             let user: i64 = row.get(0);
-            let rows = connection.query(&queries::KEYS_OLD, &[&user])?.into_iter().map(ContactRow::new);
+            let rows = connection.query(&queries::KEYS_OLD, &[&user])?.into_iter().map(ContactRow);
             let (ids, versions, keys): (Vec<_>, Vec<_>, Vec<_>) =
                 rows.map(|row| (row.contact().id, row.contact().version, row.contact().values.search_key())).collect();
             connection.execute(&queries::KEYS_RENEW, &[&user, &ids, &versions, &keys])?;

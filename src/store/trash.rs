@@ -28,15 +28,14 @@ impl Store {
     /// A page of the trash, the latest deletion first.
     pub fn trash(&self, quota: &Quota, user: i64, page: Page) -> Result<Vec<ContactRow>, Error> {
         let limit = page.limit.min(quota.of_trash() - page.skip).max(0);
-        let rows = self.read(|conn| conn.query(&queries::TRASH_LIST, &[&user, &limit, &page.skip]))?;
-        Ok(rows.into_iter().map(ContactRow::new).collect())
+        self.contact_rows(&queries::TRASH_LIST, &[&user, &limit, &page.skip])
     }
 
     /// Moves a contact back.
     pub fn restore_contact(&self, quota: &Quota, user: i64, id: i64) -> Result<ContactRow, Error> {
         let ids = vec![id];
         let row = self.write(|conn| conn.query_opt(&queries::TRASH_RESTORE, &[&user, &ids, &quota.of_trash()]))?;
-        row.map(ContactRow::new).ok_or(Error::NotFound)
+        row.map(ContactRow).ok_or(Error::NotFound)
     }
 
     /// The contacts that were deleted after an instant.
