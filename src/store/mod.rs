@@ -103,9 +103,7 @@ impl From<postgres::Error> for Error {
 /// or the server is read-only (25006), as after a failover, and another one takes writes now.
 fn is_connection_lost(error: &postgres::Error) -> bool {
     match error.code().map(SqlState::code) {
-        Some(code) => {
-            code.starts_with("08") || matches!(code, "25006" | "57P01" | "57P02" | "57P03" | "57P04" | "57P05")
-        }
+        Some(code) => code.starts_with("08") || code.starts_with("57P0") || code == "25006",
         None => error.is_closed() || error.source().is_some_and(|source| source.is::<std::io::Error>()),
     }
 }
