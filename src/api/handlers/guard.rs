@@ -1,7 +1,7 @@
 //! What guards accounts around the handlers: the throttle, the password that is asked for again, the end of sessions.
 
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{mem, thread};
 
 use crate::api::endpoint::Call;
 use crate::api::problem::Error;
@@ -28,8 +28,8 @@ pub struct Attempt<'a> {
     call: &'a Call<'a>,
     /// The subject of the account.
     account: Option<Vec<u8>>,
-    /// Until it is judged.
-    reserved: Option<Reserved>,
+    /// Nothing once it is judged.
+    reserved: Reserved,
 }
 
 impl<'a> Attempt<'a> {
@@ -51,7 +51,7 @@ impl<'a> Attempt<'a> {
         let _turn = account.as_deref().and_then(|account| call.line.turn(account, deadline));
         loop {
             match call.store.reserve_attempt(&wanted, network)? {
-                Reservation::Granted(reserved) => return Ok(Attempt { call, account, reserved: Some(reserved) }),
+                Reservation::Granted(reserved) => return Ok(Attempt { call, account, reserved }),
                 Reservation::Refused(seconds) if seconds <= UNJUDGED && Instant::now() < deadline => {
                     thread::sleep(PAUSE)
                 }
@@ -65,10 +65,8 @@ impl<'a> Attempt<'a> {
 
     /// The attempt counts. Until that is written, nobody may learn that the password was wrong.
     pub fn counts(mut self) -> Result<(), Error> {
-        if let Some(reserved) = &self.reserved {
-            self.call.store.fail_attempt(reserved)?;
-        }
-        self.reserved = None;
+        self.call.store.fail_attempt(&self.reserved)?;
+        self.reserved = Reserved::default();
         Ok(())
     }
 
@@ -81,11 +79,10 @@ impl<'a> Attempt<'a> {
     }
 
     fn withdraw(&mut self, forgiven: Option<&[u8]>) {
-        if let Some(reserved) = self.reserved.take() {
-            let forgiven = forgiven.map(|account| (account, self.call.network()));
-            if let Err(error) = self.call.store.withdraw_attempt(&reserved, forgiven) {
-                log::debug!("{} an attempt counts for {UNJUDGED} s more: {error}", self.call.id);
-            }
+        let reserved = mem::take(&mut self.reserved);
+        let forgiven = forgiven.map(|account| (account, self.call.network()));
+        if let Err(error) = self.call.store.withdraw_attempt(&reserved, forgiven) {
+            log::debug!("{} an attempt counts for {UNJUDGED} s more: {error}", self.call.id);
         }
     }
 }
