@@ -21,7 +21,7 @@ use crate::domain::contact::{Contact, Draft, FIELDS, Value, Values, searchable};
 use crate::domain::fields::Patch;
 use crate::domain::filter::Filter;
 use crate::domain::fold;
-use crate::domain::page::List;
+use crate::domain::page::{List, Page};
 use crate::domain::repeat::{Kept, Key};
 
 /// A contact as it came from Postgres; [`ContactRow::contact`] borrows from it.
@@ -114,10 +114,8 @@ pub struct Celebrations {
     pub user: i64,
     /// The days.
     pub windows: [Window; 2],
-    /// How many at most.
-    pub limit: i64,
-    /// How many to skip.
-    pub skip: i64,
+    /// How many to skip, and how many at most.
+    pub page: Page,
 }
 
 /// The versions of a contact that a change is meant for; `None` for any.
@@ -210,7 +208,7 @@ impl Store {
 
     /// A page of contacts, with one more than its limit if there is a next page.
     pub fn contacts(&self, user: i64, list: &List) -> Result<Vec<ContactRow>, Error> {
-        let List { filter, sort, skip, limit, cursor, .. } = list;
+        let List { filter, sort, page: Page { skip, limit }, cursor, .. } = list;
         let after = cursor.as_ref().map(|cursor| cursor.id);
         let after_key = cursor.as_ref().map(|cursor| cursor.key.as_str());
         let limit = limit + 1;
@@ -252,7 +250,7 @@ impl Store {
     /// Contacts whose birthday falls in the windows of each, nearest first. Of several, those are left out in which two days are
     /// celebrated as one: all birthdays of these are read.
     pub fn upcoming(&self, asked: &[Celebrations]) -> Vec<Option<Result<Vec<ContactRow>, Error>>> {
-        let one = |Celebrations { user, windows, limit, skip }: &Celebrations| {
+        let one = |Celebrations { user, windows, page: Page { skip, limit } }: &Celebrations| {
             let (from, to, as_one): (Vec<_>, Vec<_>, Vec<_>) = windows.iter().flat_map(|w| w.ranges()).collect();
             self.contact_rows(&queries::CONTACT_UPCOMING, &[user, &from, &to, &as_one, limit, skip])
         };
@@ -261,13 +259,13 @@ impl Store {
                 |asked: &Celebrations| asked.windows.iter().flat_map(|w| w.ranges()).all(|(.., as_one)| !as_one);
             let ranges = (1..).zip(asked).filter(|(_, asked)| is_plain(asked)).flat_map(|(place, asked)| {
                 let ranges = asked.windows.iter().flat_map(|w| w.ranges());
-                ranges.map(move |(from, to, _)| (place, asked.user, from, to, asked.limit))
+                ranges.map(move |(from, to, _)| (place, asked.user, from, to, asked.page.limit))
             });
             let (places, users, from, to, limits): (Vec<i64>, Vec<_>, Vec<_>, Vec<_>, Vec<_>) = ranges.collect();
             let params: [Param<'_>; 5] = [&places, &users, &from, &to, &limits];
             let rows = self.read(|conn| conn.query(&queries::CONTACTS_UPCOMING, &params))?;
             let found = asked.iter().zip(all_by_place(rows, asked.len())).map(|(asked, rows)| {
-                let page = rows.into_iter().take(asked.limit as usize).map(ContactRow).collect();
+                let page = rows.into_iter().take(asked.page.limit as usize).map(ContactRow).collect();
                 is_plain(asked).then_some(Ok(page))
             });
             Ok(found.collect())

@@ -153,7 +153,7 @@ pub fn list(
 ) -> Result<Answer<200, [Contact<'static>]>, Error> {
     let rows = call.store.contacts(caller.user, &list)?;
     // The store returns one contact more than the page has, if there is one: so the page has a next one.
-    let page = &rows[..rows.len().min(usize::try_from(list.limit).unwrap_or(usize::MAX))];
+    let page = &rows[..rows.len().min(usize::try_from(list.page.limit).unwrap_or(usize::MAX))];
     let mut answer = Answer::array(page.iter().map(ContactRow::contact));
     if page.len() < rows.len()
         && let Some(last) = page.last()
@@ -205,8 +205,8 @@ impl Batch for Birthdays {
     }
     fn ask(call: &Call<'_>, caller: &Caller, Query(query): Self::Input) -> Result<(Celebrations, NaiveDate), Error> {
         let today = query.today.map_or_else(|| call.today.get(&call.store), Ok)?;
-        let UpcomingQuery { days, limit, skip, .. } = query;
-        Ok((Celebrations { user: caller.user, windows: birthday::windows(today, days), limit, skip }, today))
+        let windows = birthday::windows(today, query.days);
+        Ok((Celebrations { user: caller.user, windows, page: query.page }, today))
     }
     fn run(cx: &Context, asked: &[Celebrations]) -> Vec<Option<Self::Got>> {
         cx.store.upcoming(asked)
