@@ -25,8 +25,7 @@ impl Store {
 
     /// A digest that changes whenever the calendar does.
     pub fn calendar_digest(&self, user: i64) -> Result<String, Error> {
-        let row = self.read(|conn| conn.query_one(&queries::CALENDAR_DIGEST, &[&user]))?;
-        Ok(row.get(0))
+        Ok(self.read(|conn| conn.query_one(&queries::CALENDAR_DIGEST, &[&user]))?.get(0))
     }
 
     /// The contacts after this id that have a birthday, in the order of their ids.

@@ -13,8 +13,7 @@ const TURNS: usize = 100;
 impl Store {
     /// Asks the database whether the program can work on it; it may be read-only, or the rights may be missing.
     pub fn check(&self) -> Result<(), Error> {
-        let trouble: Option<String> =
-            self.read(|connection| Ok(connection.query_one(&queries::TROUBLE, &[])?.get(0)))?;
+        let trouble: Option<String> = self.read(|connection| connection.query_one(&queries::TROUBLE, &[]))?.get(0);
         let Some(trouble) = trouble else {
             return Ok(());
         };
