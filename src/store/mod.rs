@@ -33,6 +33,7 @@ mod trash;
 pub mod zone;
 
 use std::error::Error as _;
+use std::iter;
 
 use postgres::error::SqlState;
 
@@ -110,11 +111,6 @@ fn is_connection_lost(error: &postgres::Error) -> bool {
 
 /// The error with its causes: postgres prints only the outermost, "db error".
 fn describe(error: &postgres::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
+    let causes = iter::successors(error.source(), |&cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
