@@ -130,16 +130,13 @@ impl Store {
 
     /// Contacts, each by its user and its id.
     pub fn contacts_by_id(&self, asked: &[(i64, i64)]) -> Vec<Option<Result<ContactRow, Error>>> {
+        let one = |(user, id): &(i64, i64)| self.contact(*user, *id);
         let found = |row: Option<Row>| row.map(ContactRow).ok_or(Error::NotFound);
-        together(
-            asked,
-            |(user, id)| self.contact(*user, *id),
-            || {
-                let (users, ids): (Vec<_>, Vec<_>) = asked.iter().copied().unzip();
-                let rows = self.read(|conn| conn.query(&queries::CONTACTS_BY_IDS, &[&users, &ids]))?;
-                Ok(by_place(rows, asked.len()).into_iter().map(|row| Some(found(row))).collect())
-            },
-        )
+        together(asked, one, || {
+            let (users, ids): (Vec<_>, Vec<_>) = asked.iter().copied().unzip();
+            let rows = self.read(|conn| conn.query(&queries::CONTACTS_BY_IDS, &[&users, &ids]))?;
+            Ok(by_place(rows, asked.len()).into_iter().map(|row| Some(found(row))).collect())
+        })
     }
 
     /// Creates contacts, each for its user; no row where the address book is full. Of several, those whose leave takes a count or
