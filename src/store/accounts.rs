@@ -5,7 +5,7 @@ use postgres::Row;
 use postgres::types::ToSql;
 
 use super::sessions::{self, Sessions};
-use super::together::{by_place, together};
+use super::together::{Outcomes, by_place, together};
 use super::{Connection, Error, Store, queries};
 use crate::domain::user::User;
 
@@ -67,7 +67,7 @@ impl Store {
     }
 
     /// Users by their ids.
-    pub fn users(&self, asked: &[i64]) -> Vec<Option<Result<User, Error>>> {
+    pub fn users(&self, asked: &[i64]) -> Outcomes<User> {
         let one = |id: &i64| self.user(*id);
         let found = |row: Option<Row>| row.as_ref().map(user).ok_or(Error::NotFound);
         together(asked, one, || {

@@ -14,7 +14,7 @@ use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use super::queries::{self, Query};
 use super::quota::Quota;
 use super::repeats::{Once, Outcome};
-use super::together::{all_by_place, by_place, together};
+use super::together::{Outcomes, all_by_place, by_place, together};
 use super::{Connection, Error, Store};
 use crate::domain::birthday::Window;
 use crate::domain::contact::{Contact, Draft, FIELDS, Value, Values, searchable};
@@ -129,7 +129,7 @@ impl Store {
     }
 
     /// Contacts, each by its user and its id.
-    pub fn contacts_by_id(&self, asked: &[(i64, i64)]) -> Vec<Option<Result<ContactRow, Error>>> {
+    pub fn contacts_by_id(&self, asked: &[(i64, i64)]) -> Outcomes<ContactRow> {
         let one = |(user, id): &(i64, i64)| self.contact(*user, *id);
         let found = |row: Option<Row>| row.map(ContactRow).ok_or(Error::NotFound);
         together(asked, one, || {
@@ -141,11 +141,7 @@ impl Store {
 
     /// Creates contacts, each for its user; no row where the address book is full. Of several, those whose leave takes a count or
     /// a wait are left out, and those whose user is being changed or deleted.
-    pub fn create_contacts(
-        &self,
-        quota: &Quota,
-        asked: &[(i64, Draft, Option<Key>)],
-    ) -> Vec<Option<Result<Option<ContactRow>, Error>>> {
+    pub fn create_contacts(&self, quota: &Quota, asked: &[(i64, Draft, Option<Key>)]) -> Outcomes<Option<ContactRow>> {
         let one = |(user, draft, _): &(i64, Draft, _)| {
             let Some(_leave) = quota.leave(self, *user, 1)? else {
                 return Ok(None);
@@ -246,7 +242,7 @@ impl Store {
 
     /// Contacts whose birthday falls in the windows of each, nearest first. Of several, those are left out in which two days are
     /// celebrated as one: all birthdays of these are read.
-    pub fn upcoming(&self, asked: &[Celebrations]) -> Vec<Option<Result<Vec<ContactRow>, Error>>> {
+    pub fn upcoming(&self, asked: &[Celebrations]) -> Outcomes<Vec<ContactRow>> {
         let one = |Celebrations { user, windows, page: Page { skip, limit } }: &Celebrations| {
             let (from, to, as_one): (Vec<_>, Vec<_>, Vec<_>) = windows.iter().flat_map(|w| w.ranges()).collect();
             self.contact_rows(&queries::CONTACT_UPCOMING, &[user, &from, &to, &as_one, limit, skip])
