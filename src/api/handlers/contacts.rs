@@ -8,7 +8,7 @@ use super::Id;
 use super::repeats::once;
 use crate::api::context::Context;
 use crate::api::endpoint::{
-    Answer, Batch, Call, Caller, NoContent, Path, Payload, Preconditions, Query, RepeatKey, is_short,
+    Answer, Asking, Batch, Call, Caller, NoContent, Path, Payload, Preconditions, Query, RepeatKey, is_short,
 };
 use crate::api::problem::Error;
 use crate::domain::birthday;
@@ -68,11 +68,7 @@ impl Batch for Create {
     type Got = Result<Self::Reply, Error>;
     type Reply = Answer<201, Contact<'static>>;
 
-    fn ask(
-        _: &Call<'_>,
-        caller: &Caller,
-        (Payload(draft), RepeatKey(key)): Self::Input,
-    ) -> Result<(Self::Asked, ()), Error> {
+    fn ask(_: &Call<'_>, caller: &Caller, (Payload(draft), RepeatKey(key)): Self::Input) -> Asking<Self> {
         Ok(((caller.user, draft, key), ()))
     }
     fn run(cx: &Context, asked: &[Self::Asked]) -> Vec<Option<Self::Got>> {
@@ -105,11 +101,7 @@ impl Batch for One {
     type Got = Result<ContactRow, store::Error>;
     type Reply = Answer<200, Contact<'static>>;
 
-    fn ask(
-        _: &Call<'_>,
-        caller: &Caller,
-        (Path(Id(id)), conditions): Self::Input,
-    ) -> Result<((i64, i64), Preconditions), Error> {
+    fn ask(_: &Call<'_>, caller: &Caller, (Path(Id(id)), conditions): Self::Input) -> Asking<Self> {
         Ok(((caller.user, id), conditions))
     }
     fn run(cx: &Context, asked: &[(i64, i64)]) -> Vec<Option<Self::Got>> {
@@ -203,7 +195,7 @@ impl Batch for Birthdays {
     fn goes_along(query: &str) -> bool {
         is_short(query, &["days", "today"])
     }
-    fn ask(call: &Call<'_>, caller: &Caller, Query(query): Self::Input) -> Result<(Celebrations, NaiveDate), Error> {
+    fn ask(call: &Call<'_>, caller: &Caller, Query(query): Self::Input) -> Asking<Self> {
         let today = query.today.map_or_else(|| call.today.get(&call.store), Ok)?;
         let windows = birthday::windows(today, query.days);
         Ok((Celebrations { user: caller.user, windows, page: query.page }, today))

@@ -2,7 +2,7 @@
 
 use super::guard::confirm_password;
 use crate::api::context::Context;
-use crate::api::endpoint::{Answer, Batch, Call, Caller, LoggedIn, NoContent, Payload};
+use crate::api::endpoint::{Answer, Asking, Batch, Call, Caller, LoggedIn, NoContent, Payload};
 use crate::api::problem::{BLANK, Error};
 use crate::domain::fields::{Fault, Patch};
 use crate::domain::user::{ChangeAccount, ChangePassword, DeleteAccount, User};
@@ -25,7 +25,7 @@ impl Batch for Me {
     type Got = Result<User, store::Error>;
     type Reply = Answer<200, User>;
 
-    fn ask(_: &Call<'_>, caller: &Caller, (): ()) -> Result<(i64, ()), Error> {
+    fn ask(_: &Call<'_>, caller: &Caller, (): ()) -> Asking<Self> {
         Ok((caller.user, ()))
     }
     fn run(cx: &Context, asked: &[i64]) -> Vec<Option<Self::Got>> {
