@@ -15,9 +15,13 @@ pub struct Limited {
     pub of_all: Option<i32>,
 }
 
-/// An attempt that is counted until it is judged, for half a minute: the subjects, and until when it counts for each.
+/// An attempt that is counted until it is judged, for half a minute.
 #[derive(Debug, Default)]
-pub struct Reserved(Vec<(Vec<u8>, DateTime<Utc>)>);
+pub struct Reserved {
+    subjects: Vec<Vec<u8>>,
+    /// For each.
+    until: Vec<DateTime<Utc>>,
+}
 
 /// Whether another attempt is allowed.
 #[derive(Debug)]
@@ -43,7 +47,8 @@ impl Store {
         let mut wait = None;
         for row in rows {
             if row.get(1) {
-                reserved.0.push((row.get(0), row.get(2)));
+                reserved.subjects.push(row.get(0));
+                reserved.until.push(row.get(2));
             } else {
                 let seconds = u64::try_from(row.get::<_, Option<i64>>(3).unwrap_or(0)).unwrap_or(0).max(1);
                 wait = wait.max(Some(seconds));
@@ -57,22 +62,18 @@ impl Store {
     }
 
     /// An attempt was a failure: it counts for a quarter of an hour.
-    pub fn fail_attempt(&self, Reserved(reserved): &Reserved) -> Result<(), Error> {
-        // One by one, here and below: a statement that locks several rows could deadlock with one that locks them in another
-        // order.
-        for (subject, until) in reserved {
-            self.write(|conn| conn.execute(&queries::ATTEMPT_FAIL, &[subject, until]))?;
-        }
-        Ok(())
+    pub fn fail_attempt(&self, Reserved { subjects, until }: &Reserved) -> Result<(), Error> {
+        self.write(|conn| conn.execute(&queries::ATTEMPT_FAIL, &[subjects, until])).map(drop)
     }
 
     /// An attempt counts no more and, where that is said of a subject and a network, nor do the failures of this network.
-    pub fn withdraw_attempt(&self, Reserved(reserved): &Reserved, forgiven: Option<(&[u8], i64)>) -> Result<(), Error> {
-        for (subject, until) in reserved {
-            let forgiven = forgiven.filter(|(forgiven, _)| forgiven == subject).map(|(_, network)| network);
-            self.write(|conn| conn.execute(&queries::ATTEMPT_WITHDRAW, &[subject, until, &forgiven]))?;
+    pub fn withdraw_attempt(&self, attempt: &Reserved, forgiven: Option<(&[u8], i64)>) -> Result<(), Error> {
+        let Reserved { subjects, until } = attempt;
+        if subjects.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let (forgiven, network) = forgiven.unzip();
+        self.write(|conn| conn.execute(&queries::ATTEMPT_WITHDRAW, &[subjects, until, &forgiven, &network])).map(drop)
     }
 
     /// Forgets all failures of a subject.

@@ -33,6 +33,7 @@ fn each_request_takes_the_round_trips_it_needs_and_no_more() {
         assert_eq!(cost.round_trips(), *limit, "{line}: {cost:?}");
     }
     deletions_and_restorations(&user, &proxy);
+    logins(&server.client(), &proxy);
 }
 
 /// What can be done to a contact once only, and its contrary.
@@ -43,4 +44,14 @@ fn deletions_and_restorations(user: &Client, proxy: &Proxy) {
         user.request("POST", format!("/api/contacts/trash/{id}/restore")).send().expect(200);
     });
     assert_eq!(both.round_trips(), 2, "{both:?}");
+}
+
+/// What is known of the account, the attempt, the session in a transaction of four, and what becomes of the attempt: where Postgres
+/// is 300 ms away, this is just in time.
+fn logins(client: &Client, proxy: &Proxy) {
+    for (password, status, limit) in [("123456", 200, 7), ("guess", 401, 3)] {
+        let body = json!({ "email": "a@example.com", "password": password });
+        let cost = proxy.least_cost(|| assert_eq!(client.post("/api/auth/login", &body).send().status, status));
+        assert_eq!(cost.round_trips(), limit, "{password}: {cost:?}");
+    }
 }
