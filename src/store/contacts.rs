@@ -4,7 +4,6 @@
 //! them between `id` and `created_at`, both in the order of [`FIELDS`].
 
 use std::error::Error as AnyError;
-use std::fmt::Debug;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use postgres::Row;
@@ -66,10 +65,10 @@ impl<'a> FromSql<'a> for Value<&'a str> {
     }
 }
 
-impl<T: AsRef<str> + Debug> ToSql for Value<T> {
+impl ToSql for Value<String> {
     fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn AnyError + Sync + Send>> {
         match self {
-            Value::Text(text) => text.as_ref().to_sql(kind, out),
+            Value::Text(text) => text.to_sql(kind, out),
             Value::Date(date) => date.to_sql(kind, out),
         }
     }
