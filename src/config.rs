@@ -114,50 +114,66 @@ impl fmt::Debug for JwtSecret {
     }
 }
 
-/// A struct of which every field is read, each by itself, so that all faults are told at once.
-macro_rules! all_or_every_fault {
-    ($name:ident { $($field:ident: $read:expr,)+ }) => {{
-        let mut faults = Vec::new();
-        $(let $field = $read.map_err(|SettingError(line)| faults.push(line)).ok();)+
-        match ($($field,)+) {
-            ($(Some($field),)+) => Ok($name { $($field),+ }),
-            _ => Err(SettingError(faults.join("\n"))),
+/// Makes [`Config`] of a table: each field's name, its type, and how it is read. Each is read by itself, so that all faults are
+/// told at once.
+macro_rules! config {
+    ($values:ident: $($field:ident: $type:ty = $read:expr,)+) => {
+        /// All settings, checked.
+        #[derive(Debug, Clone)]
+        #[allow(missing_docs)] // SETTINGS says what each is
+        pub struct Config {
+            $(pub $field: $type,)+
         }
-    }};
+
+        impl Values {
+            /// All settings, or a line for each that is missing or wrong.
+            pub fn config(&self) -> Result<Config, SettingError> {
+                let ($values, mut faults) = (self, Vec::new());
+                $(let $field = $read.map_err(|SettingError(line)| faults.push(line)).ok();)+
+                match ($($field,)+) {
+                    ($(Some($field),)+) => Ok(Config { $($field),+ }),
+                    _ => Err(SettingError(faults.join("\n"))),
+                }
+            }
+        }
+    };
 }
 
-/// All settings, checked.
-#[derive(Debug, Clone)]
-#[allow(missing_docs)] // SETTINGS says what each is
-pub struct Config {
-    pub database: Database,
-    pub listen: String,
-    pub metrics_listen: Option<String>,
-    pub jwt_secrets: Vec<JwtSecret>,
-    pub signup_is_open: bool,
-    pub password_min: usize,
-    pub refused_passwords: Vec<String>,
-    pub login_attempts: i32,
-    pub address_attempts: i32,
-    pub max_contacts: i64,
-    pub rate_limit: u32,
-    pub refresh_grace: Duration,
-    pub trusted_proxies: Vec<(IpAddr, u32)>,
-    pub timezone: String,
-    pub cors_origins: Vec<String>,
-    pub log: log::LevelFilter,
-    pub log_as_json: bool,
-    pub log_slow: Option<Duration>,
-    pub access_log: bool,
-    pub workers: usize,
-    pub write_workers: usize,
-    pub slow_workers: usize,
-    pub database_connections: usize,
-    pub max_batch: usize,
-    pub max_connections: usize,
-    pub idle_timeout: Duration,
-    pub drain_timeout: Duration,
-    pub shutdown_delay: Duration,
+config! { values:
+    database: Database = values.database(),
+    listen: String = values.place("LISTEN"),
+    metrics_listen: Option<String> =
+        values.is_set("METRICS_LISTEN").then(|| values.place("METRICS_LISTEN")).transpose(),
+    jwt_secrets: Vec<JwtSecret> = values.jwt_secrets(),
+    signup_is_open: bool = values.one_of("SIGNUP", &["open", "closed"]).map(|place| place == 0),
+    password_min: usize = values.number("PASSWORD_MIN_LENGTH", 1..=128),
+    refused_passwords: Vec<String> = values.refused_passwords(),
+    login_attempts: i32 = values.number("LOGIN_ATTEMPTS", 0..=1_000_000),
+    address_attempts: i32 = values.number("ADDRESS_ATTEMPTS", 0..=1_000_000),
+    max_contacts: i64 = values.number("MAX_CONTACTS", 0..=1_000_000_000),
+    rate_limit: u32 = values.number("RATE_LIMIT", 0..=1_000_000),
+    refresh_grace: Duration = values.seconds("REFRESH_GRACE", 0..=3600),
+    trusted_proxies: Vec<(IpAddr, u32)> =
+        values.list("TRUSTED_PROXIES", "IP addresses or networks such as 10.0.0.0/8", network),
+    timezone: String = values.timezone(),
+    cors_origins: Vec<String> = values.list("CORS_ORIGINS", "origins such as https://app.example.com", |text| {
+        is_origin(text).then(|| text.to_owned())
+    }),
+    log: log::LevelFilter = values.log(),
+    log_as_json: bool = values.one_of("LOG_FORMAT", &["text", "json"]).map(|place| place == 1),
+    log_slow: Option<Duration> =
+        values.is_set("LOG_SLOW_MS").then(|| values.number("LOG_SLOW_MS", 0..=3_600_000)).transpose()
+            .map(|time| time.map(Duration::from_millis)),
+    access_log: bool = values.one_of("ACCESS_LOG", &["off", "on"]).map(|place| place == 1),
+    workers: usize = values.number("WORKERS", 1..=256),
+    write_workers: usize = values.number("WRITE_WORKERS", 1..=256),
+    slow_workers: usize = values.number("SLOW_WORKERS", 1..=256),
+    database_connections: usize = values.number("DATABASE_CONNECTIONS", 0..=10_000),
+    max_batch: usize = values.number("MAX_BATCH", 1..=256),
+    max_connections: usize = values.number("MAX_CONNECTIONS", 1..=100_000),
+    idle_timeout: Duration = values.seconds("IDLE_TIMEOUT", 1..=3600),
+    drain_timeout: Duration = values.seconds("DRAIN_TIMEOUT", 0..=3600),
+    shutdown_delay: Duration = values.seconds("SHUTDOWN_DELAY", 0..=3600),
 }
 
 impl Config {
@@ -291,43 +307,6 @@ impl Values {
         let text = self.text("LOG");
         let refused = |_| wrong("LOG", format_args!("must be error, warn, info, debug or off, not `{text}`"));
         text.parse().map_err(refused)
-    }
-
-    /// All settings, or a line for each that is missing or wrong.
-    pub fn config(&self) -> Result<Config, SettingError> {
-        all_or_every_fault! { Config {
-            database: self.database(),
-            listen: self.place("LISTEN"),
-            metrics_listen: self.is_set("METRICS_LISTEN").then(|| self.place("METRICS_LISTEN")).transpose(),
-            jwt_secrets: self.jwt_secrets(),
-            signup_is_open: self.one_of("SIGNUP", &["open", "closed"]).map(|place| place == 0),
-            password_min: self.number("PASSWORD_MIN_LENGTH", 1..=128),
-            refused_passwords: self.refused_passwords(),
-            login_attempts: self.number("LOGIN_ATTEMPTS", 0..=1_000_000),
-            address_attempts: self.number("ADDRESS_ATTEMPTS", 0..=1_000_000),
-            max_contacts: self.number("MAX_CONTACTS", 0..=1_000_000_000),
-            rate_limit: self.number("RATE_LIMIT", 0..=1_000_000),
-            refresh_grace: self.seconds("REFRESH_GRACE", 0..=3600),
-            trusted_proxies: self.list("TRUSTED_PROXIES", "IP addresses or networks such as 10.0.0.0/8", network),
-            timezone: self.timezone(),
-            cors_origins: self.list("CORS_ORIGINS", "origins such as https://app.example.com", |text| {
-                is_origin(text).then(|| text.to_owned())
-            }),
-            log: self.log(),
-            log_as_json: self.one_of("LOG_FORMAT", &["text", "json"]).map(|place| place == 1),
-            log_slow: self.is_set("LOG_SLOW_MS").then(|| self.number("LOG_SLOW_MS", 0..=3_600_000)).transpose()
-                .map(|time| time.map(Duration::from_millis)),
-            access_log: self.one_of("ACCESS_LOG", &["off", "on"]).map(|place| place == 1),
-            workers: self.number("WORKERS", 1..=256),
-            write_workers: self.number("WRITE_WORKERS", 1..=256),
-            slow_workers: self.number("SLOW_WORKERS", 1..=256),
-            database_connections: self.number("DATABASE_CONNECTIONS", 0..=10_000),
-            max_batch: self.number("MAX_BATCH", 1..=256),
-            max_connections: self.number("MAX_CONNECTIONS", 1..=100_000),
-            idle_timeout: self.seconds("IDLE_TIMEOUT", 1..=3600),
-            drain_timeout: self.seconds("DRAIN_TIMEOUT", 0..=3600),
-            shutdown_delay: self.seconds("SHUTDOWN_DELAY", 0..=3600),
-        } }
     }
 
     /// An address and a port, or `unix:/path` where clients are served.

@@ -5,8 +5,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use chrono::Utc;
-
 use crate::api::context::Context;
 use crate::api::endpoint::{BODY_LIMIT, Call, Finish, Handler, Lane, Route, Scope};
 use crate::api::metrics::Metrics;
@@ -46,8 +44,6 @@ impl App {
             api_tokens: Known::default(),
             rates: Rates::new(config.rate_limit),
             today: Today::in_zone(config.timezone.clone()),
-            #[expect(clippy::disallowed_methods)] // the one real clock
-            clock: Utc::now,
             metrics: Metrics::default(),
             access_log: config.access_log,
             log_slow: config.log_slow,

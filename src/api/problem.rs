@@ -59,9 +59,10 @@ impl From<store::Error> for Error {
     fn from(error: store::Error) -> Error {
         match error {
             store::Error::NotFound => Error::NotFound("There is no such thing."),
+            store::Error::OtherVersion => Error::PreconditionFailed,
             store::Error::EmailTaken => Error::EMAIL_TAKEN,
             // The user was deleted between the token check and the write.
-            store::Error::NoUser => Error::InvalidToken("This account has been deleted."),
+            store::Error::NoUser => Error::ACCOUNT_DELETED,
             store::Error::Unavailable(cause) => Error::Unavailable(cause),
             store::Error::Duplicate(cause) | store::Error::Internal(cause) => Error::Internal(cause),
         }
@@ -106,6 +107,8 @@ pub fn unavailable(request_id: &str) -> Response {
 }
 
 impl Error {
+    /// 401, for a caller whose row is missing: the account was deleted a moment ago.
+    pub const ACCOUNT_DELETED: Error = Error::InvalidToken("This account has been deleted.");
     /// 409: another user has this address.
     pub const EMAIL_TAKEN: Error =
         Error::Conflict("urn:contactd:email-taken", "An account with this e-mail address already exists.");

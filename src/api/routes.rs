@@ -17,10 +17,7 @@ const SMALL: usize = 16 << 10;
 
 /// All routes.
 pub fn routes() -> Vec<Route> {
-    let mut all = accounts();
-    all.extend(address_book());
-    all.extend(about());
-    all
+    [accounts(), address_book(), about()].into_iter().flatten().collect()
 }
 
 #[rustfmt::skip] // a table is read by its columns

@@ -193,7 +193,7 @@ impl<'a> Fields<'a> {
 
     /// A value that must be given. In a patch it may be absent, but it cannot be cleared. Its type's default where there is none.
     pub fn required<R: Rule<Out: Default> + ?Sized>(&mut self, name: &'static str, rule: &R) -> R::Out {
-        match self.find(name, rule, !self.is_patch, false) {
+        match self.find(name, rule, false) {
             Field::Value(value) => return value,
             Field::Faulty => {}
             Field::Absent if self.is_patch => {}
@@ -205,7 +205,7 @@ impl<'a> Fields<'a> {
 
     /// A value that may be absent, `null` or empty. `None` also after a fault.
     pub fn optional<R: Rule + ?Sized>(&mut self, name: &'static str, rule: &R) -> Option<R::Out> {
-        match self.find(name, rule, false, true) {
+        match self.find(name, rule, true) {
             Field::Value(value) => Some(value),
             Field::Absent | Field::Empty | Field::Faulty => None,
         }
@@ -234,20 +234,15 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn find<R: Rule + ?Sized>(
-        &mut self,
-        name: &'static str,
-        rule: &R,
-        required: bool,
-        nullable: bool,
-    ) -> Field<R::Out> {
+    fn find<R: Rule + ?Sized>(&mut self, name: &'static str, rule: &R, is_optional: bool) -> Field<R::Out> {
         let given = match self.source {
             Source::Describe => {
                 let mut schema = rule.schema();
-                if !nullable && schema["type"] == "string" && schema.get("minLength").is_none() {
+                if !is_optional && schema["type"] == "string" && schema.get("minLength").is_none() {
                     schema["minLength"] = json!(1);
                 }
-                self.described.push(Described { name, required, nullable, schema });
+                let required = !is_optional && !self.is_patch;
+                self.described.push(Described { name, required, nullable: is_optional, schema });
                 return Field::Absent;
             }
             Source::Json(members) => members.get(name).map(Given::Json),

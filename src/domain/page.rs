@@ -101,10 +101,8 @@ pub struct List {
     pub filter: Filter,
     /// The order.
     pub sort: Sort,
-    /// How many to skip.
-    pub skip: i64,
-    /// How many at most.
-    pub limit: i64,
+    /// How many to skip, and how many at most.
+    pub page: Page,
     /// Where to begin, instead of at the start.
     pub cursor: Option<Cursor>,
     /// Whether to count all that match.
@@ -121,19 +119,19 @@ impl FromFields for List {
         let q = fields.optional("q", &Q);
         let sort = Doc(OneOf { choices: &SORTS }, "The order, by default by id; prefix with - to reverse it.");
         let sort = fields.optional("sort", &sort).unwrap_or(Sort::BY_ID);
-        let Page { skip, limit } = Page::from_fields(fields);
+        let page = Page::from_fields(fields);
         let cursor = fields.optional("cursor", &CURSOR);
         let count = fields.or_default("count", &COUNT, false);
 
         let cursor = cursor.map(|text| match Cursor::decode(&text, sort) {
-            _ if skip > 0 => Err("cannot be combined with skip"),
+            _ if page.skip > 0 => Err("cannot be combined with skip"),
             Some(cursor) => Ok(cursor),
             None => Err("must be a cursor from a Link header of a list in the same order"),
         });
         let cursor = cursor.transpose().map_err(|detail| fields.fault("cursor", detail)).unwrap_or_default();
         let filters = filters.iter().flatten().map(|(part, filter)| (*part, filter.as_deref()));
         let filter = Filter::new(filters, q.as_deref().unwrap_or_default());
-        List { filter, sort, skip, limit, cursor, count }
+        List { filter, sort, page, cursor, count }
     }
 }
 
@@ -142,10 +140,8 @@ impl FromFields for List {
 pub struct UpcomingQuery {
     /// How many days beyond today, 0–366.
     pub days: u16,
-    /// How many to skip.
-    pub skip: i64,
-    /// How many at most.
-    pub limit: i64,
+    /// How many to skip, and how many at most.
+    pub page: Page,
     /// The client's date; `None` for the server's.
     pub today: Option<NaiveDate>,
 }
@@ -153,10 +149,10 @@ pub struct UpcomingQuery {
 impl FromFields for UpcomingQuery {
     fn from_fields(fields: &mut Fields<'_>) -> UpcomingQuery {
         let days = fields.or_default("days", &DAYS, 7);
-        let Page { skip, limit } = Page::from_fields(fields);
+        let page = Page::from_fields(fields);
         let today = Doc(Date::today(), "Your date; by default the server's.");
         let today = fields.optional("today", &today);
-        UpcomingQuery { days: days as u16, skip, limit, today }
+        UpcomingQuery { days: days as u16, page, today }
     }
 }
 

@@ -278,10 +278,8 @@ impl Rule for Integer {
                 value.as_i64().or_else(|| value.as_f64().filter(whole).map(|n| n as i64))
             }
             Given::Text("") => return Ok(None),
-            Given::Text(text) => {
-                let digits = text.strip_prefix('-').unwrap_or(text);
-                (!digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok()).flatten()
-            }
+            // A plus, which the standard library takes, is no part of a number here.
+            Given::Text(text) => text.parse().ok().filter(|_| !text.starts_with('+')),
         };
         match number {
             Some(n) if self.range.contains(&n) => Ok(Some(n)),

@@ -51,9 +51,7 @@ pub fn uuid(id: i64, created_at: &DateTime<Utc>) -> String {
         .chain_update(id.to_be_bytes())
         .chain_update(created_at.timestamp_micros().to_be_bytes())
         .finalize();
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&digest[..16]);
-    let mut number = u128::from_be_bytes(bytes);
+    let mut number = u128::from_be_bytes(*digest.first_chunk().expect("a digest has 32 bytes"));
     number = number & !(0xf << 76) | 8 << 76;
     number = number & !(0b11 << 62) | 0b10 << 62;
     let hex = format!("{number:032x}");

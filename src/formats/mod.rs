@@ -144,7 +144,6 @@ impl Entries {
     /// Takes an entry, which keeps the rules of every contact.
     fn take(&mut self, draft: Draft) -> Result<(), Unreadable> {
         self.import.drafts.push(draft);
-        self.import.report.created += 1;
         self.count()
     }
 
@@ -161,8 +160,7 @@ impl Entries {
     }
 
     fn count(&self) -> Result<(), Unreadable> {
-        let Report { created, skipped, .. } = self.import.report;
-        if created + skipped > MOST_ENTRIES {
+        if self.import.drafts.len() + self.import.report.skipped > MOST_ENTRIES {
             return Err(Unreadable::Unfit(format!("The file has more than {MOST_ENTRIES} entries: split it.")));
         }
         Ok(())

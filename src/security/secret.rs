@@ -8,10 +8,13 @@ use crate::domain::hex;
 pub const BYTES: usize = 20;
 
 /// A new secret, as hexadecimal digits.
-pub fn new() -> Result<String, getrandom::Error> {
+///
+/// # Panics
+/// If the operating system gives no randomness.
+pub fn new() -> String {
     let mut bytes = [0; BYTES];
-    getrandom::fill(&mut bytes)?;
-    Ok(hex::encode(&bytes))
+    getrandom::fill(&mut bytes).expect("the system's random number generator works");
+    hex::encode(&bytes)
 }
 
 /// SHA-256 of several texts: others give another one, however they are divided.

@@ -5,7 +5,7 @@ use postgres::Row;
 use postgres::types::ToSql;
 
 use super::sessions::{self, Sessions};
-use super::together::{by_place, together};
+use super::together::{Outcomes, by_place, together};
 use super::{Connection, Error, Store, queries};
 use crate::domain::user::User;
 
@@ -67,16 +67,13 @@ impl Store {
     }
 
     /// Users by their ids.
-    pub fn users(&self, asked: &[i64]) -> Vec<Option<Result<User, Error>>> {
+    pub fn users(&self, asked: &[i64]) -> Outcomes<User> {
+        let one = |id: &i64| self.user(*id);
         let found = |row: Option<Row>| row.as_ref().map(user).ok_or(Error::NotFound);
-        together(
-            asked,
-            |id| self.user(*id),
-            || {
-                let rows = self.read(|conn| conn.query(&queries::USERS_BY_IDS, &[&asked]))?;
-                Ok(by_place(rows, asked.len()).into_iter().map(|row| Some(found(row))).collect())
-            },
-        )
+        together(asked, one, || {
+            let rows = self.read(|conn| conn.query(&queries::USERS_BY_IDS, &[&asked]))?;
+            Ok(by_place(rows, asked.len()).into_iter().map(|row| Some(found(row))).collect())
+        })
     }
 
     /// A thousand users at most by their addresses, those after this one.

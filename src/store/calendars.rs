@@ -25,13 +25,11 @@ impl Store {
 
     /// A digest that changes whenever the calendar does.
     pub fn calendar_digest(&self, user: i64) -> Result<String, Error> {
-        let row = self.read(|conn| conn.query_one(&queries::CALENDAR_DIGEST, &[&user]))?;
-        Ok(row.get(0))
+        Ok(self.read(|conn| conn.query_one(&queries::CALENDAR_DIGEST, &[&user]))?.get(0))
     }
 
     /// The contacts after this id that have a birthday, in the order of their ids.
     pub fn birthdays_after(&self, user: i64, after: i64, limit: i64) -> Result<Vec<ContactRow>, Error> {
-        let rows = self.read(|conn| conn.query(&queries::CALENDAR_PAGE, &[&user, &after, &limit]))?;
-        Ok(rows.into_iter().map(ContactRow::new).collect())
+        self.contact_rows(&queries::CALENDAR_PAGE, &[&user, &after, &limit])
     }
 }

@@ -4,34 +4,30 @@
 //! them between `id` and `created_at`, both in the order of [`FIELDS`].
 
 use std::error::Error as AnyError;
-use std::fmt::Debug;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use postgres::Row;
 use postgres::types::private::BytesMut;
 use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
+use super::queries::{self, Query};
 use super::quota::Quota;
 use super::repeats::{Once, Outcome};
-use super::together::{all_by_place, by_place, together};
-use super::{Connection, Error, Store, queries};
+use super::together::{Outcomes, all_by_place, by_place, together};
+use super::{Connection, Error, Store};
 use crate::domain::birthday::Window;
 use crate::domain::contact::{Contact, Draft, FIELDS, Value, Values, searchable};
 use crate::domain::fields::Patch;
 use crate::domain::filter::Filter;
 use crate::domain::fold;
-use crate::domain::page::List;
+use crate::domain::page::{List, Page};
 use crate::domain::repeat::{Kept, Key};
 
 /// A contact as it came from Postgres; [`ContactRow::contact`] borrows from it.
-pub struct ContactRow(Row);
+/// Its columns are those that every query of contacts has.
+pub struct ContactRow(pub(super) Row);
 
 impl ContactRow {
-    /// A row of the columns that every query of contacts has.
-    pub(super) fn new(row: Row) -> ContactRow {
-        ContactRow(row)
-    }
-
     /// The contact, without copies.
     pub fn contact(&self) -> Contact<'_> {
         let row = &self.0;
@@ -69,10 +65,10 @@ impl<'a> FromSql<'a> for Value<&'a str> {
     }
 }
 
-impl<T: AsRef<str> + Debug> ToSql for Value<T> {
+impl ToSql for Value<String> {
     fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn AnyError + Sync + Send>> {
         match self {
-            Value::Text(text) => text.as_ref().to_sql(kind, out),
+            Value::Text(text) => text.to_sql(kind, out),
             Value::Date(date) => date.to_sql(kind, out),
         }
     }
@@ -117,29 +113,12 @@ pub struct Celebrations {
     pub user: i64,
     /// The days.
     pub windows: [Window; 2],
-    /// How many at most.
-    pub limit: i64,
-    /// How many to skip.
-    pub skip: i64,
+    /// How many to skip, and how many at most.
+    pub page: Page,
 }
 
 /// The versions of a contact that a change is meant for; `None` for any.
 pub type Versions<'a> = Option<&'a [i32]>;
-
-/// Why a change was not made.
-#[derive(Debug)]
-pub enum ChangeError {
-    /// The contact is there, at another version.
-    OtherVersion,
-    /// Anything else.
-    Store(Error),
-}
-
-impl From<Error> for ChangeError {
-    fn from(error: Error) -> ChangeError {
-        ChangeError::Store(error)
-    }
-}
 
 impl Store {
     /// A contact by its user and its id.
@@ -149,26 +128,19 @@ impl Store {
     }
 
     /// Contacts, each by its user and its id.
-    pub fn contacts_by_id(&self, asked: &[(i64, i64)]) -> Vec<Option<Result<ContactRow, Error>>> {
+    pub fn contacts_by_id(&self, asked: &[(i64, i64)]) -> Outcomes<ContactRow> {
+        let one = |(user, id): &(i64, i64)| self.contact(*user, *id);
         let found = |row: Option<Row>| row.map(ContactRow).ok_or(Error::NotFound);
-        together(
-            asked,
-            |(user, id)| self.contact(*user, *id),
-            || {
-                let (users, ids): (Vec<_>, Vec<_>) = asked.iter().copied().unzip();
-                let rows = self.read(|conn| conn.query(&queries::CONTACTS_BY_IDS, &[&users, &ids]))?;
-                Ok(by_place(rows, asked.len()).into_iter().map(|row| Some(found(row))).collect())
-            },
-        )
+        together(asked, one, || {
+            let (users, ids): (Vec<_>, Vec<_>) = asked.iter().copied().unzip();
+            let rows = self.read(|conn| conn.query(&queries::CONTACTS_BY_IDS, &[&users, &ids]))?;
+            Ok(by_place(rows, asked.len()).into_iter().map(|row| Some(found(row))).collect())
+        })
     }
 
     /// Creates contacts, each for its user; no row where the address book is full. Of several, those whose leave takes a count or
     /// a wait are left out, and those whose user is being changed or deleted.
-    pub fn create_contacts(
-        &self,
-        quota: &Quota,
-        asked: &[(i64, Draft, Option<Key>)],
-    ) -> Vec<Option<Result<Option<ContactRow>, Error>>> {
+    pub fn create_contacts(&self, quota: &Quota, asked: &[(i64, Draft, Option<Key>)]) -> Outcomes<Option<ContactRow>> {
         let one = |(user, draft, _): &(i64, Draft, _)| {
             let Some(_leave) = quota.leave(self, *user, 1)? else {
                 return Ok(None);
@@ -209,26 +181,26 @@ impl Store {
         id: i64,
         patch: &Patch<Draft>,
         versions: Versions<'_>,
-    ) -> Result<ContactRow, ChangeError> {
+    ) -> Result<ContactRow, Error> {
         let key = patch.values.search_key();
         let parts = key.split(fold::SEPARATOR).zip(searchable());
         let parts: Vec<_> = parts.map(|(part, (field, _))| patch.sets(field.name).then_some(part)).collect();
         let params = params(&[&user, &id, &versions, &patch.given, &parts], &patch.values);
         let row = self.write(|conn| conn.query_opt(&queries::CONTACT_UPDATE, &params))?;
-        row.map(ContactRow).map_or_else(|| Err(self.unchanged(user, id, versions)?), Ok)
+        row.map(ContactRow).map_or_else(|| self.unchanged(user, id, versions), Ok)
     }
 
     /// Why a change found no row. A second look tells whether there is no contact, or one at another version. A change for any
     /// version needs none, and might find what is just coming back from the trash.
-    pub(super) fn unchanged(&self, user: i64, id: i64, versions: Versions<'_>) -> Result<ChangeError, Error> {
+    pub(super) fn unchanged<T>(&self, user: i64, id: i64, versions: Versions<'_>) -> Result<T, Error> {
         let exists = |conn: &mut Connection| conn.query_opt(&queries::CONTACT_EXISTS, &[&user, &id]);
         let is_there = versions.is_some() && self.read(exists)?.is_some();
-        Ok(if is_there { ChangeError::OtherVersion } else { ChangeError::Store(Error::NotFound) })
+        Err(if is_there { Error::OtherVersion } else { Error::NotFound })
     }
 
     /// A page of contacts, with one more than its limit if there is a next page.
     pub fn contacts(&self, user: i64, list: &List) -> Result<Vec<ContactRow>, Error> {
-        let List { filter, sort, skip, limit, cursor, .. } = list;
+        let List { filter, sort, page: Page { skip, limit }, cursor, .. } = list;
         let after = cursor.as_ref().map(|cursor| cursor.id);
         let after_key = cursor.as_ref().map(|cursor| cursor.key.as_str());
         let limit = limit + 1;
@@ -247,13 +219,17 @@ impl Store {
             ([&queries::CONTACT_PAGE, &queries::CONTACT_PAGE_DESC], 3)
         };
         let query = if sort.descending { down } else { up };
-        let rows = self.read(|conn| conn.query(query, &params[..count]))?;
-        Ok(rows.into_iter().map(ContactRow).collect())
+        self.contact_rows(query, &params[..count])
     }
 
     /// The contacts after this id, in the order of their ids.
     pub fn contacts_after(&self, user: i64, after: i64, limit: i64) -> Result<Vec<ContactRow>, Error> {
-        let rows = self.read(|conn| conn.query(&queries::CONTACT_PAGE, &[&user, &Some(after), &limit]))?;
+        self.contact_rows(&queries::CONTACT_PAGE, &[&user, &Some(after), &limit])
+    }
+
+    /// The contacts that a statement finds.
+    pub(super) fn contact_rows(&self, query: &Query, params: &[Param<'_>]) -> Result<Vec<ContactRow>, Error> {
+        let rows = self.read(|conn| conn.query(query, params))?;
         Ok(rows.into_iter().map(ContactRow).collect())
     }
 
@@ -265,25 +241,23 @@ impl Store {
 
     /// Contacts whose birthday falls in the windows of each, nearest first. Of several, those are left out in which two days are
     /// celebrated as one: all birthdays of these are read.
-    pub fn upcoming(&self, asked: &[Celebrations]) -> Vec<Option<Result<Vec<ContactRow>, Error>>> {
-        let one = |Celebrations { user, windows, limit, skip }: &Celebrations| {
+    pub fn upcoming(&self, asked: &[Celebrations]) -> Outcomes<Vec<ContactRow>> {
+        let one = |Celebrations { user, windows, page: Page { skip, limit } }: &Celebrations| {
             let (from, to, as_one): (Vec<_>, Vec<_>, Vec<_>) = windows.iter().flat_map(|w| w.ranges()).collect();
-            let params: [Param<'_>; 6] = [user, &from, &to, &as_one, limit, skip];
-            let rows = self.read(|conn| conn.query(&queries::CONTACT_UPCOMING, &params))?;
-            Ok(rows.into_iter().map(ContactRow).collect())
+            self.contact_rows(&queries::CONTACT_UPCOMING, &[user, &from, &to, &as_one, limit, skip])
         };
         together(asked, one, || {
             let is_plain =
                 |asked: &Celebrations| asked.windows.iter().flat_map(|w| w.ranges()).all(|(.., as_one)| !as_one);
             let ranges = (1..).zip(asked).filter(|(_, asked)| is_plain(asked)).flat_map(|(place, asked)| {
                 let ranges = asked.windows.iter().flat_map(|w| w.ranges());
-                ranges.map(move |(from, to, _)| (place, asked.user, from, to, asked.limit))
+                ranges.map(move |(from, to, _)| (place, asked.user, from, to, asked.page.limit))
             });
             let (places, users, from, to, limits): (Vec<i64>, Vec<_>, Vec<_>, Vec<_>, Vec<_>) = ranges.collect();
             let params: [Param<'_>; 5] = [&places, &users, &from, &to, &limits];
             let rows = self.read(|conn| conn.query(&queries::CONTACTS_UPCOMING, &params))?;
             let found = asked.iter().zip(all_by_place(rows, asked.len())).map(|(asked, rows)| {
-                let page = rows.into_iter().take(asked.limit as usize).map(ContactRow).collect();
+                let page = rows.into_iter().take(asked.page.limit as usize).map(ContactRow).collect();
                 is_plain(asked).then_some(Ok(page))
             });
             Ok(found.collect())

@@ -13,8 +13,7 @@ const TURNS: usize = 100;
 impl Store {
     /// Asks the database whether the program can work on it; it may be read-only, or the rights may be missing.
     pub fn check(&self) -> Result<(), Error> {
-        let trouble: Option<String> =
-            self.read(|connection| Ok(connection.query_one(&queries::TROUBLE, &[])?.get(0)))?;
+        let trouble: Option<String> = self.read(|connection| connection.query_one(&queries::TROUBLE, &[]))?.get(0);
         let Some(trouble) = trouble else {
             return Ok(());
         };
@@ -53,7 +52,7 @@ impl Store {
                 return Ok(false);
             };
             let user: i64 = row.get(0);
-            let rows = connection.query(&queries::KEYS_OLD, &[&user])?.into_iter().map(ContactRow::new);
+            let rows = connection.query(&queries::KEYS_OLD, &[&user])?.into_iter().map(ContactRow);
             let (ids, versions, keys): (Vec<_>, Vec<_>, Vec<_>) =
                 rows.map(|row| (row.contact().id, row.contact().version, row.contact().values.search_key())).collect();
             connection.execute(&queries::KEYS_RENEW, &[&user, &ids, &versions, &keys])?;

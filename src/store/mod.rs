@@ -33,6 +33,7 @@ mod trash;
 pub mod zone;
 
 use std::error::Error as _;
+use std::iter;
 
 use postgres::error::SqlState;
 
@@ -44,6 +45,8 @@ pub use self::pool::{Store, Wait};
 pub enum Error {
     /// There is no such row for this user.
     NotFound,
+    /// The contact that a change is meant for is there, at another version.
+    OtherVersion,
     /// Another user has this e-mail address.
     EmailTaken,
     /// The user is gone to whom the row would belong.
@@ -60,6 +63,7 @@ impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Error::NotFound => f.write_str("not found"),
+            Error::OtherVersion => f.write_str("at another version"),
             Error::EmailTaken => f.write_str("the address is taken"),
             Error::NoUser => f.write_str("the user is gone"),
             Error::Duplicate(cause) | Error::Unavailable(cause) | Error::Internal(cause) => f.write_str(cause),
@@ -100,20 +104,13 @@ impl From<postgres::Error> for Error {
 /// or the server is read-only (25006), as after a failover, and another one takes writes now.
 fn is_connection_lost(error: &postgres::Error) -> bool {
     match error.code().map(SqlState::code) {
-        Some(code) => {
-            code.starts_with("08") || matches!(code, "25006" | "57P01" | "57P02" | "57P03" | "57P04" | "57P05")
-        }
+        Some(code) => code.starts_with("08") || code.starts_with("57P0") || code == "25006",
         None => error.is_closed() || error.source().is_some_and(|source| source.is::<std::io::Error>()),
     }
 }
 
 /// The error with its causes: postgres prints only the outermost, "db error".
 fn describe(error: &postgres::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
+    let causes = iter::successors(error.source(), |&cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

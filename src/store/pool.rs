@@ -23,7 +23,7 @@ use scheduled_thread_pool::ScheduledThreadPool;
 
 use super::connect::{CONNECT, Connector};
 use super::connection::{Connection, Manager};
-use super::together::together;
+use super::together::{Outcomes, together};
 use super::{Error, is_connection_lost, queries};
 use crate::config::Database;
 
@@ -217,13 +217,9 @@ impl Store {
     }
 
     /// One round trip for all who ask: whether the database answers.
-    pub fn ping_for(&self, asked: &[()]) -> Vec<Option<Result<(), Error>>> {
-        together(asked, |()| self.ping(), || self.ping().map(|()| asked.iter().map(|()| Some(Ok(()))).collect()))
-    }
-
-    /// One round trip: whether the database answers.
-    pub fn ping(&self) -> Result<(), Error> {
-        self.read(|connection| connection.query_one(&queries::PING, &[])).map(drop)
+    pub fn ping_for(&self, asked: &[()]) -> Outcomes<()> {
+        let ping = || self.read(|connection| connection.query_one(&queries::PING, &[])).map(drop);
+        together(asked, |()| ping(), || ping().map(|()| asked.iter().map(|()| Some(Ok(()))).collect()))
     }
 
     /// Runs statements that change nothing. If the connection turns out dead, they are run once more on another.

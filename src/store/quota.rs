@@ -65,7 +65,8 @@ impl Quota {
     }
 
     /// Leave for a user to make so many more contacts; `None` when the address book has no room for them.
-    pub fn leave(&self, store: &Store, user: i64, number: i64) -> Result<Option<Leave<'_>>, Error> {
+    pub fn leave(&self, store: &Store, user: i64, number: usize) -> Result<Option<Leave<'_>>, Error> {
+        let number = i64::try_from(number).unwrap_or(i64::MAX);
         if let Some(leave) = self.leave_now(user, number) {
             return Ok(Some(leave));
         }

@@ -4,14 +4,17 @@ use postgres::Row;
 
 use super::Error;
 
+/// The outcome of each call; none for one that is left out.
+pub(super) type Outcomes<T> = Vec<Option<Result<T, Error>>>;
+
 /// The outcome for each of `asked`: of `one` where there is one, else of `all`, which may leave some out. Everything is done by
 /// itself when Postgres says that the statement is wrong, since one of them may spoil it for the rest. Not after a lost
 /// connection or a deadline: nobody knows then what was done.
 pub(super) fn together<Q, G>(
     asked: &[Q],
     one: impl Fn(&Q) -> Result<G, Error>,
-    all: impl FnOnce() -> Result<Vec<Option<Result<G, Error>>>, Error>,
-) -> Vec<Option<Result<G, Error>>> {
+    all: impl FnOnce() -> Result<Outcomes<G>, Error>,
+) -> Outcomes<G> {
     if let [single] = asked {
         return vec![Some(one(single))];
     }

@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::contacts::{ChangeError, ContactRow, Versions};
+use super::contacts::{ContactRow, Versions};
 use super::quota::Quota;
 use super::{Error, Store, queries};
 use crate::domain::page::Page;
@@ -15,28 +15,27 @@ const BATCH: usize = 1_000;
 
 impl Store {
     /// Deletes a contact: it moves to the trash.
-    pub fn delete_contact(&self, quota: &Quota, user: i64, id: i64, versions: Versions<'_>) -> Result<(), ChangeError> {
+    pub fn delete_contact(&self, quota: &Quota, user: i64, id: i64, versions: Versions<'_>) -> Result<(), Error> {
         let delete = &queries::CONTACT_DELETE;
         // One time in a thousand; drawn here, for a spread database lets no statement that writes draw.
         let looks = getrandom::u32().unwrap_or_default().is_multiple_of(1000);
         match self.write(|conn| conn.query_opt(delete, &[&user, &id, &versions, &quota.of_trash(), &looks]))? {
             Some(_) => Ok(()),
-            None => Err(self.unchanged(user, id, versions)?),
+            None => self.unchanged(user, id, versions),
         }
     }
 
     /// A page of the trash, the latest deletion first.
     pub fn trash(&self, quota: &Quota, user: i64, page: Page) -> Result<Vec<ContactRow>, Error> {
         let limit = page.limit.min(quota.of_trash() - page.skip).max(0);
-        let rows = self.read(|conn| conn.query(&queries::TRASH_LIST, &[&user, &limit, &page.skip]))?;
-        Ok(rows.into_iter().map(ContactRow::new).collect())
+        self.contact_rows(&queries::TRASH_LIST, &[&user, &limit, &page.skip])
     }
 
     /// Moves a contact back.
     pub fn restore_contact(&self, quota: &Quota, user: i64, id: i64) -> Result<ContactRow, Error> {
         let ids = vec![id];
         let row = self.write(|conn| conn.query_opt(&queries::TRASH_RESTORE, &[&user, &ids, &quota.of_trash()]))?;
-        row.map(ContactRow::new).ok_or(Error::NotFound)
+        row.map(ContactRow).ok_or(Error::NotFound)
     }
 
     /// The contacts that were deleted after an instant.

@@ -10,7 +10,7 @@ use crate::api::problem::Error;
 
 /// Such a handler, in three steps: the first and the last are taken for each call by itself, so that what is wrong with one
 /// concerns no other.
-pub trait Batch: 'static {
+pub trait Batch: Sized + 'static {
     /// Who may call.
     type Who: Who;
     /// What comes in.
@@ -29,12 +29,15 @@ pub trait Batch: 'static {
         true
     }
     /// What a call asks, and keeps.
-    fn ask(call: &Call<'_>, who: &Self::Who, input: Self::Input) -> Result<(Self::Asked, Self::Kept), Error>;
+    fn ask(call: &Call<'_>, who: &Self::Who, input: Self::Input) -> Asking<Self>;
     /// What the store has for each, in their order; nothing for one that is better asked for by itself.
     fn run(context: &Context, asked: &[Self::Asked]) -> Vec<Option<Self::Got>>;
     /// The reply to a call.
     fn reply(call: &Call<'_>, kept: Self::Kept, got: Self::Got) -> Result<Self::Reply, Error>;
 }
+
+/// What a call asks of the store, and what it keeps until the answer; or why it asks nothing.
+pub type Asking<B> = Result<(<B as Batch>::Asked, <B as Batch>::Kept), Error>;
 
 /// Whether a query asks for nothing but these and a page of a hundred at most: several such pages are answered together.
 pub fn is_short(query: &str, others: &[&str]) -> bool {

@@ -26,8 +26,7 @@ shape! {
 /// `POST /api/contacts/calendar`
 pub fn open(call: &Call<'_>, caller: &LoggedIn, (): ()) -> Result<Answer<201, Address>, Error> {
     // It names its user, so that only that user's rows need to be asked.
-    let secret = secret::new().map_err(|e| Error::Internal(format!("no random bytes: {e}")))?;
-    let secret = format!("{}-{secret}", caller.user);
+    let secret = format!("{}-{}", caller.user, secret::new());
     call.store.set_calendar(caller.user, &secret::digest(&secret))?;
     call.audit("calendar-opened", Some(caller.user));
     let url = format!("{}/api/calendar/{secret}.ics", call.origin());

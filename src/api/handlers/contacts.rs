@@ -8,7 +8,7 @@ use super::Id;
 use super::repeats::once;
 use crate::api::context::Context;
 use crate::api::endpoint::{
-    Answer, Batch, Call, Caller, NoContent, Path, Payload, Preconditions, Query, RepeatKey, is_short,
+    Answer, Asking, Batch, Call, Caller, NoContent, Path, Payload, Preconditions, Query, RepeatKey, is_short,
 };
 use crate::api::problem::Error;
 use crate::domain::birthday;
@@ -18,7 +18,7 @@ use crate::domain::page::{Cursor, List, UpcomingQuery};
 use crate::domain::repeat::Key;
 use crate::http::{parse_pairs, percent_encode};
 use crate::store;
-use crate::store::contacts::{Celebrations, ChangeError, ContactRow};
+use crate::store::contacts::{Celebrations, ContactRow};
 
 // ------------------------------------------------------------------------------------------------ ETags and preconditions
 
@@ -47,15 +47,6 @@ fn version(tag: &str) -> Option<i32> {
     digits.parse().ok().filter(|version: &i32| version.to_string() == digits)
 }
 
-impl From<ChangeError> for Error {
-    fn from(error: ChangeError) -> Error {
-        match error {
-            ChangeError::OtherVersion => Error::PreconditionFailed,
-            ChangeError::Store(error) => NO_SUCH_CONTACT.if_missing()(error),
-        }
-    }
-}
-
 /// Also where the contact is another user's.
 pub const NO_SUCH_CONTACT: Error = Error::NotFound("There is no such contact.");
 
@@ -77,11 +68,7 @@ impl Batch for Create {
     type Got = Result<Self::Reply, Error>;
     type Reply = Answer<201, Contact<'static>>;
 
-    fn ask(
-        _: &Call<'_>,
-        caller: &Caller,
-        (Payload(draft), RepeatKey(key)): Self::Input,
-    ) -> Result<(Self::Asked, ()), Error> {
+    fn ask(_: &Call<'_>, caller: &Caller, (Payload(draft), RepeatKey(key)): Self::Input) -> Asking<Self> {
         Ok(((caller.user, draft, key), ()))
     }
     fn run(cx: &Context, asked: &[Self::Asked]) -> Vec<Option<Self::Got>> {
@@ -114,11 +101,7 @@ impl Batch for One {
     type Got = Result<ContactRow, store::Error>;
     type Reply = Answer<200, Contact<'static>>;
 
-    fn ask(
-        _: &Call<'_>,
-        caller: &Caller,
-        (Path(Id(id)), conditions): Self::Input,
-    ) -> Result<((i64, i64), Preconditions), Error> {
+    fn ask(_: &Call<'_>, caller: &Caller, (Path(Id(id)), conditions): Self::Input) -> Asking<Self> {
         Ok(((caller.user, id), conditions))
     }
     fn run(cx: &Context, asked: &[(i64, i64)]) -> Vec<Option<Self::Got>> {
@@ -138,7 +121,8 @@ pub fn change<C: FromFields + Into<Patch<Draft>>>(
     (Path(Id(id)), Payload(change), conditions): (Path<Id>, Payload<C>, Preconditions),
 ) -> Result<Answer<200, Contact<'static>>, Error> {
     let versions = meant_for(call, caller, id, &conditions)?;
-    Ok(answer(&call.store.update_contact(caller.user, id, &change.into(), versions.as_deref())?))
+    let changed = call.store.update_contact(caller.user, id, &change.into(), versions.as_deref());
+    Ok(answer(&changed.map_err(NO_SUCH_CONTACT.if_missing())?))
 }
 
 /// `DELETE /api/contacts/{id}`
@@ -148,7 +132,8 @@ pub fn delete(
     (Path(Id(id)), conditions): (Path<Id>, Preconditions),
 ) -> Result<NoContent, Error> {
     let versions = meant_for(call, caller, id, &conditions)?;
-    call.store.delete_contact(&call.quota, caller.user, id, versions.as_deref())?;
+    let deleted = call.store.delete_contact(&call.quota, caller.user, id, versions.as_deref());
+    deleted.map_err(NO_SUCH_CONTACT.if_missing())?;
     Ok(NoContent)
 }
 
@@ -160,7 +145,7 @@ pub fn list(
 ) -> Result<Answer<200, [Contact<'static>]>, Error> {
     let rows = call.store.contacts(caller.user, &list)?;
     // The store returns one contact more than the page has, if there is one: so the page has a next one.
-    let page = &rows[..rows.len().min(usize::try_from(list.limit).unwrap_or(usize::MAX))];
+    let page = &rows[..rows.len().min(usize::try_from(list.page.limit).unwrap_or(usize::MAX))];
     let mut answer = Answer::array(page.iter().map(ContactRow::contact));
     if page.len() < rows.len()
         && let Some(last) = page.last()
@@ -210,10 +195,10 @@ impl Batch for Birthdays {
     fn goes_along(query: &str) -> bool {
         is_short(query, &["days", "today"])
     }
-    fn ask(call: &Call<'_>, caller: &Caller, Query(query): Self::Input) -> Result<(Celebrations, NaiveDate), Error> {
+    fn ask(call: &Call<'_>, caller: &Caller, Query(query): Self::Input) -> Asking<Self> {
         let today = query.today.map_or_else(|| call.today.get(&call.store), Ok)?;
-        let UpcomingQuery { days, limit, skip, .. } = query;
-        Ok((Celebrations { user: caller.user, windows: birthday::windows(today, days), limit, skip }, today))
+        let windows = birthday::windows(today, query.days);
+        Ok((Celebrations { user: caller.user, windows, page: query.page }, today))
     }
     fn run(cx: &Context, asked: &[Celebrations]) -> Vec<Option<Self::Got>> {
         cx.store.upcoming(asked)

@@ -126,8 +126,7 @@ impl Read for Export {
         while self.buffer.len() < out.len() && !self.is_done {
             self.step().map_err(io::Error::other)?;
         }
-        let count = out.len().min(self.buffer.len() - self.given);
-        out[..count].copy_from_slice(&self.buffer[self.given..self.given + count]);
+        let count = (&self.buffer[self.given..]).read(out)?;
         self.given += count;
         Ok(count)
     }

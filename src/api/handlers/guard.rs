@@ -1,14 +1,13 @@
 //! What guards accounts around the handlers: the throttle, the password that is asked for again, the end of sessions.
 
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{mem, thread};
 
 use crate::api::endpoint::Call;
 use crate::api::problem::Error;
 use crate::domain::user::{Password, User};
 use crate::security::password;
 use crate::security::throttle::Subject;
-use crate::store;
 use crate::store::accounts::Credentials;
 use crate::store::attempts::{Limited, Reservation, Reserved};
 use crate::store::sessions::Sessions;
@@ -29,8 +28,8 @@ pub struct Attempt<'a> {
     call: &'a Call<'a>,
     /// The subject of the account.
     account: Option<Vec<u8>>,
-    /// Until it is judged.
-    reserved: Option<Reserved>,
+    /// Nothing once it is judged.
+    reserved: Reserved,
 }
 
 impl<'a> Attempt<'a> {
@@ -52,7 +51,7 @@ impl<'a> Attempt<'a> {
         let _turn = account.as_deref().and_then(|account| call.line.turn(account, deadline));
         loop {
             match call.store.reserve_attempt(&wanted, network)? {
-                Reservation::Granted(reserved) => return Ok(Attempt { call, account, reserved: Some(reserved) }),
+                Reservation::Granted(reserved) => return Ok(Attempt { call, account, reserved }),
                 Reservation::Refused(seconds) if seconds <= UNJUDGED && Instant::now() < deadline => {
                     thread::sleep(PAUSE)
                 }
@@ -66,10 +65,8 @@ impl<'a> Attempt<'a> {
 
     /// The attempt counts. Until that is written, nobody may learn that the password was wrong.
     pub fn counts(mut self) -> Result<(), Error> {
-        if let Some(reserved) = &self.reserved {
-            self.call.store.fail_attempt(reserved)?;
-        }
-        self.reserved = None;
+        self.call.store.fail_attempt(&self.reserved)?;
+        self.reserved = Reserved::default();
         Ok(())
     }
 
@@ -82,11 +79,10 @@ impl<'a> Attempt<'a> {
     }
 
     fn withdraw(&mut self, forgiven: Option<&[u8]>) {
-        if let Some(reserved) = self.reserved.take() {
-            let forgiven = forgiven.map(|account| (account, self.call.network()));
-            if let Err(error) = self.call.store.withdraw_attempt(&reserved, forgiven) {
-                log::debug!("{} an attempt counts for {UNJUDGED} s more: {error}", self.call.id);
-            }
+        let reserved = mem::take(&mut self.reserved);
+        let forgiven = forgiven.map(|account| (account, self.call.network()));
+        if let Err(error) = self.call.store.withdraw_attempt(&reserved, forgiven) {
+            log::debug!("{} an attempt counts for {UNJUDGED} s more: {error}", self.call.id);
         }
     }
 }
@@ -102,7 +98,7 @@ impl Drop for Attempt<'_> {
 pub fn confirm_password(call: &Call<'_>, user: &User, given: &Password) -> Result<String, Error> {
     let known = call.store.credentials(&user.email, call.network())?.filter(|known| known.user == user.id);
     let attempt = Attempt::begin(call, Some(&user.email), known.as_ref())?;
-    let known = known.ok_or(store::Error::NotFound).map_err(account_deleted)?;
+    let known = known.ok_or(Error::ACCOUNT_DELETED)?;
     if !password::verify(&known.password_hash, given.reveal()) {
         attempt.counts()?;
         call.audit("wrong-password", Some(user.id));
@@ -110,14 +106,6 @@ pub fn confirm_password(call: &Call<'_>, user: &User, given: &Password) -> Resul
     }
     attempt.was_right();
     Ok(known.password_hash)
-}
-
-/// The error for a caller whose row is missing: the account was deleted a moment ago.
-pub fn account_deleted(error: store::Error) -> Error {
-    match error {
-        store::Error::NotFound => Error::InvalidToken("This account has been deleted."),
-        error => error.into(),
-    }
 }
 
 /// Ends sessions for good: in the database for all instances, and here at once. Returns those that had not ended before.

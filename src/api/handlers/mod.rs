@@ -20,9 +20,7 @@ use crate::store::quota::Leave;
 
 /// Leave for the caller to make so many contacts, to be held until they are made.
 fn leave_for<'a>(call: &'a Call<'_>, caller: &Caller, number: usize) -> Result<Leave<'a>, Error> {
-    let number = i64::try_from(number).unwrap_or(i64::MAX);
-    let leave = call.quota.leave(&call.store, caller.user, number)?;
-    leave.ok_or(Error::ADDRESS_BOOK_FULL)
+    call.quota.leave(&call.store, caller.user, number)?.ok_or(Error::ADDRESS_BOOK_FULL)
 }
 
 /// The `{id}` of a path: a positive integer.

@@ -30,9 +30,8 @@ pub fn once<const STATUS: u16, S: Shape + ?Sized>(
     key: &Key,
     mut make: impl FnMut(bool) -> Result<Outcome, store::Error>,
 ) -> Result<Answer<STATUS, S>, Error> {
-    let number = i64::try_from(contacts).unwrap_or(i64::MAX);
     // Where none is given since others may take the last places, one of them may be the first request.
-    let leave = if contacts > 0 { cx.quota.leave(&cx.store, user, number) } else { Ok(None) };
+    let leave = if contacts > 0 { cx.quota.leave(&cx.store, user, contacts) } else { Ok(None) };
     let has_room = contacts == 0 || matches!(leave, Ok(Some(_)));
     loop {
         match make(has_room)? {

@@ -2,7 +2,7 @@
 
 use crate::api::context::Context;
 use crate::api::docs;
-use crate::api::endpoint::{Answer, Batch, Call, Input, Operation, Path, Preconditions};
+use crate::api::endpoint::{Answer, Asking, Batch, Call, Input, Operation, Path, Preconditions};
 use crate::api::problem::Error;
 use crate::domain::fields::{Fields, FromFields, JSON};
 use crate::domain::rules::Verbatim;
@@ -71,7 +71,7 @@ impl Batch for Health {
     type Got = Result<(), store::Error>;
     type Reply = Answer<200, Message>;
 
-    fn ask(_: &Call<'_>, (): &(), (): ()) -> Result<((), ()), Error> {
+    fn ask(_: &Call<'_>, (): &(), (): ()) -> Asking<Self> {
         Ok(((), ()))
     }
     fn run(cx: &Context, asked: &[()]) -> Vec<Option<Self::Got>> {

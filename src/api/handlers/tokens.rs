@@ -32,7 +32,7 @@ pub fn make(
     Payload(draft): Payload<TokenDraft>,
 ) -> Result<Answer<201, NewApiToken>, Error> {
     let hash = confirm_password(call, &user(call, caller.user)?, &draft.password)?;
-    let token = api_token::new(caller.user).map_err(|e| Error::Internal(format!("no random bytes: {e}")))?;
+    let token = api_token::new(caller.user);
     let made = call.store.make_token((caller.user, &hash), &draft, &secret::digest(&token));
     let about = made.map_err(PASSWORD_CHANGED.if_missing())?.ok_or(TOO_MANY_TOKENS)?;
     call.audit("api-token-made", Some(caller.user));

@@ -21,14 +21,12 @@ shape! {
 }
 
 /// The query of a restoration.
-pub struct RestoreQuery {
-    deleted_after: DateTime<Utc>,
-}
+pub struct DeletedAfter(DateTime<Utc>);
 
-impl FromFields for RestoreQuery {
-    fn from_fields(fields: &mut Fields<'_>) -> RestoreQuery {
+impl FromFields for DeletedAfter {
+    fn from_fields(fields: &mut Fields<'_>) -> DeletedAfter {
         let rule = Doc(Instant, "What was deleted after this instant is restored.");
-        RestoreQuery { deleted_after: fields.required("deleted_after", &rule) }
+        DeletedAfter(fields.required("deleted_after", &rule))
     }
 }
 
@@ -71,9 +69,9 @@ pub fn restore(
 pub fn restore_after(
     call: &Call<'_>,
     caller: &Caller,
-    Query(query): Query<RestoreQuery>,
+    Query(DeletedAfter(instant)): Query<DeletedAfter>,
 ) -> Result<Answer<200, Restored>, Error> {
-    let ids = call.store.deleted_after(&call.quota, caller.user, query.deleted_after)?;
+    let ids = call.store.deleted_after(&call.quota, caller.user, instant)?;
     if ids.is_empty() {
         return Ok(Answer::json(&Restored { restored: 0 }));
     }

@@ -1,8 +1,8 @@
 //! The caller's own account.
 
-use super::guard::{account_deleted, confirm_password};
+use super::guard::confirm_password;
 use crate::api::context::Context;
-use crate::api::endpoint::{Answer, Batch, Call, Caller, LoggedIn, NoContent, Payload};
+use crate::api::endpoint::{Answer, Asking, Batch, Call, Caller, LoggedIn, NoContent, Payload};
 use crate::api::problem::{BLANK, Error};
 use crate::domain::fields::{Fault, Patch};
 use crate::domain::user::{ChangeAccount, ChangePassword, DeleteAccount, User};
@@ -25,20 +25,20 @@ impl Batch for Me {
     type Got = Result<User, store::Error>;
     type Reply = Answer<200, User>;
 
-    fn ask(_: &Call<'_>, caller: &Caller, (): ()) -> Result<(i64, ()), Error> {
+    fn ask(_: &Call<'_>, caller: &Caller, (): ()) -> Asking<Self> {
         Ok((caller.user, ()))
     }
     fn run(cx: &Context, asked: &[i64]) -> Vec<Option<Self::Got>> {
         cx.store.users(asked)
     }
     fn reply(_: &Call<'_>, (): (), user: Self::Got) -> Result<Self::Reply, Error> {
-        Ok(Answer::json(&user.map_err(account_deleted)?))
+        Ok(Answer::json(&user.map_err(Error::ACCOUNT_DELETED.if_missing())?))
     }
 }
 
 /// The caller's account.
 pub(super) fn user(call: &Call<'_>, id: i64) -> Result<User, Error> {
-    call.store.user(id).map_err(account_deleted)
+    call.store.user(id).map_err(Error::ACCOUNT_DELETED.if_missing())
 }
 
 /// `PATCH /api/users/me`
@@ -54,7 +54,8 @@ pub fn change(
     let username = patch.sets("username").then_some(username.as_str());
     let now = user(call, caller.user)?;
     if !patch.sets("email") || *email == now.email {
-        return Ok(Answer::json(&call.store.update_user(now.id, username, None).map_err(account_deleted)?));
+        let changed = call.store.update_user(now.id, username, None);
+        return Ok(Answer::json(&changed.map_err(Error::ACCOUNT_DELETED.if_missing())?));
     }
     let needed = || Error::Invalid(vec![Fault::new("current_password", "is required for a new e-mail address")]);
     let hash = confirm_password(call, &now, password.as_ref().ok_or_else(needed)?)?;
@@ -81,7 +82,7 @@ pub fn change_password(
 /// `DELETE /api/users/me`
 pub fn delete(call: &Call<'_>, caller: &LoggedIn, Payload(body): Payload<DeleteAccount>) -> Result<NoContent, Error> {
     confirm_password(call, &user(call, caller.user)?, &body.password)?;
-    let ended = call.store.delete_user(caller.user).map_err(account_deleted)?;
+    let ended = call.store.delete_user(caller.user).map_err(Error::ACCOUNT_DELETED.if_missing())?;
     call.revocations.add(ended);
     call.audit("account-deleted", Some(caller.user));
     Ok(NoContent)
