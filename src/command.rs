@@ -71,7 +71,7 @@ contactd: a private, multi-user address book behind a REST API
   contactd migrate                migrate the database
   contactd health                 ask the program that serves on LISTEN whether it is ready: the exit code is 0, or 1
   contactd user add EMAIL         create a user; the password is prompted for, or read from standard input
-  contactd user list              list the users: id, when they signed up and were last seen, and the address
+  contactd user list              list the users: id, sign-up, when the latest of their sessions was used, and the address
   contactd user passwd EMAIL      set a user's password; ends their sessions and API tokens
   contactd user disable EMAIL     lock a user out; their tokens stop working within a second
   contactd user enable EMAIL      let a user log in again
