@@ -4,14 +4,17 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::thread;
 
 use contactd::domain::contact::FIELDS;
+use contactd::domain::hex;
 use contactd::store::CONNECTION_SETTINGS;
 use contactd::store::queries::{self, Query};
 use postgres::Client;
 use serde_json::Value;
 
 use support::database::Database;
+use support::eventually;
 use support::server::database;
 
 /// Contacts of the user whom the statements are planned for, and of each of some others.
@@ -432,6 +435,41 @@ const PAGES: [(&Query, &str, i64); 8] = [
     (&queries::CONTACT_UPCOMING, "1, '{115,228,301,101}', '{227,229,1231,114}', '{f,t,f,f}', 100, 0", 630),
     (&queries::CALENDAR_DIGEST, "1", 1_210),
 ];
+
+/// Two attempts that lock the same rows in different orders would be a deadlock. So who waits for the first row of its order must
+/// not hold the second.
+#[test]
+fn the_rows_of_an_attempt_are_locked_in_the_order_that_it_names() {
+    let (database, mut client) = well_used();
+    let subjects: Vec<Vec<u8>> = client
+        .query("select subject from login_attempts order by subject limit 2", &[])
+        .unwrap()
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
+    for order in [[0, 1], [1, 0]] {
+        for (query, more) in [(&queries::ATTEMPT_FAIL, ""), (&queries::ATTEMPT_WITHDRAW, ", null::bytea, null::bigint")]
+        {
+            let [first, second] = order.map(|at| &subjects[at]);
+            let mut holder = client.transaction().unwrap();
+            holder.execute("select from login_attempts where subject = $1 for update", &[first]).unwrap();
+            let mut waiter = database.client();
+            let pid: i32 = waiter.query_one("select pg_backend_pid()", &[]).unwrap().get(0);
+            let named = [first, second].map(|subject| format!("'\\x{}'", hex::encode(subject))).join(", ");
+            let prepare = format!("prepare it as {}", query.sql);
+            let execute = format!("execute it (array[{named}]::bytea[], array[now(), now()]{more})");
+            let waits = thread::spawn(move || waiter.batch_execute(&format!("{prepare}; {execute}")));
+            eventually("it waits for the first", || {
+                let waiting = "select wait_event_type = 'Lock' from pg_stat_activity where pid = $1";
+                database.client().query_one(waiting, &[&pid]).unwrap().get::<_, Option<bool>>(0) == Some(true)
+            });
+            let free = "select from login_attempts where subject = $1 for update nowait";
+            assert_eq!(holder.execute(free, &[second]).expect("nobody holds the second"), 1, "{}", query.file);
+            holder.commit().unwrap();
+            waits.join().unwrap().unwrap();
+        }
+    }
+}
 
 fn statements_read_few_pages(client: &mut Client) {
     for (query, arguments, most) in PAGES {
